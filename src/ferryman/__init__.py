@@ -1,0 +1,1 @@
+"""Ferryman: an open eSIM subscription management platform (GSMA SGP.02)."""

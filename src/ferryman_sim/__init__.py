@@ -1,0 +1,1 @@
+"""Simulated eUICC, SMSC, HLR and card maker: a second, independent implementation."""
