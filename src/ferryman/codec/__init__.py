@@ -1,0 +1,1 @@
+"""Bytes to values and back: pure codecs, no sockets, clocks, randomness or keys."""

@@ -1,0 +1,1 @@
+"""Cryptography of the card side: secured packets, secure channels, key agreement, certificates."""
