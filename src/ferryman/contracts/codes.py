@@ -1,0 +1,40 @@
+"""Subject and reason codes of SGP.02 5.1.6, each pair in this one place.
+
+Pairs marked `open` in docs/divergences.md are a choice of ours; change them here.
+"""
+
+from __future__ import annotations
+
+UNKNOWN_REQUESTER = ("1.1", "1.1")
+REQUESTER_NOT_ALLOWED = ("1.1", "1.2")
+FUNCTION_NOT_ALLOWED = ("1.6", "1.2")
+PROVIDER_ERROR = ("1.2", "4.2")
+BUSY = ("1.2", "4.4")
+FORMAT_INVALID = ("1.3.1", "2.1")
+EXPIRED = ("1.6", "5.3")
+DELIVERED_NO_RESPONSE = ("1.6", "5.4")
+CALL_ID_REUSED = ("1.6", "3.3")
+EUICC_UNREACHABLE = ("8.1", "5.1")
+EUICC_MEMORY = ("8.1", "4.8")
+EID_UNKNOWN = ("8.1.1", "3.9")
+EID_IN_USE = ("8.1.1", "3.3")
+ICCID_UNKNOWN = ("8.2.1", "3.9")
+ICCID_IN_USE = ("8.2.1", "3.3")
+ICCID_OTHER_EUICC = ("8.2.1", "3.4")
+ICCID_NOT_ALLOWED = ("8.2.1", "1.2")
+PROFILE_STATE = ("8.2.1", "1.2")
+NOT_ELIGIBLE = ("8.2.1", "2.1")
+POL1_REFUSES = ("8.2.2", "3.8")
+POL2_REFUSES = ("8.2.3", "3.8")
+PROFILE_TYPE_UNKNOWN = ("8.2.5", "3.9")
+PROFILE_TYPE_NOT_ELIGIBLE = ("8.2.5", "2.1")
+SUBSCRIPTION_ADDRESS_MISSING = ("8.2.6", "2.1")
+ISDP_ERROR = ("8.3", "4.2")
+SD_AID_UNKNOWN = ("8.3.1", "3.9")
+ISDR_ERROR = ("8.4", "4.2")
+NO_CONNECTIVITY = ("8.4", "4.2")
+EUM_SIGNATURE = ("8.6", "6.1")
+EUM_CERTIFICATE = ("8.5.2", "6.1")
+ECASD_CERTIFICATE = ("8.5.2", "6.1")
+ECASD_CERTIFICATE_EXPIRED = ("8.5.2", "6.3")
+SMSR_UNKNOWN = ("8.7", "3.9")

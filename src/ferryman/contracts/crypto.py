@@ -1,0 +1,336 @@
+"""Questions to the CryptoServer. Keys are named by reference; only two answers hold key material, and say so.
+
+References are paths: `euicc/<EID>/<KVN>/<index>` for the card's own keys, `isdp/<EID>/<AID>` for the SCP03 key
+set of an ISD-P, `subscription/<ICCID>` for the secrets of one subscription, `sm-dp/ecdsa` for our signing key,
+`transport/<Eum-id>` for a key agreed with a card maker. Asking the same question twice gives the same effect.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ferryman.contracts.message import Body, Codec
+from ferryman.contracts.status import ExecutionStatus
+
+
+class CryptoRefused(Body, frozen=True, kw_only=True, tag=True):
+    """The question was understood and refused."""
+
+    status: ExecutionStatus
+
+
+class Stored(Body, frozen=True, kw_only=True, tag=True):
+    """What was asked for has been stored (or was there already, the same)."""
+
+    count: int = 1
+
+
+# -- keys that come from outside ---------------------------------------------------------------------------
+
+
+class ImportTransportKey(Body, frozen=True, kw_only=True, tag=True):
+    """Store a transport key (16, 24 or 32 bytes); holds key material, never travels on the bus."""
+
+    eum_id: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"ImportTransportKey(eum_id={self.eum_id!r}, key=***)"
+
+
+class WrappedKey(msgspec.Struct, frozen=True):
+    """One key of a key set as ES1.RegisterEIS carries it: encrypted value, KCV of the clear key."""
+
+    index: int
+    key_type: int
+    value: bytes
+    kcv: bytes
+
+
+class WrappedKeyset(msgspec.Struct, frozen=True):
+    """One key set of the ISD-R under the EUM's transport key."""
+
+    version: int
+    keys: tuple[WrappedKey, ...]
+
+
+class UnwrapKeysets(Body, frozen=True, kw_only=True, tag=True):
+    """Unwrap and check (KCV) every key, then store all or none under `euicc/<EID>/...` (SGP.02 4.3, ES1)."""
+
+    eum_id: str
+    eid: str
+    keysets: tuple[WrappedKeyset, ...]
+
+
+class SealSubscriptions(Body, frozen=True, kw_only=True, tag=True):
+    """Read an operator's subscription file, keep its secrets, return what is not secret; whole file or nothing.
+
+    `csv` holds key material: a call only, never a bus message.
+    """
+
+    owner: str
+    csv: bytes
+
+    def __repr__(self) -> str:
+        return f"SealSubscriptions(owner={self.owner!r}, csv=***)"
+
+
+class SubscriptionPublic(msgspec.Struct, frozen=True):
+    """The part of a subscription that is no secret."""
+
+    iccid: str
+    imsi: str
+    msisdn: str
+
+
+class SubscriptionsSealed(Body, frozen=True, kw_only=True, tag=True):
+    """Rows in file order."""
+
+    rows: tuple[SubscriptionPublic, ...]
+
+
+# -- trust and our own signing key -------------------------------------------------------------------------
+
+
+class ImportTrustAnchor(Body, frozen=True, kw_only=True, tag=True):
+    """A CI certificate (X.509, PEM) under which EUM certificates must stand."""
+
+    pem: bytes
+
+
+class MakeSigningKey(Body, frozen=True, kw_only=True, tag=True):
+    """Make our ECDSA key pair (P-256) for `role` ("dp" or "sr") if there is none."""
+
+    role: str
+
+
+class SigningKey(Body, frozen=True, kw_only=True, tag=True):
+    """Its public half, PEM, and the certificate (7F21 TLV) when one was imported."""
+
+    public_key_pem: bytes
+    certificate: bytes = b""
+
+
+class ImportCertificate(Body, frozen=True, kw_only=True, tag=True):
+    """CERT.DP.ECDSA or CERT.SR.ECDSA (7F21) for our key; refused when it is not signed by a trusted CI or not ours."""
+
+    role: str
+    certificate: bytes
+
+
+class VerifyEUICC(Body, frozen=True, kw_only=True, tag=True):
+    """Check an EIS: EumSignature, EUM certificate under a CI, CERT.ECASD.ECKA under the EUM and for this EID.
+
+    Refusals: EUM_SIGNATURE, EUM_CERTIFICATE, ECASD_CERTIFICATE(_EXPIRED) of `codes`. `now` is seconds since 1970.
+    """
+
+    eid: str
+    eum_id: str
+    signed_info: bytes
+    signature: bytes
+    now: float
+
+
+class EUICCVerified(Body, frozen=True, kw_only=True, tag=True):
+    """PK.ECASD.ECKA as 04||X||Y."""
+
+    ecasd_public_key: bytes
+
+
+# -- SCP80 (SM-SR) -------------------------------------------------------------------------------------------
+
+
+class SCP80Wrap(Body, frozen=True, kw_only=True, tag=True):
+    """Secure a command packet with key set `key_version` of the card (TS 102 225); packet starts at CPL."""
+
+    eid: str
+    key_version: int
+    spi: bytes
+    tar: bytes
+    counter: int
+    data: bytes
+
+
+class SCP80Wrapped(Body, frozen=True, kw_only=True, tag=True):
+    """The packet."""
+
+    packet: bytes
+
+
+class SCP80OpenResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Check and decipher a response packet to a command that was sent with this SPI and key set."""
+
+    eid: str
+    key_version: int
+    spi: bytes
+    packet: bytes
+
+
+class SCP80Response(Body, frozen=True, kw_only=True, tag=True):
+    """Contents of a response packet that passed its check."""
+
+    tar: bytes
+    counter: int
+    status: int
+    data: bytes
+
+
+class SCP80OpenCommand(Body, frozen=True, kw_only=True, tag=True):
+    """Check a command packet that came from the card (a notification, SGP.02 4.1.1.11)."""
+
+    eid: str
+    packet: bytes
+
+
+class SCP80Command(Body, frozen=True, kw_only=True, tag=True):
+    """Contents of a command packet that passed its check."""
+
+    tar: bytes
+    key_version: int
+    data: bytes
+
+
+class GetPSK(Body, frozen=True, kw_only=True, tag=True):
+    """The pre-shared key for one TLS handshake; only transport-https may ask, each answer is audited."""
+
+    eid: str
+    key_version: int
+    key_id: int
+
+
+class PSK(Body, frozen=True, kw_only=True, tag=True):
+    """Key material: a call's answer only. Empty when there is no such key."""
+
+    key: bytes
+
+    def __repr__(self) -> str:
+        return "PSK(key=***)"
+
+
+# -- key establishment and profile protection (SM-DP) ---------------------------------------------------------
+
+
+class SignKeyParameters(Body, frozen=True, kw_only=True, tag=True):
+    """Make (once per `exchange`) an ephemeral key pair and sign A6, ePK and the card's challenge with SK.DP."""
+
+    exchange: str
+    a6: bytes
+    challenge: bytes
+
+
+class KeyParametersSigned(Body, frozen=True, kw_only=True, tag=True):
+    """ePK.DP.ECKA (65 bytes) and r||s (64 bytes)."""
+
+    ephemeral_public_key: bytes
+    signature: bytes
+
+
+class DeriveKeyset(Body, frozen=True, kw_only=True, tag=True):
+    """Agree with the ECASD, verify the receipt, store the key set as `isdp/<EID>/<AID>`; refused when it is wrong."""
+
+    exchange: str
+    eid: str
+    isdp_aid: bytes
+    ecasd_public_key: bytes
+    a6: bytes
+    receipt: bytes
+    derivation_random: bytes = b""
+
+
+class OpenSCP03t(Body, frozen=True, kw_only=True, tag=True):
+    """The `84` TLV that opens an SCP03t session of an ISD-P with this host challenge."""
+
+    host_challenge: bytes
+
+
+class SCP03tOpened(Body, frozen=True, kw_only=True, tag=True):
+    """INITIALIZE UPDATE as TLV `84`."""
+
+    initialize_update: bytes
+
+
+class ProtectProfile(Body, frozen=True, kw_only=True, tag=True):
+    """Personalise the compiled template with the subscription and protect it for the session just opened.
+
+    Checks the card cryptogram of `initialize_response` (value of the `84` answer). `segment` is the plain bytes
+    in each `86`.
+    """
+
+    eid: str
+    isdp_aid: bytes
+    host_challenge: bytes
+    initialize_response: bytes
+    template: bytes
+    iccid: str
+    imsi: str
+    msisdn: str
+    segment: int
+
+
+class ProfileProtected(Body, frozen=True, kw_only=True, tag=True):
+    """EXTERNAL AUTHENTICATE (`85`) and the segments (`86`), ready for ES3.SendData; size of the plain package."""
+
+    external_authenticate: bytes
+    segments: tuple[bytes, ...]
+    profile_bytes: int
+
+
+class OpenProfileResult(Body, frozen=True, kw_only=True, tag=True):
+    """Check and decipher the card's last `86` answer; the arguments rebuild the session."""
+
+    eid: str
+    isdp_aid: bytes
+    host_challenge: bytes
+    initialize_response: bytes
+    segments: tuple[bytes, ...]
+    response: bytes
+
+
+class ProfileResult(Body, frozen=True, kw_only=True, tag=True):
+    """EUICCResponse (DER)."""
+
+    euicc_response: bytes
+
+
+class DestroyKeys(Body, frozen=True, kw_only=True, tag=True):
+    """Destroy every key under a reference prefix."""
+
+    prefix: str
+
+
+REQUESTS: tuple[type[Body], ...] = (
+    ImportTransportKey,
+    UnwrapKeysets,
+    SealSubscriptions,
+    ImportTrustAnchor,
+    MakeSigningKey,
+    ImportCertificate,
+    VerifyEUICC,
+    SCP80Wrap,
+    SCP80OpenResponse,
+    SCP80OpenCommand,
+    GetPSK,
+    SignKeyParameters,
+    DeriveKeyset,
+    OpenSCP03t,
+    ProtectProfile,
+    OpenProfileResult,
+    DestroyKeys,
+)
+ANSWERS: tuple[type[Body], ...] = (
+    CryptoRefused,
+    Stored,
+    SubscriptionsSealed,
+    SigningKey,
+    EUICCVerified,
+    SCP80Wrapped,
+    SCP80Response,
+    SCP80Command,
+    PSK,
+    KeyParametersSigned,
+    SCP03tOpened,
+    ProfileProtected,
+    ProfileResult,
+)
+REQUEST_CODEC: Codec[Body] = Codec(*REQUESTS)
+ANSWER_CODEC: Codec[Body] = Codec(*ANSWERS)

@@ -1,0 +1,154 @@
+"""ES3, SM-DP to SM-SR: SGP.02 5.4. `Mno-id` is called owner, as everywhere in Ferryman."""
+
+from __future__ import annotations
+
+from ferryman.contracts.eis import EIS, PolicyRule
+from ferryman.contracts.message import Body, Codec
+from ferryman.contracts.status import ExecutionStatus
+
+
+class ES3GetEIS(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.GetEIS (5.4.1)."""
+
+    eid: str
+
+
+class ES3GetEISResponse(Body, frozen=True, kw_only=True, tag=True):
+    """The EIS limited to what the requester may see."""
+
+    status: ExecutionStatus
+    eis: EIS | None = None
+
+
+class ES3AuditEIS(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.AuditEIS (5.4.2): the card is asked, the EIS corrected; no ICCID means all of the requester's."""
+
+    eid: str
+    iccids: tuple[str, ...] = ()
+
+
+class ES3AuditEISResponse(Body, frozen=True, kw_only=True, tag=True):
+    """The EIS after the audit."""
+
+    status: ExecutionStatus
+    eis: EIS | None = None
+
+
+class ES3CreateISDP(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.CreateISDP (5.4.3); required_memory in bytes, 0 = no quota."""
+
+    eid: str
+    iccid: str
+    owner: str
+    required_memory: int
+    more_to_do: bool = False
+
+
+class ES3CreateISDPResponse(Body, frozen=True, kw_only=True, tag=True):
+    """The AID given to the ISD-P, present on success."""
+
+    status: ExecutionStatus
+    isdp_aid: bytes = b""
+    euicc_response: bytes = b""
+
+
+class ES3SendData(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.SendData (5.4.4): a run of `22` C-APDU or `84`..`88` SCP03t TLVs for one security domain."""
+
+    eid: str
+    sd_aid: bytes
+    data: bytes
+    more_to_do: bool = False
+
+
+class ES3SendDataResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Response TLVs in order, without the scripting template."""
+
+    status: ExecutionStatus
+    euicc_response: bytes = b""
+
+
+class ES3ProfileDownloadCompleted(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.ProfileDownloadCompleted (5.4.5)."""
+
+    eid: str
+    iccid: str
+    profile_type: str = ""
+    imsi: str = ""
+    msisdn: str = ""
+    pol2: tuple[PolicyRule, ...] = ()
+
+
+class ES3ProfileDownloadCompletedResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Base response."""
+
+    status: ExecutionStatus
+
+
+class ES3EnableProfile(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.EnableProfile (5.4.8)."""
+
+    eid: str
+    iccid: str
+
+
+class ES3EnableProfileResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Sent when the card's notification has been confirmed, or the change failed or expired."""
+
+    status: ExecutionStatus
+    euicc_response: bytes = b""
+
+
+class ES3DeleteISDP(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.DeleteISDP (5.4.10)."""
+
+    eid: str
+    iccid: str
+
+
+class ES3DeleteISDPResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Base response with the card's answer."""
+
+    status: ExecutionStatus
+    euicc_response: bytes = b""
+
+
+type ES3Request = (
+    ES3GetEIS
+    | ES3AuditEIS
+    | ES3CreateISDP
+    | ES3SendData
+    | ES3ProfileDownloadCompleted
+    | ES3EnableProfile
+    | ES3DeleteISDP
+)
+type ES3Response = (
+    ES3GetEISResponse
+    | ES3AuditEISResponse
+    | ES3CreateISDPResponse
+    | ES3SendDataResponse
+    | ES3ProfileDownloadCompletedResponse
+    | ES3EnableProfileResponse
+    | ES3DeleteISDPResponse
+)
+
+REQUESTS: tuple[type[Body], ...] = (
+    ES3GetEIS,
+    ES3AuditEIS,
+    ES3CreateISDP,
+    ES3SendData,
+    ES3ProfileDownloadCompleted,
+    ES3EnableProfile,
+    ES3DeleteISDP,
+)
+RESPONSES: tuple[type[Body], ...] = (
+    ES3GetEISResponse,
+    ES3AuditEISResponse,
+    ES3CreateISDPResponse,
+    ES3SendDataResponse,
+    ES3ProfileDownloadCompletedResponse,
+    ES3EnableProfileResponse,
+    ES3DeleteISDPResponse,
+)
+
+RESPONSE_CODEC: Codec[Body] = Codec(*RESPONSES)
