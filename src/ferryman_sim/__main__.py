@@ -1,0 +1,28 @@
+"""`python -m ferryman_sim card-maker|euicc|smsc|hlr`: the simulated world round an SM-DP and SM-SR."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ferryman_sim.card_maker import command as card_maker_command
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all sub-commands; each sets `run`, which returns the exit status."""
+    parser = argparse.ArgumentParser(prog="ferryman_sim", description=__doc__)
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    card_maker_command.add_parser(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command; returns the exit status."""
+    args = build_parser().parse_args(arguments)
+    status: int = args.run(args)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

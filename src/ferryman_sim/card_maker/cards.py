@@ -1,0 +1,216 @@
+"""SGP.02 clauses 2.2 and 2.4: one personalised card: identities, keysets, ECASD, bootstrap profile, and its
+image.
+
+The image is the JSON that the euicc process loads; it holds every key in clear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from Cryptodome.Cipher import AES
+
+from ferryman_sim.card_maker import bootstrap, eid, gp_cert
+from ferryman_sim.card_maker.authority import Authority
+from ferryman_sim.card_maker.bootstrap import Subscription
+from ferryman_sim.card_maker.seeded import Seed, private_scalar, public_point
+
+ISDR_AID = "A0000005591010FFFFFFFF8900000100"
+ECASD_AID = "A0000005591010FFFFFFFF8900000200"
+BOOTSTRAP_ISDP_AID = "A0000005591010FFFFFFFF8900001000"
+STATE_ENABLED = 0x3F
+SCP80_VERSION = 0x01
+SCP81_VERSION = 0x40
+ECASD_EXPIRES = date(2053, 12, 31)
+LARGEST_BATCH = 99_999  # cards: five digits of the individual number count the cards of a batch
+PROFILE_TYPE = "bootstrap-m2m"
+
+
+@dataclass(frozen=True, slots=True)
+class Https:
+    """Where the card finds its SM-SR over HTTPS (stored connection defaults of the ISD-R)."""
+
+    host: str
+    port: int
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Leading digits of the numbers given to cards."""
+
+    eid: str = "89033023"  # 89, country 033, issuer 023
+    iccid: str = "89882390"
+    imsi: str = "99970"  # MCC 999: private networks (E.212)
+    msisdn: str = "88239"  # E.164 country code for global networks
+    imei: str = "35123456"
+
+
+@dataclass(frozen=True, slots=True)
+class CardPlan:
+    """What every card of a batch has in common; memory in bytes."""
+
+    smsr_address: str
+    https: Https | None
+    sin: bytes
+    sdin: bytes
+    nvm: int
+    ram: int
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """A keyset of the ISD-R: version and (index, GlobalPlatform key type, key); `repr` shows no key."""
+
+    version: int
+    kind: str
+    keys: tuple[tuple[int, int, bytes], ...]
+    counter: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Keyset(version={self.version:#04x}, kind={self.kind!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One made card; `repr` shows only the EID."""
+
+    eid: str
+    imei: str
+    ecasd_certificate: bytes
+    ecasd_key: bytes
+    ci_point: bytes
+    scp80: Keyset
+    scp81: Keyset
+    subscription: Subscription
+    package: bytes
+    plan: CardPlan
+
+    def __repr__(self) -> str:
+        return f"Card(eid={self.eid!r})"
+
+
+def kcv(key: bytes) -> bytes:
+    """Key check value of an AES key: first 3 bytes of the ciphered block of 01 bytes (GlobalPlatform Amd. D)."""
+    return bytes(AES.new(key, AES.MODE_ECB).encrypt(b"\x01" * 16)[:3])
+
+
+def opc_of(ki: bytes, op: bytes) -> bytes:
+    """TS 35.206 4.1: OPc = E_K(OP) xor OP."""
+    ciphered = AES.new(ki, AES.MODE_ECB).encrypt(op)
+    return bytes(a ^ b for a, b in zip(ciphered, op, strict=True))
+
+
+def make_card(
+    seed: Seed, number: int, plan: CardPlan, ci: Authority, eum: Authority, certified_eid: str | None = None
+) -> Card:
+    """Card `number` (from 1) of the batch; `certified_eid` puts another EID into the ECASD certificate
+    (defect).
+    """
+    if not 1 <= number <= LARGEST_BATCH:
+        raise ValueError(f"card numbers run from 1 to {LARGEST_BATCH}")
+    label = f"card {number}"
+    card_eid = make_eid(seed, number, plan.ranges)
+    key = seed.private_key(f"{label} ecasd")
+    certificate = gp_cert.issue(
+        gp_cert.Content(
+            serial=seed.octets(f"{label} certificate serial", 8),
+            authority=eum.identifier,
+            subject=bytes.fromhex(certified_eid or card_eid),
+            usage=gp_cert.USAGE_KEY_AGREEMENT,
+            public_key=public_point(key),
+            expires=ECASD_EXPIRES,
+        ),
+        eum.key,
+    )
+    scp80 = tuple((index, 0x88, seed.octets(f"{label} scp80 {index}", 16)) for index in (1, 2, 3))
+    scp81 = tuple((i, kind, seed.octets(f"{label} scp81 {i}", 16)) for i, kind in ((1, 0x85), (2, 0x88)))
+    subscription = _subscription(seed, number, plan.ranges)
+    return Card(
+        eid=card_eid,
+        imei=eid.luhn(plan.ranges.imei + f"{number % 10**6:06d}"),
+        ecasd_certificate=certificate,
+        ecasd_key=private_scalar(key),
+        ci_point=public_point(ci.key),
+        scp80=Keyset(SCP80_VERSION, "SCP80", scp80, counter=0),
+        scp81=Keyset(SCP81_VERSION, "SCP81", scp81),
+        subscription=subscription,
+        package=bootstrap.package(subscription, PROFILE_TYPE),
+        plan=plan,
+    )
+
+
+def make_eid(seed: Seed, number: int, ranges: Ranges) -> str:
+    """The EID of card `number`: platform digits 0, seven digits of the batch and five of the card."""
+    return eid.complete(ranges.eid.ljust(18, "0") + seed.digits("batch", 7) + f"{number:05d}")
+
+
+def _subscription(seed: Seed, number: int, ranges: Ranges) -> Subscription:
+    batch, label = seed.digits("subscriptions", 5), f"bootstrap {number}"
+    tail = f"{batch}{number:05d}"
+    ki = seed.octets(f"{label} ki", 16)
+    return Subscription(
+        iccid=eid.luhn(ranges.iccid + tail),
+        imsi=ranges.imsi + tail,
+        msisdn=ranges.msisdn + tail,
+        ki=ki,
+        opc=opc_of(ki, seed.octets("bootstrap operator op", 16)),
+        sd_keys=(
+            seed.octets(f"{label} sd 1", 16),
+            seed.octets(f"{label} sd 2", 16),
+            seed.octets(f"{label} sd 3", 16),
+        ),
+        puks=(seed.digits(f"{label} puk1", 8), seed.digits(f"{label} puk2", 8)),
+        adm=seed.digits(f"{label} adm", 8),
+    )
+
+
+def agent_id(card_eid: str) -> str:
+    """Admin agent identifier of the ISD-R for X-Admin-From (GlobalPlatform Amd. B 3.4)."""
+    return f"//se-id/eid/{card_eid};//aa-id/aid/{ISDR_AID[:10]}/{ISDR_AID[10:]}"
+
+
+def image(card: Card) -> dict[str, Any]:
+    """The card image for the euicc process: JSON values, byte strings in upper-case hex. Secret."""
+    plan = card.plan
+    kic, kid, dek80 = (key.hex().upper() for _, _, key in card.scp80.keys)
+    psk, dek81 = (key.hex().upper() for _, _, key in card.scp81.keys)
+    https = plan.https and {
+        "host": plan.https.host,
+        "port": plan.https.port,
+        "uri": plan.https.uri,
+        "agent_id": agent_id(card.eid),
+    }
+    identity = {"sin": plan.sin.hex().upper(), "sdin": plan.sdin.hex().upper()}
+    return {
+        "eid": card.eid,
+        "imei": card.imei,
+        "isdr": {
+            "aid": ISDR_AID,
+            **identity,
+            "scp80": [{"kvn": SCP80_VERSION, "kic": kic, "kid": kid, "dek": dek80, "counter": 0}],
+            "scp81": [{"kvn": SCP81_VERSION, "psk": psk, "dek": dek81}],
+            "smsr_address": plan.smsr_address,
+            "https": https,
+        },
+        "ecasd": {
+            "sk": card.ecasd_key.hex().upper(),
+            "cert": card.ecasd_certificate.hex().upper(),
+            "ci_pk": card.ci_point.hex().upper(),
+            **identity,
+        },
+        "memory": {"nvm": plan.nvm, "ram": plan.ram},
+        "profiles": [
+            {
+                "isdp_aid": BOOTSTRAP_ISDP_AID,
+                "state": STATE_ENABLED,
+                "fallback": True,
+                "package": card.package.hex().upper(),
+            }
+        ],
+        "limits": {},
+        "quirks": {},
+    }
