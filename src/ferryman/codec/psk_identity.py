@@ -1,0 +1,126 @@
+"""PSK identity of an eUICC in SCP81: SGP.02 v3.2 (security of ES5 over HTTPS), GlobalPlatform Amendment B.
+
+The identity is text: the hexadecimal form of a run of TLVs (80 format, 81 EID, 4F AID of the security domain,
+82 key identifier, 83 key version). We write upper case in that order; cards in the field vary both, so the
+reader takes any case and any order, but every value exactly once. This module knows no keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ferryman.errors import InputError, PeerError
+
+CLAUSE: Final = "SGP.02 PSK identity"
+FORMAT_VERSION: Final = 0x02  # only format defined for tag 80
+MAX_IDENTITY_OCTETS: Final = 255  # octets: RFC 4279 asks for 128, OpenSSL 3.0 refuses 256
+EID_DIGITS: Final = 32  # decimal digits, 16 octets of BCD without nibble swap
+MIN_AID_OCTETS: Final = 5  # octets: ISO/IEC 7816-4, the RID alone
+MAX_AID_OCTETS: Final = 16  # octets: ISO/IEC 7816-4
+
+TAG_FORMAT: Final = 0x80
+TAG_EID: Final = 0x81
+TAG_AID: Final = 0x4F
+TAG_KEY_ID: Final = 0x82
+TAG_KEY_VERSION: Final = 0x83
+
+_KNOWN_TAGS: Final = frozenset({TAG_FORMAT, TAG_EID, TAG_AID, TAG_KEY_ID, TAG_KEY_VERSION})
+_NAMES: Final = {
+    TAG_FORMAT: "format",
+    TAG_EID: "EID",
+    TAG_AID: "AID",
+    TAG_KEY_ID: "key identifier",
+    TAG_KEY_VERSION: "key version",
+}
+_LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
+
+
+@dataclass(frozen=True, slots=True)
+class PSKIdentity:
+    """Who presents which key: EID (32 digits), AID of the security domain (5 to 16 octets), key."""
+
+    eid: str
+    aid: bytes
+    key_id: int
+    key_version: int
+
+    def __post_init__(self) -> None:
+        if len(self.eid) != EID_DIGITS or not (self.eid.isascii() and self.eid.isdigit()):
+            raise InputError("eid", f"must be {EID_DIGITS} decimal digits")
+        if not MIN_AID_OCTETS <= len(self.aid) <= MAX_AID_OCTETS:
+            raise InputError("aid", f"must have {MIN_AID_OCTETS} to {MAX_AID_OCTETS} octets")
+        for field, value in (("key_id", self.key_id), ("key_version", self.key_version)):
+            if not 0 <= value <= 0xFF:
+                raise InputError(field, "must fit in one octet")
+
+
+def build(identity: PSKIdentity) -> bytes:
+    """The identity as sent in ClientKeyExchange: ASCII, upper-case hexadecimal."""
+    tlvs = b"".join(
+        bytes((tag, len(value))) + value
+        for tag, value in (
+            (TAG_FORMAT, bytes((FORMAT_VERSION,))),
+            (TAG_EID, bytes.fromhex(identity.eid)),
+            (TAG_AID, identity.aid),
+            (TAG_KEY_ID, bytes((identity.key_id,))),
+            (TAG_KEY_VERSION, bytes((identity.key_version,))),
+        )
+    )
+    return tlvs.hex().upper().encode("ascii")
+
+
+def parse(text: bytes) -> PSKIdentity:
+    """Reads an identity as received; raises PeerError when it is not one of SGP.02.
+
+    Case and order are free. Unknown tags are passed over, because later versions may add some; a second
+    value of a known tag is refused, because two readers could then see two different cards.
+    """
+    values = _read_tlvs(_unhex(text))
+    for tag in (TAG_FORMAT, TAG_EID, TAG_AID, TAG_KEY_ID, TAG_KEY_VERSION):
+        if tag not in values:
+            raise PeerError(f"no {_NAMES[tag]} (tag {tag:02X})", field="psk_identity", clause=CLAUSE)
+    if _octet(values, TAG_FORMAT) != FORMAT_VERSION:
+        raise PeerError("unknown format", field="psk_identity.80", clause=CLAUSE)
+    eid = values[TAG_EID].hex()
+    if len(eid) != EID_DIGITS or not eid.isdigit():
+        raise PeerError(f"not {EID_DIGITS} decimal digits", field="psk_identity.81", clause=CLAUSE)
+    aid = values[TAG_AID]
+    if not MIN_AID_OCTETS <= len(aid) <= MAX_AID_OCTETS:
+        raise PeerError(f"AID of {len(aid)} octets", field="psk_identity.4F", clause=CLAUSE)
+    return PSKIdentity(eid, aid, _octet(values, TAG_KEY_ID), _octet(values, TAG_KEY_VERSION))
+
+
+def _unhex(text: bytes) -> bytes:
+    if not text or len(text) > MAX_IDENTITY_OCTETS:
+        raise PeerError(f"{len(text)} octets of text", field="psk_identity", clause=CLAUSE)
+    # bytes.fromhex would also take white space, which no card may put between digits.
+    if len(text) % 2 or not all(octet in b"0123456789ABCDEFabcdef" for octet in text):
+        raise PeerError("not a hexadecimal text", field="psk_identity", clause=CLAUSE)
+    return bytes.fromhex(text.decode("ascii"))
+
+
+def _read_tlvs(data: bytes) -> dict[int, bytes]:
+    values: dict[int, bytes] = {}
+    at = 0
+    while at < len(data):
+        if len(data) - at < 2:
+            raise PeerError("tag without length", field="psk_identity", clause=CLAUSE)
+        tag, length = data[at], data[at + 1]
+        if length >= _LONG_FORM:
+            raise PeerError("length in long form", field="psk_identity", clause=CLAUSE)
+        value = data[at + 2 : at + 2 + length]
+        if len(value) != length:
+            raise PeerError("value runs past the end", field="psk_identity", clause=CLAUSE)
+        if tag in values and tag in _KNOWN_TAGS:
+            raise PeerError(f"{_NAMES[tag]} given twice", field="psk_identity", clause=CLAUSE)
+        values[tag] = value
+        at += 2 + length
+    return values
+
+
+def _octet(values: dict[int, bytes], tag: int) -> int:
+    value = values[tag]
+    if len(value) != 1:
+        raise PeerError(f"{_NAMES[tag]} must have one octet", field="psk_identity", clause=CLAUSE)
+    return value[0]

@@ -1,0 +1,309 @@
+"""The clear half of a TLS 1.2 PSK handshake as the server sees it, RFC 5246 6.2, 7.4 and RFC 4279 2.
+
+Up to and including ClientKeyExchange a TLS 1.2 client talks in clear. Reading ClientHello and the PSK
+identity here, before the TLS library sees them, lets the server choose a context that cannot resume a session
+and fetch the key without stopping its event loop. This module computes nothing of TLS and holds no key. It
+keeps the invariant that any octets are read or raise `TLSFlightError`, and never holds more than the limits
+below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ferryman.errors import PeerError
+
+RECORD_HEADER_OCTETS: Final = 5  # octets: type, version, length
+MAX_RECORD_OCTETS: Final = 16_384  # octets of fragment in a clear record, RFC 5246 6.2.1
+MAX_CLIENT_HELLO_OCTETS: Final = 8_192  # octets: real cards send about 60, a hello with a large ticket under 2,000
+MAX_IDENTITY_OCTETS: Final = 255  # octets: RFC 4279 5.3 asks for 128, OpenSSL 3.0 refuses 256
+MAX_EARLY_OCTETS: Final = 4_096  # octets after ClientKeyExchange: ChangeCipherSpec and Finished need about 110
+MAX_SESSION_ID_OCTETS: Final = 32  # octets, RFC 5246 7.4.1.2
+
+CONTENT_ALERT: Final = 21
+CONTENT_HANDSHAKE: Final = 22
+HANDSHAKE_CLIENT_HELLO: Final = 1
+HANDSHAKE_CLIENT_KEY_EXCHANGE: Final = 16
+_HANDSHAKE_HEADER_OCTETS: Final = 4  # octets: type, 24-bit length
+
+EXTENSION_MAX_FRAGMENT_LENGTH: Final = 1  # RFC 6066 4
+EXTENSION_SESSION_TICKET: Final = 35  # RFC 5077 3.2
+FRAGMENT_LENGTHS: Final = {1: 512, 2: 1024, 3: 2048, 4: 4096}  # octets of plaintext, RFC 6066 4
+
+ALERT_UNEXPECTED_MESSAGE: Final = 10
+ALERT_RECORD_OVERFLOW: Final = 22
+ALERT_DECODE_ERROR: Final = 50
+ALERT_PROTOCOL_VERSION: Final = 70
+
+
+class TLSFlightError(PeerError):
+    """The client's clear octets are no TLS 1.2 flight; `alert` is the AlertDescription to answer with."""
+
+    def __init__(self, reason: str, *, field: str, clause: str, alert: int = ALERT_DECODE_ERROR) -> None:
+        super().__init__(reason, field=field, clause=clause)
+        self.alert = alert
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHello:
+    """What a server wants to know of a ClientHello before it chooses how to answer.
+
+    `legacy_version` as on the wire (0303 = TLS 1.2), `suites` in the client's order, `max_fragment_length`
+    in octets of plaintext or None, `ticket` the content of the session ticket extension.
+    """
+
+    legacy_version: int
+    session_id: bytes
+    suites: tuple[int, ...]
+    max_fragment_length: int | None
+    ticket: bytes
+    extensions: tuple[int, ...]
+
+    @property
+    def offers_resumption(self) -> bool:
+        """True when the client could be asking to resume: a session id, or a ticket that is not empty."""
+        return bool(self.session_id or self.ticket)
+
+
+class _Reader:
+    """Cuts length-prefixed fields out of one handshake message."""
+
+    def __init__(self, data: bytes, field: str, clause: str) -> None:
+        self._data = data
+        self._at = 0
+        self._field = field
+        self._clause = clause
+
+    def take(self, count: int) -> bytes:
+        piece = self._data[self._at : self._at + count]
+        if len(piece) != count:
+            raise self.error("message ends inside a field")
+        self._at += count
+        return piece
+
+    def number(self, octets: int) -> int:
+        return int.from_bytes(self.take(octets))
+
+    def vector(self, length_octets: int) -> bytes:
+        return self.take(self.number(length_octets))
+
+    @property
+    def exhausted(self) -> bool:
+        return self._at == len(self._data)
+
+    def error(self, reason: str) -> TLSFlightError:
+        return TLSFlightError(reason, field=self._field, clause=self._clause)
+
+
+def parse_client_hello(body: bytes) -> ClientHello:
+    """Reads the body of a ClientHello (without handshake header); raises TLSFlightError."""
+    reader = _Reader(body, "client_hello", "RFC 5246 7.4.1.2")
+    version = reader.number(2)
+    if version >> 8 != 3 or version < 0x0301:
+        raise TLSFlightError(
+            f"version {version:04X}",
+            field="client_hello",
+            clause="RFC 5246 7.4.1.2",
+            alert=ALERT_PROTOCOL_VERSION,
+        )
+    reader.take(32)
+    session_id = reader.vector(1)
+    if len(session_id) > MAX_SESSION_ID_OCTETS:
+        raise reader.error(f"session id of {len(session_id)} octets")
+    suites = reader.vector(2)
+    if not suites or len(suites) % 2:
+        raise reader.error(f"cipher suites of {len(suites)} octets")
+    if 0 not in reader.vector(1):
+        raise reader.error("no null compression offered")
+    extensions = {} if reader.exhausted else _parse_extensions(reader.vector(2))
+    if not reader.exhausted:
+        raise reader.error("octets after the extensions")
+    return ClientHello(
+        legacy_version=version,
+        session_id=session_id,
+        suites=tuple(int.from_bytes(suites[at : at + 2]) for at in range(0, len(suites), 2)),
+        max_fragment_length=_fragment_length(extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)),
+        ticket=extensions.get(EXTENSION_SESSION_TICKET, b""),
+        extensions=tuple(extensions),
+    )
+
+
+def parse_client_key_exchange(body: bytes) -> bytes:
+    """The PSK identity, as sent, in the body of a plain-PSK ClientKeyExchange; raises TLSFlightError."""
+    reader = _Reader(body, "client_key_exchange", "RFC 4279 2")
+    identity = reader.vector(2)
+    if len(identity) > MAX_IDENTITY_OCTETS:
+        raise reader.error(f"identity of {len(identity)} octets")
+    if not reader.exhausted:
+        raise reader.error("octets after the identity")
+    return identity
+
+
+def _parse_extensions(block: bytes) -> dict[int, bytes]:
+    reader = _Reader(block, "client_hello.extensions", "RFC 5246 7.4.1.4")
+    found: dict[int, bytes] = {}
+    while not reader.exhausted:
+        kind = reader.number(2)
+        if kind in found:
+            raise reader.error(f"extension {kind} given twice")
+        found[kind] = reader.vector(2)
+    return found
+
+
+def _fragment_length(content: bytes | None) -> int | None:
+    # An impossible value is left to the TLS library, which answers it with illegal_parameter.
+    if content is None or len(content) != 1:
+        return None
+    return FRAGMENT_LENGTHS.get(content[0])
+
+
+class ClientFlight:
+    """Collects the octets of one client until its PSK identity is known.
+
+    Feed what arrives; then `take()` gives the octets that the TLS library may see now: none before the whole
+    ClientHello is here, and none from the record that completes ClientKeyExchange on until `open_gate()` is
+    called.
+    """
+
+    def __init__(self) -> None:
+        self.hello: ClientHello | None = None
+        self.identity: bytes | None = None
+        self._raw = bytearray()
+        self._messages = bytearray()
+        self._ready = bytearray()
+        self._gated = bytearray()
+        self._open = False
+
+    @property
+    def is_open(self) -> bool:
+        """True when nothing is held back any more."""
+        return self._open
+
+    def feed(self, data: bytes) -> None:
+        """Takes octets as they come, cut anywhere; raises TLSFlightError when they are no legal flight."""
+        self._raw += data
+        while not self._open and self.identity is None:
+            record = self._next_record()
+            if record is None:
+                break
+            self._record(record)
+        if self._open:
+            self._ready += self._raw
+            self._raw.clear()
+        elif self.identity is not None and len(self._raw) > MAX_EARLY_OCTETS:
+            raise TLSFlightError(
+                "too much before the server has spoken",
+                field="flight",
+                clause="RFC 5246 7.3",
+                alert=ALERT_UNEXPECTED_MESSAGE,
+            )
+
+    def take(self) -> bytes:
+        """Octets released for the TLS library; each is given once."""
+        if self.hello is None:
+            return b""
+        piece = bytes(self._ready)
+        self._ready.clear()
+        return piece
+
+    def open_gate(self) -> None:
+        """Releases everything held and everything that still comes."""
+        self._open = True
+        self._ready += self._gated + self._raw
+        self._gated.clear()
+        self._raw.clear()
+        self._messages.clear()
+
+    def _next_record(self) -> bytes | None:
+        raw = self._raw
+        if raw and raw[0] not in (CONTENT_HANDSHAKE, CONTENT_ALERT):
+            raise TLSFlightError(
+                f"record of type {raw[0]} in a clear flight",
+                field="record",
+                clause="RFC 5246 6.2.1",
+                alert=ALERT_UNEXPECTED_MESSAGE,
+            )
+        if len(raw) < RECORD_HEADER_OCTETS:
+            return None
+        if raw[1] != 3:
+            raise TLSFlightError(
+                f"record version {raw[1]:02X}{raw[2]:02X}",
+                field="record",
+                clause="RFC 5246 6.2.1",
+                alert=ALERT_PROTOCOL_VERSION,
+            )
+        length = int.from_bytes(raw[3:RECORD_HEADER_OCTETS])
+        if length > MAX_RECORD_OCTETS:
+            raise TLSFlightError(
+                f"clear record of {length} octets",
+                field="record",
+                clause="RFC 5246 6.2.1",
+                alert=ALERT_RECORD_OVERFLOW,
+            )
+        if length == 0:
+            raise TLSFlightError("empty record", field="record", clause="RFC 5246 6.2.1")
+        end = RECORD_HEADER_OCTETS + length
+        if len(raw) < end:
+            return None
+        record = bytes(raw[:end])
+        del raw[:end]
+        return record
+
+    def _record(self, record: bytes) -> None:
+        if record[0] == CONTENT_ALERT:
+            # The client gives up; the TLS library knows what each alert means.
+            if self.hello is None:
+                raise TLSFlightError(
+                    "alert before ClientHello",
+                    field="flight",
+                    clause="RFC 5246 7.3",
+                    alert=ALERT_UNEXPECTED_MESSAGE,
+                )
+            self._ready += record
+            self.open_gate()
+            return
+        self._messages += record[RECORD_HEADER_OCTETS:]
+        while self.identity is None and self._next_message():
+            pass
+        if self.identity is None:
+            self._ready += record
+            return
+        self._gated += record
+        if self._messages:
+            raise TLSFlightError(
+                "handshake message after ClientKeyExchange in clear",
+                field="flight",
+                clause="RFC 5246 7.3",
+                alert=ALERT_UNEXPECTED_MESSAGE,
+            )
+
+    def _next_message(self) -> bool:
+        """Reads one handshake message when it is whole; True when there may be another."""
+        held = self._messages
+        if not held:
+            return False
+        wanted = HANDSHAKE_CLIENT_HELLO if self.hello is None else HANDSHAKE_CLIENT_KEY_EXCHANGE
+        if held[0] != wanted:
+            raise TLSFlightError(
+                f"handshake message {held[0]} where {wanted} is due",
+                field="flight",
+                clause="RFC 5246 7.3",
+                alert=ALERT_UNEXPECTED_MESSAGE,
+            )
+        if len(held) < _HANDSHAKE_HEADER_OCTETS:
+            return False
+        length = int.from_bytes(held[1:_HANDSHAKE_HEADER_OCTETS])
+        limit = MAX_CLIENT_HELLO_OCTETS if self.hello is None else MAX_IDENTITY_OCTETS + 2
+        if length > limit:
+            raise TLSFlightError(f"handshake message of {length} octets", field="flight", clause="RFC 5246 7.4")
+        end = _HANDSHAKE_HEADER_OCTETS + length
+        if len(held) < end:
+            return False
+        body = bytes(held[_HANDSHAKE_HEADER_OCTETS:end])
+        del held[:end]
+        if self.hello is None:
+            self.hello = parse_client_hello(body)
+        else:
+            self.identity = parse_client_key_exchange(body)
+        return True

@@ -1,0 +1,370 @@
+"""One TCP connection of a card: drives the TLS pump and the HTTP exchange, holds the deadlines.
+
+All time comes from the event loop. Every path out of here ends in `_finish`, which reports the session once,
+and in a closed transport at the latest `close_timeout` later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from ferryman.codec import psk_identity
+from ferryman.codec.scp81_http import AdminRequest, AdminResponse
+from ferryman.errors import PeerError, Refused, Unavailable
+from ferryman.transport_https.framing import BadRequest, HTTPExchange
+from ferryman.transport_https.pump import (
+    ALERT_INTERNAL_ERROR,
+    Event,
+    Failed,
+    HandshakeDone,
+    IdentityKnown,
+    PeerFinished,
+    Received,
+    State,
+    TLSPump,
+)
+from ferryman.transport_https.session import CloseReason, Hooks, HTTPSSettings, Refusal, Session
+
+MAX_DISCARDED_OCTETS: Final = 65_536  # octets thrown away while we wait for the peer to close
+RETRY_AFTER: Final = 10  # seconds named in 503 when we do not know better
+
+
+class Phase(Enum):
+    """What the connection is waiting for."""
+
+    HANDSHAKE = "handshake"
+    REQUEST = "request"
+    ANSWER = "answer"
+    CLOSING = "closing"
+
+
+class Registry(Protocol):
+    """What a connection needs of its server."""
+
+    @property
+    def settings(self) -> HTTPSSettings: ...
+    @property
+    def hooks(self) -> Hooks: ...
+    def new_pump(self) -> TLSPump: ...
+    def new_session_id(self) -> str: ...
+    def admit(self, connection: CardConnection) -> bool: ...
+    def authenticated(self, connection: CardConnection, session: Session) -> None: ...
+    def forget(self, connection: CardConnection) -> None: ...
+    def gone(self, connection: CardConnection) -> None: ...
+
+
+class CardConnection(asyncio.Protocol):
+    """asyncio protocol of one card."""
+
+    def __init__(self, server: Registry, loop: asyncio.AbstractEventLoop) -> None:
+        self.session: Session | None = None
+        self._server = server
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._phase = Phase.HANDSHAKE
+        self._pump = server.new_pump()
+        self._exchange = HTTPExchange(server.settings.body_framing)
+        self._identity = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._discarded = 0
+        self._ended = False  # we have told the card that there is no more work
+        self._draining = False
+        self._finished = False
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream transport is needed")
+        self._transport = transport
+        self._peer = _peer_text(transport.get_extra_info("peername"))
+        if not self._server.admit(self):
+            self._finish(CloseReason.STOPPED, "connection limit")
+            transport.abort()
+            return
+        self._arm(self._server.settings.handshake_timeout, self._on_deadline)
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is Phase.CLOSING:
+            self._discarded += len(data)
+            if self._discarded > MAX_DISCARDED_OCTETS:
+                self._abort()
+            return
+        self._handle(self._pump.receive(data))
+
+    def eof_received(self) -> None:
+        # Returning None lets asyncio close the transport; a cut without close_notify is a lost connection.
+        self._finish(CloseReason.CONNECTION_LOST, "end of stream without close_notify")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finish(CloseReason.CONNECTION_LOST, "" if exc is None else type(exc).__name__)
+        self._disarm()
+        self._phase = Phase.CLOSING
+        self._transport = None
+        self._server.gone(self)
+
+    # for the server
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """Ends the session now: close_notify, then the transport."""
+        if self._phase is not Phase.CLOSING:
+            self._close(reason, detail)
+
+    def drain(self) -> None:
+        """Ends the session as soon as no answer is outstanding."""
+        self._draining = True
+        if self._phase is not Phase.ANSWER:
+            self.end(CloseReason.STOPPED)
+
+    def abort(self) -> None:
+        """Drops the connection without a word."""
+        self._finish(CloseReason.STOPPED, "dropped")
+        self._abort()
+
+    # events of the pump
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            if self._phase is Phase.CLOSING:
+                break
+            self._handle_one(event)
+        self._flush()
+
+    def _handle_one(self, event: Event) -> None:
+        match event:
+            case IdentityKnown(identity):
+                self._identity = identity
+                self._pause()
+                self._start(self._fetch_key(identity))
+            case HandshakeDone(suite):
+                self._open_session(suite)
+            case Received(data):
+                self._on_plaintext(data)
+            case PeerFinished():
+                done = CloseReason.COMPLETED if self._ended else CloseReason.PEER_CLOSED
+                self._close(done, peer_is_done=True)
+            case Failed(reason):
+                self._close(CloseReason.TLS_ERROR, reason)
+
+    async def _fetch_key(self, identity: bytes) -> None:
+        try:
+            key = await self._server.hooks.lookup(identity)
+        except Unavailable as problem:
+            # No guess: neither "unknown" nor "wrong key" is true, and the card tries again by its own policy.
+            self._pump.abandon(ALERT_INTERNAL_ERROR)
+            self._close(CloseReason.TLS_ERROR, str(problem))
+            return
+        if self._phase is Phase.CLOSING:
+            return
+        events = self._pump.supply_key(key)
+        del key
+        self._resume()
+        self._handle(events)
+
+    def _open_session(self, suite: str) -> None:
+        try:
+            identity = psk_identity.parse(self._identity)
+        except PeerError:
+            identity = None
+        session = Session(
+            id=self._server.new_session_id(),
+            identity=identity,
+            identity_octets=self._identity,
+            peer=self._peer,
+            opened_at=self._loop.time(),
+            suite=suite,
+        )
+        self._phase = Phase.REQUEST
+        self._arm(self._server.settings.idle_timeout, self._on_deadline)
+        self._server.authenticated(self, session)
+        self.session = session
+        self._server.hooks.on_open(session)
+
+    def _on_plaintext(self, data: bytes) -> None:
+        fresh = not self._exchange.in_request
+        try:
+            request = self._exchange.feed(data)
+        except BadRequest as problem:
+            self._refuse(problem.status, CloseReason.BAD_REQUEST, str(problem))
+            return
+        if request is not None:
+            self._on_request(request)
+        elif fresh and self._exchange.in_request:
+            self._arm(self._server.settings.request_timeout, self._on_deadline)
+
+    def _on_request(self, request: AdminRequest) -> None:
+        session = self._live_session()
+        named = request.admin_from.eid
+        if named is not None and session.eid is not None and named != session.eid:
+            text = f"PSK identity of {session.eid}, X-Admin-From of {named}"
+            self._server.hooks.on_alarm(session, text)
+            self._close(CloseReason.EID_MISMATCH, text)
+            return
+        session.requests += 1
+        self._phase = Phase.ANSWER
+        self._disarm()
+        self._start(self._answer(session, request))
+
+    async def _answer(self, session: Session, request: AdminRequest) -> None:
+        try:
+            async with asyncio.timeout(self._server.settings.answer_timeout) as deadline:
+                response = await self._server.hooks.handler(session, request)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            self._refuse(503, CloseReason.ANSWER_FAILED, "no answer in time", retry_after=RETRY_AFTER)
+        except Unavailable as problem:
+            wait = max(1, math.ceil(problem.retry_after))
+            self._refuse(503, CloseReason.ANSWER_FAILED, str(problem), retry_after=wait)
+        except Refused as problem:
+            self._refuse(403, CloseReason.ANSWER_FAILED, str(problem))
+        except PeerError as problem:
+            self._refuse(400, CloseReason.BAD_REQUEST, str(problem))
+        else:
+            self._send_answer(response)
+
+    def _send_answer(self, response: AdminResponse) -> None:
+        if self._phase is not Phase.ANSWER:
+            return
+        settings = self._server.settings
+        self._pump.send(self._exchange.answer(response, close=self._draining))
+        self._ended = response.ends_session
+        if self._draining:
+            self._close(CloseReason.STOPPED)
+        elif self._exchange.must_close or (self._ended and not response.body):
+            # Live cards want close_notify after 204 and then to close by themselves.
+            self._close(CloseReason.COMPLETED)
+        else:
+            self._phase = Phase.REQUEST
+            wait = settings.close_timeout if self._ended else settings.idle_timeout
+            self._arm(wait, self._on_deadline)
+            self._flush()
+
+    def _refuse(self, status: int, reason: CloseReason, detail: str, *, retry_after: int | None = None) -> None:
+        if self._phase is Phase.CLOSING:
+            return
+        octets = self._exchange.refuse(status, retry_after=retry_after)
+        if octets and self._pump.state is State.OPEN:
+            self._pump.send(octets)
+        self._close(reason, detail)
+
+    # ending
+
+    def _on_deadline(self) -> None:
+        if self._phase is Phase.HANDSHAKE:
+            # A peer that has not proved anything gets no answer either.
+            self._finish(CloseReason.IDLE, "handshake deadline")
+            self._abort()
+        else:
+            self._close(CloseReason.COMPLETED if self._ended else CloseReason.IDLE)
+
+    def _close(self, reason: CloseReason, detail: str = "", *, peer_is_done: bool = False) -> None:
+        """Says good-bye on every level, reports the session, and gives the peer `close_timeout` to go."""
+        if self._phase is Phase.CLOSING:
+            return
+        self._pump.close()
+        self._flush()
+        self._phase = Phase.CLOSING
+        self._finish(reason, detail)
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._arm(self._server.settings.close_timeout, self._leave)
+        if peer_is_done:
+            transport.close()
+            return
+        # Closing a socket with unread octets resets it and the peer would lose our alert: read on, discard.
+        if reason is not CloseReason.COMPLETED and transport.can_write_eof():
+            transport.write_eof()
+        self._resume()
+
+    def _leave(self) -> None:
+        transport = self._transport
+        if transport is not None and transport.get_write_buffer_size() == 0:
+            transport.close()
+        else:
+            self._abort()
+
+    def _finish(self, reason: CloseReason, detail: str) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task(self._loop):
+            task.cancel()
+        self._server.forget(self)
+        if self.session is None:
+            self._server.hooks.on_refused(Refusal(self._peer, self._identity, detail or reason.value))
+            return
+        self.session.close_reason = reason
+        self.session.detail = detail
+        self._server.hooks.on_closed(self.session)
+
+    def _abort(self) -> None:
+        self._disarm()
+        self._phase = Phase.CLOSING
+        if self._transport is not None:
+            self._transport.abort()
+
+    # small things
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = self._loop.create_task(work)
+        self._task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        if self._task is task:
+            self._task = None
+        problem = None if task.cancelled() else task.exception()
+        if problem is None:
+            return
+        # A bug of ours or of a hook: tell the loop's handler, tell the card nothing but "error".
+        self._loop.call_exception_handler(
+            {"message": "HTTPS transport: work for a card failed", "exception": problem, "task": task}
+        )
+        if self._phase is Phase.ANSWER:
+            self._refuse(500, CloseReason.ANSWER_FAILED, "internal error")
+        else:
+            self._pump.abandon(ALERT_INTERNAL_ERROR)
+            self._close(CloseReason.TLS_ERROR, "internal error")
+
+    def _live_session(self) -> Session:
+        if self.session is None:
+            raise RuntimeError("no session before the handshake is done")
+        return self.session
+
+    def _flush(self) -> None:
+        octets = self._pump.take_output()
+        if octets and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(octets)
+
+    def _arm(self, seconds: float, action: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = self._loop.call_later(seconds, action)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+
+def _peer_text(name: object) -> str:
+    """`address:port` of a peer for logs; asyncio gives a tuple for IP and something else for other families."""
+    if isinstance(name, tuple) and len(name) >= 2:
+        host, port = name[0], name[1]
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    return str(name or "")

@@ -1,0 +1,242 @@
+"""Server side of one TLS 1.2 PSK connection without a socket, RFC 5246 and RFC 4279, over OpenSSL buffers.
+
+Octets of the peer go in, octets for the peer and events come out. Between the PSK identity and the key the
+pump stands still (`IdentityKnown`), so the caller can fetch the key in its own time. It keeps three invariants:
+no session is ever resumed, an unknown identity ends like a wrong key, and a key is referenced only until the
+handshake step that uses it has returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from ferryman.codec.tls_hello import ClientFlight, TLSFlightError
+from ferryman.transport_https.contexts import SUITE_NAMES, ContextPool, PSKContext
+
+MIN_KEY_OCTETS: Final = 16  # octets: SGP.02 asks for a PSK of at least 128 bits
+MAX_KEY_OCTETS: Final = 64  # octets: RFC 4279 5.3 asks implementations for up to 64
+STAND_IN_KEY_OCTETS: Final = 16  # octets: as long as the keys of real cards
+_READ_OCTETS: Final = 16_384  # octets: one full TLS record of plaintext
+
+ALERT_BAD_RECORD_MAC: Final = 20
+ALERT_HANDSHAKE_FAILURE: Final = 40
+ALERT_INTERNAL_ERROR: Final = 80
+_FATAL: Final = 2
+_ALERT_RECORD_HEADER: Final = bytes((21, 3, 3, 0, 2))
+
+
+class UnknownIdentity(Enum):
+    """How a PSK identity without a key is answered."""
+
+    LIKE_WRONG_KEY = "bad_record_mac"  # alert 20 after Finished: tells a stranger nothing
+    ALERT_115 = "unknown_psk_identity"
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    CLEAR = "clear"  # reading the client's clear flight
+    NEED_KEY = "need-key"  # the identity is known, the key is not
+    HANDSHAKE = "handshake"  # the key is in place, Finished is due
+    OPEN = "open"
+    CLOSED = "closed"  # close_notify sent, or failed; nothing more is read
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityKnown:
+    """The client has presented this PSK identity; call `supply_key` when its key is known."""
+
+    identity: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeDone:
+    """Both sides have proved the key."""
+
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Plaintext of the peer."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFinished:
+    """The peer has sent close_notify: it will send nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The connection is over; an alert may stand in the output. `reason` holds no key and no plaintext."""
+
+    reason: str
+
+
+type Event = IdentityKnown | HandshakeDone | Received | PeerFinished | Failed
+
+
+class TLSPump:
+    """One connection; `entropy(n)` gives n random octets for the key that stands in for an unknown one."""
+
+    def __init__(
+        self,
+        contexts: ContextPool,
+        *,
+        entropy: Callable[[int], bytes],
+        unknown_identity: UnknownIdentity = UnknownIdentity.LIKE_WRONG_KEY,
+    ) -> None:
+        self.state = State.CLEAR
+        self._contexts = contexts
+        self._entropy = entropy
+        self._unknown_identity = unknown_identity
+        self._flight = ClientFlight()
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._context: PSKContext | None = None
+        self._tls: ssl.SSLObject | None = None
+        self._key_used = False
+        self._alert = b""
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Takes octets of the peer, cut anywhere; returns what they mean. Never raises on their account."""
+        if self.state is State.CLOSED:
+            return []
+        if self._flight.is_open:
+            self._incoming.write(data)
+            return self._advance()
+        try:
+            self._flight.feed(data)
+        except TLSFlightError as problem:
+            return self._fail_clear(problem.alert, str(problem))
+        return self._advance_clear()
+
+    def supply_key(self, key: bytes | None) -> list[Event]:
+        """The key of the identity last named, None when there is none; only in state NEED_KEY.
+
+        Raises ValueError, and stays where it is, when the key has an impossible length.
+        """
+        if self.state is not State.NEED_KEY:
+            raise RuntimeError(f"no key is due in state {self.state.value}")
+        if key is None:
+            unlike = self._unknown_identity is UnknownIdentity.ALERT_115
+            key = b"" if unlike else self._entropy(STAND_IN_KEY_OCTETS)
+        elif not MIN_KEY_OCTETS <= len(key) <= MAX_KEY_OCTETS:
+            raise ValueError(f"a PSK has {MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets")
+        self.state = State.HANDSHAKE
+        self._flight.open_gate()
+        self._incoming.write(self._flight.take())
+        return self._advance(key)
+
+    def abandon(self, alert: int) -> None:
+        """Gives up before the handshake is done and answers with `alert` in clear."""
+        if self.state in (State.CLEAR, State.NEED_KEY, State.HANDSHAKE):
+            self._alert += _ALERT_RECORD_HEADER + bytes((_FATAL, alert))
+        self._drop()
+
+    def send(self, plaintext: bytes) -> None:
+        """Protects `plaintext` for the peer in as few records as its max_fragment_length allows."""
+        if self.state is not State.OPEN or self._tls is None:
+            raise RuntimeError(f"cannot send in state {self.state.value}")
+        self._tls.write(plaintext)
+
+    def close(self) -> None:
+        """Sends close_notify; afterwards nothing is read any more."""
+        if self.state is State.OPEN and self._tls is not None:
+            # SSLWantRead here only says that the peer's own close_notify is still to come; we do not wait.
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()
+        self._drop()
+
+    def take_output(self) -> bytes:
+        """Octets for the peer; each is given once."""
+        output = self._outgoing.read() + self._alert
+        self._alert = b""
+        return output
+
+    def _advance_clear(self) -> list[Event]:
+        hello = self._flight.hello
+        if hello is None:
+            return []
+        if self._tls is None:
+            self._context = self._contexts.choose(offers_resumption=hello.offers_resumption)
+            self._tls = self._context.wrap(self._incoming, self._outgoing)
+        self._incoming.write(self._flight.take())
+        events = self._advance()
+        if self.state is not State.CLEAR or self._flight.identity is None:
+            return events
+        identity = self._flight.identity
+        try:
+            # Python's callback refuses other text by unknown_psk_identity and a trace on stderr.
+            identity.decode("utf-8")
+        except UnicodeDecodeError:
+            return self._fail_clear(ALERT_BAD_RECORD_MAC, "the PSK identity is no UTF-8 text")
+        self.state = State.NEED_KEY
+        return [*events, IdentityKnown(identity)]
+
+    def _advance(self, key: bytes = b"") -> list[Event]:
+        tls, context = self._tls, self._context
+        if tls is None or context is None:
+            raise RuntimeError("no ClientHello yet")
+        if self.state is not State.OPEN:
+            try:
+                self._key_used = context.handshake(tls, key) or self._key_used
+            except ssl.SSLWantReadError:
+                self._key_used = context.key_taken or self._key_used
+                return []
+            except ssl.SSLError as problem:
+                return self._fail(f"handshake: {problem.reason or 'ended by the peer'}")
+            refusal = self._objection(tls)
+            if refusal:
+                return self._fail(refusal)
+            self.state = State.OPEN
+            return [HandshakeDone(_suite_name(tls)), *self._read(tls)]
+        return self._read(tls)
+
+    def _objection(self, tls: ssl.SSLObject) -> str:
+        # None of these can happen by our settings; a session that breaks one must not go on all the same.
+        if tls.session_reused or not self._key_used:
+            return "handshake: finished without the pre-shared key"
+        if tls.version() != "TLSv1.2" or _suite_name(tls) not in SUITE_NAMES:
+            return "handshake: finished with a suite of no kind we offered"
+        return ""
+
+    def _read(self, tls: ssl.SSLObject) -> list[Event]:
+        events: list[Event] = []
+        while True:
+            try:
+                data = tls.read(_READ_OCTETS)
+            except ssl.SSLWantReadError:
+                return events
+            except ssl.SSLZeroReturnError:
+                return [*events, PeerFinished()]
+            except ssl.SSLError as problem:
+                return events + self._fail(f"record: {problem.reason or 'broken'}")
+            if not data:
+                return [*events, PeerFinished()]
+            events.append(Received(data))
+
+    def _fail_clear(self, alert: int, reason: str) -> list[Event]:
+        self.abandon(alert)
+        return [Failed(reason)]
+
+    def _fail(self, reason: str) -> list[Event]:
+        self._drop()
+        return [Failed(reason)]
+
+    def _drop(self) -> None:
+        self.state = State.CLOSED
+        self._tls = None
+        self._context = None
+
+
+def _suite_name(tls: ssl.SSLObject) -> str:
+    cipher = tls.cipher()
+    return cipher[0] if cipher else ""
