@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from shared_data import vectors
 
 from ferryman.codec import isdr
 from ferryman.codec.apdu import CommandAPDU
 from ferryman.errors import InputError
+from shared_data import vectors
 
 P1 = bytes.fromhex("A0000005591010FFFFFFFF8900001000")
 TRACE_ISDP = bytes.fromhex("A0000005591010FFFFFFFF8900001300")
