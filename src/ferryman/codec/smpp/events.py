@@ -1,0 +1,72 @@
+"""What an SMPP session reports; see `session`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ferryman.codec.smpp.messages import PDU, AlertNotification, DataSM, DeliverSM
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The bind was accepted. `interface_version` is the SMSC's (34 hexadecimal = v3.4), None when unsaid."""
+
+    system_id: str
+    interface_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BindRefused:
+    """The bind was answered with an error status; the connection is of no further use."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Responded:
+    """A request of ours was answered. `response` is None when only its header could be read."""
+
+    sequence: int
+    status: int
+    response: PDU | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody can tell what became of this request: it may or may not have taken effect."""
+
+    sequence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message or receipt from the SMSC; it waits for `answer`."""
+
+    pdu: DeliverSM | DataSM
+
+
+@dataclass(frozen=True, slots=True)
+class Alerted:
+    """A mobile is reachable again; there is nothing to answer."""
+
+    pdu: AlertNotification
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A PDU of the peer broke a rule; it was answered where it can be and the session goes on."""
+
+    command: int
+    sequence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Write out what `data_to_send` still has, then close the connection. Nothing comes after this event."""
+
+    reason: str
+
+
+Event = Bound | BindRefused | Responded | Unanswered | Received | Alerted | Malformed | Ended
