@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ferryman_sim.card_maker import command as card_maker_command
+from ferryman_sim.hlr import service as hlr_service
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -14,6 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ferryman_sim", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True)
     card_maker_command.add_parser(subparsers)
+    hlr_service.add_parser(subparsers)
     return parser
 
 
