@@ -1,0 +1,116 @@
+"""Ciphers and checks of SCP80 by the nibbles of KIc and KID (ETSI TS 102 225 5.1.2, 5.1.3; TS 31.115)."""
+
+from __future__ import annotations
+
+import binascii
+
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
+from cryptography.hazmat.primitives.cmac import CMAC
+
+from ferryman.codec.ota_packet import CLAUSE, Check
+from ferryman.errors import PeerError
+
+_DES_CBC, _AES_CBC, _TDES2_CBC, _TDES3_CBC, _DES_ECB = 0x1, 0x2, 0x5, 0x9, 0xD
+_CIPHER_NIBBLES = frozenset((_DES_CBC, _AES_CBC, _TDES2_CBC, _TDES3_CBC, _DES_ECB))
+_MAC_NIBBLES = frozenset((_DES_CBC, _AES_CBC, _TDES2_CBC, _TDES3_CBC))
+_DES_KEY_BYTES = {_DES_CBC: 8, _DES_ECB: 8, _TDES2_CBC: 16, _TDES3_CBC: 24}
+_AES_KEY_BYTES = (16, 24, 32)
+_CRC16, _CRC32 = 0x1, 0x5
+AES_CHECK_BYTES = (4, 8)
+_DES_BLOCK, _AES_BLOCK = 8, 16
+
+
+def _nibble(octet: int, known: frozenset[int], field: str) -> int:
+    nibble = octet & 0x0F
+    if nibble not in known:
+        raise PeerError(f"algorithm {nibble:X} is not supported", field=field, clause=CLAUSE)
+    return nibble
+
+
+def _key(key: bytes | None, nibble: int, what: str) -> bytes:
+    if key is None:
+        raise ValueError(f"{what} key needed")
+    allowed = _AES_KEY_BYTES if nibble == _AES_CBC else (_DES_KEY_BYTES[nibble],)
+    if len(key) not in allowed:
+        raise ValueError(f"{what} key of {len(key)} bytes does not fit algorithm {nibble:X}")
+    return key
+
+
+def _algorithm(key: bytes, nibble: int) -> AES | TripleDES:
+    if nibble == _AES_CBC:
+        return AES(key)
+    # Single DES is 3DES with three equal keys, two-key 3DES uses the first key again.
+    return TripleDES({8: key * 3, 16: key + key[:8]}.get(len(key), key))
+
+
+def block_bytes(kic: int) -> int:
+    """Block size of the cipher that `kic` names; PeerError for an algorithm this server does not speak."""
+    return _AES_BLOCK if _nibble(kic, _CIPHER_NIBBLES, "KIc") == _AES_CBC else _DES_BLOCK
+
+
+def _cipher(kic: int, key: bytes | None) -> Cipher[CBC | ECB]:
+    nibble = _nibble(kic, _CIPHER_NIBBLES, "KIc")
+    checked = _key(key, nibble, "ciphering")
+    mode: CBC | ECB = ECB() if nibble == _DES_ECB else CBC(bytes(block_bytes(kic)))  # noqa: S305
+    return Cipher(_algorithm(checked, nibble), mode)
+
+
+def encrypt(kic: int, key: bytes | None, data: bytes) -> bytes:
+    """Cipher whole blocks with IV zero."""
+    encryptor = _cipher(kic, key).encryptor()
+    return encryptor.update(data) + encryptor.finalize()
+
+
+def decrypt(kic: int, key: bytes | None, data: bytes) -> bytes:
+    """Decipher; PeerError when `data` is no whole number of blocks."""
+    if len(data) % block_bytes(kic):
+        raise PeerError("ciphered part is no whole number of blocks", field="data", clause=CLAUSE)
+    decryptor = _cipher(kic, key).decryptor()
+    return decryptor.update(data) + decryptor.finalize()
+
+
+def check_bytes(check: Check, kid: int, cc_length: int) -> int:
+    """Length of the check value; `cc_length` (4 or 8) counts for AES, DES has 8, CRC 2 or 4."""
+    if check is Check.NONE:
+        return 0
+    if check is Check.RC:
+        return 2 if _nibble(kid, frozenset((_CRC16, _CRC32)), "KID") == _CRC16 else 4
+    if check is Check.DS:
+        raise PeerError("digital signatures are not supported", field="SPI", clause=CLAUSE)
+    if _nibble(kid, _MAC_NIBBLES, "KID") != _AES_CBC:
+        return 8
+    if cc_length not in AES_CHECK_BYTES:
+        raise ValueError(f"checksum of {cc_length} bytes")
+    return cc_length
+
+
+def check_value(check: Check, kid: int, key: bytes | None, data: bytes, cc_length: int) -> bytes:
+    """The check over `data`: AES-CMAC cut to the left `cc_length` bytes, (3)DES MAC, CRC16 or CRC32."""
+    size = check_bytes(check, kid, cc_length)
+    if check is Check.NONE:
+        return b""
+    if check is Check.RC:
+        return _crc16(data) if size == 2 else binascii.crc32(data).to_bytes(4)
+    nibble = kid & 0x0F
+    checked = _key(key, nibble, "checksum")
+    if nibble == _AES_CBC:
+        cmac = CMAC(AES(checked))
+        cmac.update(data)
+        return cmac.finalize()[:size]
+    # Zero bytes fill the last block for the computation only (outer CBC, last block is the check).
+    padded = data + bytes(-len(data) % _DES_BLOCK)
+    encryptor = Cipher(_algorithm(checked, nibble), CBC(bytes(_DES_BLOCK))).encryptor()
+    return (encryptor.update(padded) + encryptor.finalize())[-_DES_BLOCK:]
+
+
+def _crc16(data: bytes) -> bytes:
+    # CRC of X.25: the reflected form of polynomial 1021, preset and inverted; big-endian in the packet.
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8408 if crc & 1 else 0)
+    return (crc ^ 0xFFFF).to_bytes(2)
