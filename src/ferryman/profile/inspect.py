@@ -17,19 +17,19 @@ from ferryman.codec.saip.types import Mixed, Slot, Value
 SHOWN_BYTES = 32
 """Bytes of one value shown in hex; a longer one is cut and its size given."""
 
-_SECRET_COMPONENTS = (
+_MASKED_COMPONENTS = (
     "key opc pinValue pukValue keyData authenticationKey ssd hrpdAccessAuthenticationData"
     " simpleIPAuthenticationData mobileIPAuthenticationData sdPersoData processData content loadBlockObject"
     " connectivityParameters"
 )
-SECRET_COMPONENTS = frozenset(_SECRET_COMPONENTS.split())
+SECRET_COMPONENTS = frozenset(_MASKED_COMPONENTS.split())
 """Components whose content is never shown; connectivity parameters may hold a login and password."""
 
-_SECRET_FILES = (
+_MASKED_FILES = (
     "ef-keys ef-keysPS ef-kc ef-kcgprs ef-epsnsc ef-5gs3gppnsc ef-5gsn3gppnsc ef-5gauthkeys"
     " ef-kausf-derivation ef-eapkeys ef-hiddenkey ef-hidden-key ef-gbabp ef-msk ef-muk ef-spc ef-3gcik"
 )
-SECRET_FILES = frozenset(_SECRET_FILES.split())
+SECRET_FILES = frozenset(_MASKED_FILES.split())
 """Files whose content is, or at run time becomes, a key or a code."""
 
 SECRET_FILE_IDS = frozenset(bytes.fromhex(text) for text in ("6F08", "6F09", "6FC3", "6FD6", "6FD7"))
