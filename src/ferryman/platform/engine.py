@@ -53,7 +53,7 @@ MAX_STEPS = 200  # steps in one dispatch; more means two procedures signal each 
 log = structlog.get_logger("ferryman.engine")
 
 type AskCrypto = Callable[[Header, Body], Awaitable[Body]]
-type LoadFacts = Callable[[Connection, str, str], Any]  # connection, kind, eid
+type LoadFacts = Callable[[Connection, str, Any], Any]  # connection, eid, state
 type ApplyChange = Callable[[Tx, str, Any], None]  # tx, eid, change
 
 
@@ -320,7 +320,7 @@ class Engine:
             self._spawn(self._admit(eid))
 
     async def _step(self, work: _Work, record: Record, event: Event) -> None:
-        facts = await self.mailbox.store.read(lambda c: self._load_facts(c, record.kind.name, record.eid))
+        facts = await self.mailbox.store.read(lambda c: self._load_facts(c, record.eid, record.state))
         context = Context(
             procedure_id=record.id,
             eid=record.eid,

@@ -1,0 +1,115 @@
+"""The channel of one card: every command to it, one at a time, by SMS or HTTPS (SGP.02 2.4.3, 4.1.1; ES5).
+
+One procedure per card that never ends. It owns what must not be used twice (SCP80 counter, concatenated scripts,
+the step of an HTTPS session) and turns silence into an outcome. Rules it keeps:
+
+* a counter is committed before the packet leaves; a repeat sends the same packet, so the card runs it once;
+* the answer to a POST is committed before it leaves; a POST that is repeated gets the same answer;
+* no answer is `unknown`, never a failure; `unreachable` and `rejected` are said only when nothing can have run.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ferryman.contracts import crypto, es5
+from ferryman.platform.procedure import (
+    Answered,
+    Begin,
+    Context,
+    Event,
+    Received,
+    Signalled,
+    Step,
+    TimerFired,
+)
+from ferryman.sm_sr.procedures import channel_https, channel_notification, channel_sms
+from ferryman.sm_sr.procedures.channel_state import Channel, Effects
+from ferryman.sm_sr.procedures.delivery import Cancel, Command, Outcome, OutcomeKind
+from ferryman.sm_sr.procedures.structs import replace
+
+SMS = "sms"
+HTTPS = "https"
+
+
+def step(state: Channel, event: Event, context: Context) -> Step[Channel]:
+    """One event of the card's channel."""
+    effects = Effects(context)
+    state = _handle(state, event, effects)
+    state = channel_sms.pump(state, effects)
+    return Step(state, effects.all())
+
+
+def _handle(state: Channel, event: Event, effects: Effects) -> Channel:
+    match event:
+        case Signalled(_, Command() as command):
+            return _enqueue(state, command, effects)
+        case Signalled(_, Cancel(command_id)):
+            return _withdraw(state, command_id, effects)
+        case Received(_, body):
+            return _received(state, body, effects)
+        case Answered(tag):
+            return _answered(state, tag, event, effects)
+        case TimerFired(name):
+            return _timer(state, name, effects)
+        case Begin() | Signalled():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _enqueue(state: Channel, command: Command, effects: Effects) -> Channel:
+    if command.transport == SMS:
+        return replace(state, sms_queue=(*state.sms_queue, command))
+    state = replace(state, https_queue=(*state.https_queue, command))
+    return channel_https.pump(state, effects)
+
+
+def _withdraw(state: Channel, command_id: str, effects: Effects) -> Channel:
+    queued = [c for c in (*state.sms_queue, *state.https_queue) if c.id == command_id]
+    for command in queued:
+        effects.outcome(
+            command.owner, Outcome(command_id=command_id, kind=OutcomeKind.UNREACHABLE, detail="withdrawn")
+        )
+    return replace(
+        state,
+        sms_queue=tuple(c for c in state.sms_queue if c.id != command_id),
+        https_queue=tuple(c for c in state.https_queue if c.id != command_id),
+    )
+
+
+def _received(state: Channel, body: object, effects: Effects) -> Channel:
+    match body:
+        case es5.SMSReceived():
+            return channel_sms.received(state, body, effects)
+        case es5.SMSAccepted() | es5.SMSReceipt():
+            return state  # a hint; only the card's own answer counts
+        case es5.SMSRejected():
+            return channel_sms.rejected(state, body, effects)
+        case es5.HTTPSPosted():
+            return channel_https.posted(state, body, effects)
+        case es5.HTTPSClosed():
+            return channel_https.closed(state, body, effects)
+        case _:
+            return state
+
+
+def _answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Channel:
+    match event.reply:
+        case crypto.SCP80Wrapped(packet):
+            return channel_sms.wrapped(state, packet, effects)
+        case crypto.SCP80Response() as response:
+            return channel_sms.opened(state, response, effects)
+        case crypto.SCP80Command() as command:
+            return channel_notification.opened(state, command, effects)
+        case _:
+            refusal = event.refusal
+            detail = f"{refusal.code} {refusal.message}" if refusal is not None else "no answer"
+            effects.audit(f"SCP80 {tag}", "refused", detail)
+            return channel_sms.unwrappable(state, effects, detail) if tag == channel_sms.WRAP else state
+
+
+def _timer(state: Channel, name: str, effects: Effects) -> Channel:
+    if name == channel_sms.TIMER:
+        return channel_sms.silence(state, effects)
+    return channel_https.timer(state, name, effects)

@@ -1,0 +1,202 @@
+"""The HTTPS half of a card's channel: one script per POST, push and resume (GP Amendment B, SGP.02 2.4.4).
+
+The URI of each next POST holds a token nobody can guess; it names the step. A POST with the token of the
+current step brings the answer to the script in flight; one with the token of the step before, and a resumed
+first POST, get the recorded answer again, so a script is given out twice but never as two different ones.
+"""
+
+from __future__ import annotations
+
+from ferryman.codec import ids, ota_script
+from ferryman.codec.isdr_answers import parse_notification
+from ferryman.contracts import es5
+from ferryman.errors import PeerError
+from ferryman.sm_sr.procedures import channel_notification
+from ferryman.sm_sr.procedures.channel_state import Answer, Channel, Effects
+from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, notification
+from ferryman.sm_sr.procedures.structs import replace
+
+LINGER = "linger"  # a POST waits for a command that may come
+SESSION = "session"  # a trigger waits for its session
+ANSWER = "answer"  # a script waits for the POST with its answer
+
+OK = "ok"
+TOKEN_QUERY = "s="  # noqa: S105 - name of a query item
+
+
+def pump(state: Channel, effects: Effects) -> Channel:
+    """Give the next command to a waiting POST, or see to it that a session comes."""
+    if not state.https_queue or state.inflight is not None:
+        return state
+    if state.post:
+        return _give(state, state.https_queue[0], effects)
+    if state.session:
+        return state  # the card is about to POST
+    return _call_card(state, effects)
+
+
+def _call_card(state: Channel, effects: Effects) -> Channel:
+    """Trigger a session, once per timeout."""
+    if state.triggers:
+        return state
+    effects.timer(SESSION, effects.settings.https_session_timeout)
+    return replace(state, triggers=1, trigger_wanted=True)
+
+
+def _give(state: Channel, command: Command, effects: Effects) -> Channel:
+    token = effects.context.entropy[:12].hex()
+    next_uri = f"{effects.settings.agent_path}?{TOKEN_QUERY}{token}"
+    body = ota_script.build_command_script(command.tlvs, indefinite=True)
+    answer = Answer(
+        token=state.token,
+        next_uri=next_uri,
+        next_token=token,
+        target_aid=command.target_aid or ids.ISDR_AID,
+        body=body,
+    )
+    _answer(state, answer, effects)
+    effects.no_timer(LINGER)
+    effects.timer(ANSWER, effects.settings.https_answer_timeout)
+    return replace(
+        state,
+        post="",
+        token=token,
+        answer=answer,
+        inflight=command,
+        https_queue=state.https_queue[1:],
+        announced=command.more_to_do,
+    )
+
+
+def _answer(state: Channel, answer: Answer, effects: Effects) -> None:
+    effects.to_https(
+        es5.HTTPSAnswer(
+            post_id=state.post,
+            session_id=state.session,
+            target_aid=answer.target_aid,
+            next_uri=answer.next_uri,
+            body=answer.body,
+        )
+    )
+
+
+def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
+    """One POST of the card."""
+    token = _token(body.uri)
+    state = replace(state, session=body.session_id, post=body.post_id, triggers=0, trigger_wanted=False)
+    effects.no_timer(SESSION)
+    if state.inflight is not None and token and token == state.token:
+        state = _result(state, body, effects)
+    elif state.answer is not None and state.inflight is not None and token == state.answer.token and _repeat(body):
+        # The card never got the script: it repeats the POST before. The same answer again, nothing new.
+        _answer(state, state.answer, effects)
+        effects.timer(ANSWER, effects.settings.https_answer_timeout)
+        return replace(state, post="")
+    elif state.inflight is not None:
+        # A new session without the answer: whether the script ran is not known.
+        state = _lost(state, effects)
+    if not token and not body.resume:
+        state = replace(state, token="", answer=None)
+    if body.notification:
+        _notified(body.notification, effects)
+    state = pump(state, effects)
+    if state.post:
+        settings = effects.settings
+        effects.timer(LINGER, settings.hold if state.announced else settings.linger)
+    return state
+
+
+def _repeat(body: es5.HTTPSPosted) -> bool:
+    return body.resume or bool(_token(body.uri))
+
+
+def _result(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
+    command = state.inflight
+    effects.no_timer(ANSWER)
+    if command is not None:
+        if body.script_status in ("", OK) and body.body:
+            outcome = Outcome(command_id=command.id, kind=OutcomeKind.ANSWERED, script=body.body)
+        elif body.script_status == OK:
+            outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNKNOWN, detail="an answer without body")
+        else:
+            detail = f"script status {body.script_status or 'missing'}"
+            outcome = Outcome(command_id=command.id, kind=OutcomeKind.REJECTED, detail=detail)
+        effects.outcome(command.owner, outcome)
+    return replace(state, inflight=None)
+
+
+def _lost(state: Channel, effects: Effects) -> Channel:
+    command = state.inflight
+    effects.no_timer(ANSWER)
+    if command is not None:
+        outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNKNOWN, detail="the session was lost")
+        effects.outcome(command.owner, outcome)
+    return replace(state, inflight=None, answer=None, token="")
+
+
+def _notified(raw: bytes, effects: Effects) -> None:
+    try:
+        found = parse_notification(raw)
+    except PeerError as problem:
+        effects.audit("HandleDefaultNotification", "refused", str(problem))
+        return
+    if found.eid != effects.context.eid:
+        effects.audit("HandleDefaultNotification", "refused", "EID of another card")
+        return
+    channel_notification.route(notification(found, via="https"), effects)
+
+
+def closed(state: Channel, body: es5.HTTPSClosed, effects: Effects) -> Channel:
+    """The session is over; an answer still missing may come when the card resumes."""
+    if body.session_id != state.session:
+        return state
+    effects.no_timer(LINGER)
+    state = replace(state, session="", post="", announced=False)
+    return pump(state, effects)
+
+
+def timer(state: Channel, name: str, effects: Effects) -> Channel:
+    """One of the HTTPS timers."""
+    if name == LINGER and state.post:
+        return _dismiss(state, effects)
+    if name == SESSION and not state.session:
+        return _no_session(state, effects)
+    if name == ANSWER and state.inflight is not None:
+        return _no_answer(state, effects)
+    return state
+
+
+def _dismiss(state: Channel, effects: Effects) -> Channel:
+    """Nothing to do: 204, the card closes."""
+    effects.to_https(es5.HTTPSAnswer(post_id=state.post, session_id=state.session))
+    return replace(state, post="", announced=False)
+
+
+def _no_session(state: Channel, effects: Effects) -> Channel:
+    if state.triggers < effects.settings.trigger_attempts:
+        effects.timer(SESSION, effects.settings.https_session_timeout)
+        return replace(state, triggers=state.triggers + 1, trigger_wanted=True)
+    for command in state.https_queue:
+        outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNREACHABLE, detail="the card opened no session")
+        effects.outcome(command.owner, outcome)
+    state = replace(state, triggers=0, https_queue=(), trigger_wanted=False)
+    return _lost(state, effects) if state.inflight is not None else state
+
+
+def _no_answer(state: Channel, effects: Effects) -> Channel:
+    """The card has a script and does not answer: call it again, then give up knowing."""
+    if state.session:
+        # The link may be dead without our knowing; the outcome is unknown and the owner asks the card.
+        return pump(_lost(state, effects), effects)
+    if state.triggers:
+        return state
+    effects.timer(SESSION, effects.settings.https_session_timeout)
+    return replace(state, triggers=1, trigger_wanted=True)
+
+
+def _token(uri: str) -> str:
+    _, _, query = uri.partition("?")
+    for item in query.split("&"):
+        if item.startswith(TOKEN_QUERY):
+            return item[len(TOKEN_QUERY) :]
+    return ""

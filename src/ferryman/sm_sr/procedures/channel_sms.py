@@ -1,0 +1,215 @@
+"""The SMS half of a card's channel: SCP80 packets, proofs of receipt, repeats (TS 102 225, TS 31.115).
+
+One packet is in flight at a time. A packet without answer is sent again byte for byte: a card that has run it
+answers 02 (counter low), which proves execution without telling the result.
+"""
+
+from __future__ import annotations
+
+from ferryman.codec import admin_trigger, ids, ota_script
+from ferryman.contracts import crypto, es5
+from ferryman.contracts.crypto import SCP80Wrap
+from ferryman.sm_sr.procedures.channel_state import Channel, Effects, Flight
+from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind
+from ferryman.sm_sr.procedures.structs import replace
+
+TIMER = "sms"
+WRAP = "wrap"
+OPEN = "open"
+NOTIFICATION = "notification"
+
+KIND_COMMAND = 0x70  # user data header element: a command packet, from a card its notification
+KIND_RESPONSE = 0x71
+
+POR_OK = 0x00
+POR_COUNTER_LOW = 0x02
+POR_MORE_TIME = 0x08
+POR_FOLLOWS = (0x0B, 0x0C)
+
+SMS_PACKET = 122  # octets of one short message's packet at this security level (SGP.02 2.4.3, TS 31.115)
+RETRY_SPACING = 1.5  # each repeat waits this much longer: a congested SMSC gets fewer, not more
+
+CHAIN_FIRST, CHAIN_MORE, CHAIN_LAST = 0x01, 0x02, 0x03
+
+
+def pump(state: Channel, effects: Effects) -> Channel:
+    """Put the next packet in flight when none is."""
+    if state.flight is not None:
+        return state
+    if state.trigger_wanted:
+        state = replace(state, trigger_wanted=False)
+        return _prepare(state, None, effects)
+    if state.sms_queue:
+        command, rest = state.sms_queue[0], state.sms_queue[1:]
+        return _prepare(replace(state, sms_queue=rest), command, effects)
+    return state
+
+
+def _prepare(state: Channel, command: Command | None, effects: Effects) -> Channel:
+    card = effects.euicc
+    destination = command.destination if command is not None and command.destination else ""
+    if not destination and card is not None and card.enabled is not None:
+        destination = card.enabled.msisdn
+    if card is None or not destination:
+        if command is not None:
+            detail = "no subscription address to send to"
+            outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNREACHABLE, detail=detail)
+            effects.outcome(command.owner, outcome)
+        return state
+    counter = max(state.counter, card.scp80_counter) + 1
+    if command is None:
+        tar, data = ids.ISDR_TAR, _trigger(effects)
+    else:
+        tar = command.target_aid[12:15]
+        state, chaining = _chain(state, command)
+        data = ota_script.build_command_script(command.tlvs, indefinite=False, chaining=chaining)
+    effects.ask(
+        WRAP,
+        SCP80Wrap(
+            eid=card.eid,
+            key_version=card.scp80_version,
+            spi=bytes.fromhex(effects.settings.spi),
+            tar=tar,
+            counter=counter,
+            data=data,
+        ),
+    )
+    flight = Flight(command=command, counter=counter, destination=destination)
+    return replace(state, counter=counter, flight=flight)
+
+
+def _trigger(effects: Effects) -> bytes:
+    settings = effects.settings
+    if not settings.trigger_host:
+        return admin_trigger.build_trigger()  # 81 00: the card's stored parameters
+    return admin_trigger.build_trigger(
+        host=settings.trigger_host,
+        uri=settings.trigger_uri or None,
+        port=settings.trigger_port,
+        ipv4=settings.trigger_address or None,
+    )
+
+
+def _chain(state: Channel, command: Command) -> tuple[Channel, int | None]:
+    """Script chaining value for this script (TS 102 226 5.4.1.2), and the state with the chain opened or closed."""
+    aid = command.target_aid
+    if aid not in state.chains:
+        if not command.chain:
+            return state, None
+        return replace(state, chains=(*state.chains, aid)), CHAIN_FIRST
+    if command.chain:
+        return state, CHAIN_MORE
+    return replace(state, chains=tuple(a for a in state.chains if a != aid)), CHAIN_LAST
+
+
+def wrapped(state: Channel, packet: bytes, effects: Effects) -> Channel:
+    """The CryptoServer secured the packet: send it."""
+    if state.flight is None:
+        return state
+    return _send(state, replace(state.flight, packet=packet), effects)
+
+
+def unwrappable(state: Channel, effects: Effects, detail: str) -> Channel:
+    """The CryptoServer refused to secure the packet: it never left."""
+    return _end(state, effects, OutcomeKind.UNREACHABLE, detail=detail)
+
+
+def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
+    attempt = flight.attempt + 1
+    sms_id = f"{effects.context.eid}/{flight.counter}/{attempt}"
+    wait = _patience(flight, effects) * RETRY_SPACING ** (attempt - 1)
+    effects.to_sms(
+        es5.SubmitSMS(sms_id=sms_id, destination=flight.destination, packet=flight.packet, validity=wait)
+    )
+    effects.timer(TIMER, wait)
+    return replace(state, flight=replace(flight, attempt=attempt, sms_id=sms_id, maybe_sent=True))
+
+
+def _patience(flight: Flight, effects: Effects) -> float:
+    parts = 1 + len(flight.packet) // SMS_PACKET
+    return effects.settings.sms_answer_timeout * (1 + 0.25 * (parts - 1))
+
+
+def silence(state: Channel, effects: Effects) -> Channel:
+    """No proof of receipt in time: the same packet again, and in the end `unknown`."""
+    flight = state.flight
+    if flight is None:
+        return state
+    if flight.command is None and state.session:
+        return _land(state, effects)  # the session that the trigger was for is there
+    if flight.attempt >= effects.settings.sms_attempts:
+        if flight.command is None:
+            return _land(state, effects)
+        return _end(state, effects, OutcomeKind.UNKNOWN, detail="no proof of receipt")
+    return _send(state, flight, effects)
+
+
+def rejected(state: Channel, body: es5.SMSRejected, effects: Effects) -> Channel:
+    """The SMSC refused the current attempt."""
+    flight = state.flight
+    if flight is None or body.sms_id != flight.sms_id:
+        return state
+    if flight.attempt == 1 and body.nothing_sent and body.permanent:
+        if flight.command is None:
+            return _land(state, effects)
+        return _end(state, effects, OutcomeKind.UNREACHABLE, detail=body.reason)
+    return state  # the timer repeats the packet
+
+
+def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel:
+    """A packet from the card: its check is the CryptoServer's."""
+    eid = effects.context.eid
+    if body.kind == KIND_COMMAND:
+        effects.ask(NOTIFICATION, crypto.SCP80OpenCommand(eid=eid, packet=body.packet))
+        return state
+    if state.flight is None or effects.euicc is None:
+        return state  # an answer that nobody waits for (a repeat by the SMSC)
+    effects.ask(
+        OPEN,
+        crypto.SCP80OpenResponse(
+            eid=eid,
+            key_version=effects.euicc.scp80_version,
+            spi=bytes.fromhex(effects.settings.spi),
+            packet=body.packet,
+        ),
+    )
+    return state
+
+
+def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> Channel:
+    """A proof of receipt whose check was right."""
+    flight = state.flight
+    if flight is None or response.counter != flight.counter:
+        return state
+    status = response.status
+    if status in POR_FOLLOWS or status == POR_MORE_TIME:
+        effects.timer(TIMER, _patience(flight, effects))
+        return state
+    if flight.command is None:
+        return _land(state, effects)
+    if status == POR_OK:
+        return _end(state, effects, OutcomeKind.ANSWERED, script=response.data)
+    if status == POR_COUNTER_LOW and flight.attempt > 1:
+        return _end(state, effects, OutcomeKind.UNKNOWN, detail="executed, its answer was lost")
+    if status == POR_COUNTER_LOW:
+        # First attempt: either the SMSC repeated it and the first answer is on its way, or our counter is behind.
+        return state
+    return _end(state, effects, OutcomeKind.REJECTED, detail=f"proof of receipt {status:02X}")
+
+
+def _end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes = b"", detail: str = "") -> Channel:
+    flight = state.flight
+    if flight is not None and flight.command is not None:
+        command = flight.command
+        effects.outcome(
+            command.owner, Outcome(command_id=command.id, kind=kind, script=script, detail=detail)
+        )
+        if kind is not OutcomeKind.ANSWERED:
+            # The card drops a chain it cannot continue; the next script starts a new one.
+            state = replace(state, chains=tuple(a for a in state.chains if a != command.target_aid))
+    return _land(state, effects)
+
+
+def _land(state: Channel, effects: Effects) -> Channel:
+    effects.no_timer(TIMER)
+    return replace(state, flight=None)

@@ -1,0 +1,149 @@
+"""Commands for a card and what became of them: the words between a procedure and the card's channel."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from ferryman.codec import ota_script
+from ferryman.codec.apdu import ResponseAPDU
+from ferryman.codec.isdr_answers import Notification
+from ferryman.codec.tlv import TLV
+from ferryman.errors import PeerError
+from ferryman.platform.procedure import Signal
+
+R_APDU = 0x23
+BAD_FORMAT = 0x90
+SCP03T_ERRORS = (0x9F44, 0x9F45, 0x9F46)
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
+    """One script for the card.
+
+    `tlvs` are command TLVs (`22` C-APDU or SCP03t), `chain` says that a following script belongs to the same
+    card session (script chaining, TS 102 226 5.4.1.2). `destination` overrides the subscription address.
+    """
+
+    id: str
+    owner: str
+    tlvs: tuple[bytes, ...]
+    target_aid: bytes
+    transport: str
+    more_to_do: bool = False
+    chain: bool = False
+    destination: str = ""
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
+    """Forget a command that was not sent yet."""
+
+    command_id: str
+
+
+class OutcomeKind(StrEnum):
+    """What is known about a command."""
+
+    ANSWERED = "answered"
+    REJECTED = "rejected"  # the card refused the packet or the target: nothing was executed
+    UNREACHABLE = "unreachable"  # it never left us or never reached the card: nothing was executed
+    UNKNOWN = "unknown"  # it may have been executed: ask the card before acting again
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
+    """Outcome of one command; `script` is the response script when it was answered."""
+
+    command_id: str
+    kind: OutcomeKind
+    script: bytes = b""
+    detail: str = ""
+
+
+class CardNotification(msgspec.Struct, frozen=True, kw_only=True, tag="notification"):
+    """An authenticated notification of the card and the transport to confirm it on."""
+
+    type: int
+    sequence: int
+    aid: bytes
+    imei: bytes
+    via: str
+    originator: str = ""
+
+
+def channel_id(eid: str) -> str:
+    """Identifier of the channel procedure of a card."""
+    return f"channel/{eid}"
+
+
+def deliver(command: Command, eid: str, initial: msgspec.Struct) -> Signal:
+    """The effect that hands a command to the card's channel."""
+    return Signal(channel_id(eid), command, kind="channel", initial=initial)
+
+
+def cancel(command_id: str, eid: str) -> Signal:
+    """The effect that withdraws a command not sent yet."""
+    return Signal(channel_id(eid), Cancel(command_id=command_id))
+
+
+def notification(found: Notification, *, via: str, originator: str = "") -> CardNotification:
+    """The value that procedures see of a parsed notification."""
+    return CardNotification(
+        type=found.type,
+        sequence=found.sequence,
+        aid=found.aid or b"",
+        imei=found.imei or b"",
+        via=via,
+        originator=originator,
+    )
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A response script read: its TLVs joined, and the first thing in it that is an error."""
+
+    response: bytes
+    apdus: tuple[tuple[bytes, int], ...]
+    error_sw: int = 0
+    error_tlv: int = 0
+    error_value: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """No error status word, SCP03t error or bad format."""
+        return not self.error_sw and not self.error_tlv
+
+
+def read(script: bytes) -> Answer:
+    """Read a response script (TS 102 226 5.4.2); raises PeerError when it is not one."""
+    parsed = ota_script.parse_response_script(script)
+    apdus: list[tuple[bytes, int]] = []
+    error_sw = error_tlv = error_value = 0
+    for item in parsed.tlvs:
+        if item.tag == R_APDU:
+            answer = ResponseAPDU.parse(item.value)
+            apdus.append((answer.data, answer.sw))
+            # 62xx and 63xx are warnings with effect, 61xx says that data is there.
+            if answer.sw >> 8 not in (0x90, 0x91, 0x61, 0x62, 0x63) and not error_sw:
+                error_sw = answer.sw
+        elif item.tag in SCP03T_ERRORS or item.tag == BAD_FORMAT:
+            error_tlv, error_value = item.tag, int.from_bytes(item.value)
+    if parsed.chaining_error is not None and not error_tlv:
+        error_tlv, error_value = 0x83, parsed.chaining_error
+    return Answer(
+        response=b"".join(_raw(item) for item in parsed.tlvs),
+        apdus=tuple(apdus),
+        error_sw=error_sw,
+        error_tlv=error_tlv,
+        error_value=error_value,
+    )
+
+
+def single(outcome: Outcome) -> tuple[bytes, int]:
+    """Data and status word of a script with one C-APDU; PeerError when there is no R-APDU."""
+    answer = read(outcome.script)
+    if not answer.apdus:
+        raise PeerError("no R-APDU in the response script", field="response script", clause="TS 102 226 5.4.2")
+    return answer.apdus[-1]
+
+
+def _raw(item: TLV) -> bytes:
+    return item.raw

@@ -1,0 +1,122 @@
+"""Default notification outside a change (SGP.02 3.15, 3.16): confirm, correct the EIS, act once per notification.
+
+One procedure per card that never ends. A type 02 that nobody asked for (a change whose call has expired) is
+not confirmed, so that the card rolls back; 01, 03 and 05 report a fact and are confirmed.
+"""
+
+from __future__ import annotations
+
+from ferryman.codec import ids, isdr, ota_script
+from ferryman.codec.isdr_answers import parse_confirmation
+from ferryman.errors import PeerError
+from ferryman.platform.procedure import Apply, Audit, Context, Effect, Event, Signalled, Step
+from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome, OutcomeKind, deliver, single
+from ferryman.sm_sr.procedures.notification_state import NotificationState
+from ferryman.sm_sr.procedures.structs import replace
+from ferryman.sm_sr.records import DISABLED, ENABLED, EUICC, Contacted, Facts, RemoveISDP, SetState
+
+DECLARATION = 0x01
+CHANGED = 0x02
+ROLLED_BACK = 0x03
+FELL_BACK = 0x05
+SW_NOTHING_PENDING = 0x6985
+
+AUDIT_NAMES = {
+    DECLARATION: "0001 eUICC declaration",
+    CHANGED: "0002 profile change succeeded",
+    ROLLED_BACK: "0003 profile change failed",
+    FELL_BACK: "0005 profile change after fall-back",
+}
+
+
+def step(state: NotificationState, event: Event, context: Context) -> Step[NotificationState]:
+    """One notification, or the outcome of its confirmation."""
+    match event:
+        case Signalled(_, CardNotification() as found):
+            return _notified(state, found, context)
+        case Signalled(_, Outcome() as outcome) if state.pending is not None:
+            return _confirmed(state, state.pending, outcome, context)
+        case _:
+            return Step(state)
+
+
+def _notified(state: NotificationState, found: CardNotification, context: Context) -> Step[NotificationState]:
+    name = AUDIT_NAMES.get(found.type, f"notification type {found.type:02X}")
+    if found.type not in AUDIT_NAMES:
+        return Step(state, (Audit(name, "alarm", detail="unknown type, not confirmed"),))
+    if found.type == CHANGED and not _same(found, state.last):
+        return Step(state, (Audit(name, "not confirmed", detail="no change of ours is waiting for it"),))
+    if state.pending is not None and _same(found, state.pending):
+        return Step(state)  # its confirmation is on the way
+    sent = state.sent + 1
+    command = confirmation(f"{context.procedure_id}/{sent}", context.procedure_id, found, context.facts.euicc)
+    effects: list[Effect] = [deliver(command, context.eid, Channel())]
+    if not _same(found, state.last):
+        effects.append(Audit(name, "received", object=found.aid.hex().upper()))
+        if found.imei:
+            effects.append(Apply(Contacted(found.imei.hex().upper())))
+    return Step(replace(state, pending=found, sent=sent), tuple(effects))
+
+
+def _confirmed(
+    state: NotificationState, found: CardNotification, outcome: Outcome, context: Context
+) -> Step[NotificationState]:
+    state = replace(state, pending=None)
+    if outcome.kind is not OutcomeKind.ANSWERED:
+        return Step(state)  # the card repeats what was not confirmed
+    try:
+        data, sw = single(outcome)
+        gone = parse_confirmation(data) if sw == 0x9000 else []
+    except PeerError as problem:
+        return Step(state, (Audit("HandleNotificationConfirmation", "failed", detail=str(problem)),))
+    if sw not in (0x9000, SW_NOTHING_PENDING):
+        return Step(state, (Audit("HandleNotificationConfirmation", "failed", detail=f"SW {sw:04X}"),))
+    facts: Facts = context.facts
+    effects: list[Effect] = [Audit("HandleNotificationConfirmation", "done", object=found.aid.hex().upper())]
+    if facts.euicc is not None:
+        effects += states_after(found, facts.euicc)
+        effects += removed(gone, facts.euicc)
+    return Step(replace(state, last=found), tuple(effects))
+
+
+def states_after(found: CardNotification, card: EUICC) -> list[Effect]:
+    """EIS states that a notification proves: its ISD-P is the enabled one."""
+    if found.type == DECLARATION or card.by_aid(found.aid) is None:
+        return []
+    return enabled_is(found.aid, card)
+
+
+def enabled_is(aid: bytes, card: EUICC) -> list[Effect]:
+    """Changes that make `aid` the only Enabled ISD-P of the EIS."""
+    effects: list[Effect] = [
+        Apply(SetState(other.aid, DISABLED)) for other in card.profiles if other.state == ENABLED and other.aid != aid
+    ]
+    target = card.by_aid(aid)
+    if target is not None and target.state != ENABLED:
+        effects.append(Apply(SetState(aid, ENABLED)))
+    return effects
+
+
+def removed(gone: list[bytes], card: EUICC) -> list[Effect]:
+    """ISD-Ps that the card deleted by POL1 when it was confirmed (SGP.02 4.1.1.12)."""
+    found = [card.by_aid(aid) for aid in gone]
+    return [Apply(RemoveISDP(p.aid, p.allocated_memory)) for p in found if p is not None]
+
+
+def confirmation(command_id: str, owner: str, found: CardNotification, card: EUICC | None) -> Command:
+    """HandleNotificationConfirmation on the way the notification came."""
+    profile = card.by_aid(found.aid) if card is not None else None
+    destination = found.originator or (profile.msisdn if profile is not None else "")
+    return Command(
+        id=command_id,
+        owner=owner,
+        tlvs=(ota_script.c_apdu(isdr.confirm_notification(found.sequence)),),
+        target_aid=ids.ISDR_AID,
+        transport=found.via,
+        destination=destination,
+    )
+
+
+def _same(one: CardNotification, other: CardNotification | None) -> bool:
+    return other is not None and (one.type, one.sequence, one.aid) == (other.type, other.sequence, other.aid)

@@ -1,0 +1,168 @@
+"""ES3.SendData (SGP.02 5.4.4): the SM-DP's commands carried to a security domain, uninterpreted.
+
+The SM-SR cuts the run of TLVs into scripts that the card takes and joins the answers. It stops at the first
+error the card reports. A script without answer ends the call with 1.6/5.4: only the SM-DP can tell what to do.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ferryman.codec import ids, ota_script, tlv
+from ferryman.contracts import codes
+from ferryman.contracts.es3 import ES3SendData, ES3SendDataResponse
+from ferryman.contracts.status import SUCCESS, ExecutionStatus, expired, failed
+from ferryman.errors import PeerError
+from ferryman.platform.procedure import (
+    Audit,
+    Begin,
+    Context,
+    Done,
+    Effect,
+    Event,
+    Reply,
+    Signalled,
+    Step,
+    TimerFired,
+)
+from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, cancel, deliver, read
+from ferryman.sm_sr.procedures.structs import replace
+from ferryman.sm_sr.records import Facts
+
+C_APDU = 0x22
+SCP03T = range(0x84, 0x89)
+INS_STORE_DATA = 0xE2
+P1_LAST_BLOCK = 0x80
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Durable state of one ES3.SendData."""
+
+    request: ES3SendData
+    requester: str
+    scripts: tuple[tuple[bytes, ...], ...] = ()
+    sent: int = 0
+    responses: bytes = b""
+    replied: bool = False
+
+
+def step(state: State, event: Event, context: Context) -> Step[State]:
+    """One step."""
+    match event:
+        case Begin():
+            return _begin(state, context)
+        case TimerFired():
+            return _deadline(state, context)
+        case Signalled(_, Outcome() as outcome) if outcome.command_id == _command_id(state, context):
+            return _carried(state, outcome, context)
+        case _:
+            return Step(state)
+
+
+def _begin(state: State, context: Context) -> Step[State]:
+    facts: Facts = context.facts
+    request, card = state.request, facts.euicc
+    if context.caller is not None and context.now >= context.caller.deadline:
+        return _end(state, expired("the eUICC was busy until the validity period ended"))
+    if card is None:
+        return _end(state, failed(*codes.EID_UNKNOWN, "no eUICC with this EID", request.eid))
+    if request.sd_aid != ids.ISDR_AID:
+        target = card.by_aid(request.sd_aid)
+        if target is None or target.smdp_id != state.requester:
+            # A foreign ISD-P is answered like one that does not exist.
+            sentence = "no such security domain on this eUICC"
+            return _end(state, failed(*codes.SD_AID_UNKNOWN, sentence, request.sd_aid.hex().upper()))
+    try:
+        scripts = cut(ota_script.split_data(request.data), facts.settings.script_limit)
+    except PeerError as problem:
+        return _end(state, failed(*codes.FORMAT_INVALID, str(problem), "Data"))
+    if not scripts:
+        return _end(state, failed(*codes.FORMAT_INVALID, "Data holds no command", "Data"))
+    return _send(replace(state, scripts=scripts), context)
+
+
+def cut(tlvs: list[bytes], limit: int) -> tuple[tuple[bytes, ...], ...]:
+    """Scripts of at most `limit` octets of TLVs each, in order; a longer TLV is a script of its own."""
+    scripts: list[list[bytes]] = []
+    size = 0
+    for item in tlvs:
+        if not scripts or size + len(item) > limit:
+            scripts.append([])
+            size = 0
+        scripts[-1].append(item)
+        size += len(item)
+    return tuple(tuple(script) for script in scripts)
+
+
+def _command_id(state: State, context: Context) -> str:
+    return f"{context.procedure_id}/{state.sent}"
+
+
+def _send(state: State, context: Context) -> Step[State]:
+    script = state.scripts[state.sent]
+    last = state.sent + 1 == len(state.scripts)
+    state = replace(state, sent=state.sent + 1)
+    command = Command(
+        id=_command_id(state, context),
+        owner=context.procedure_id,
+        tlvs=script,
+        target_aid=state.request.sd_aid,
+        transport=context.facts.settings.transport,
+        more_to_do=not last or state.request.more_to_do,
+        chain=continues(script[-1]) and (not last or state.request.more_to_do),
+    )
+    return Step(state, (deliver(command, context.eid, Channel()),))
+
+
+def continues(item: bytes) -> bool:
+    """Whether the card session of this TLV may go on in a following script (SGP.02 annex K reading).
+
+    SCP03t is under way, or a STORE DATA block is not the last of its sequence.
+    """
+    found, _ = tlv.read(item, 0)
+    if found.tag in SCP03T:
+        return True
+    apdu = found.value
+    return found.tag == C_APDU and len(apdu) > 2 and apdu[1] == INS_STORE_DATA and not apdu[2] & P1_LAST_BLOCK
+
+
+def _carried(state: State, outcome: Outcome, context: Context) -> Step[State]:
+    if outcome.kind is OutcomeKind.UNREACHABLE:
+        return _end(state, failed(*codes.EUICC_UNREACHABLE, outcome.detail, context.eid))
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        return _end(state, failed(*codes.DELIVERED_NO_RESPONSE, outcome.detail, context.eid))
+    error = codes.ISDR_ERROR if state.request.sd_aid == ids.ISDR_AID else codes.ISDP_ERROR
+    if outcome.kind is OutcomeKind.REJECTED:
+        return _end(state, failed(*error, outcome.detail, context.eid))
+    try:
+        answer = read(outcome.script)
+    except PeerError as problem:
+        return _end(state, failed(*error, f"answer of the card: {problem}", context.eid))
+    state = replace(state, responses=state.responses + answer.response)
+    if not answer.ok:
+        return _end(state, failed(*error, "the card reported an error", context.eid))
+    if state.sent < len(state.scripts) and not state.replied:
+        return _send(state, context)
+    return _end(state, SUCCESS)
+
+
+def _deadline(state: State, context: Context) -> Step[State]:
+    if state.replied:
+        return Step(state)
+    status = expired("no answer of the card in the validity period")
+    reply = Reply(ES3SendDataResponse(status=status, euicc_response=state.responses))
+    state = replace(state, replied=True)
+    if not state.sent:
+        return Step(state, (reply, Done()))
+    return Step(state, (reply, cancel(_command_id(state, context), context.eid)))
+
+
+def _end(state: State, status: ExecutionStatus) -> Step[State]:
+    effects: list[Effect] = []
+    if not status.ok:
+        audit = Audit("SendData", "failed", object=state.request.sd_aid.hex().upper(), detail=status.code)
+        effects.append(audit)
+    if not state.replied:
+        effects.append(Reply(ES3SendDataResponse(status=status, euicc_response=state.responses)))
+    return Step(replace(state, replied=True), (*effects, Done()))

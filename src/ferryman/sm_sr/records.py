@@ -1,0 +1,201 @@
+"""What the SM-SR's procedures know of a card, and the changes they may make to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from ferryman.contracts.eis import EIS, PolicyRule, ProfileInfo, ProfileState
+from ferryman.errors import InputError
+
+IN_CREATION = "InCreation"  # ES5.CreateISDP was not answered yet; not visible to anybody (SGP.02 3.1.1)
+CREATED = ProfileState.CREATED.value
+DISABLED = ProfileState.DISABLED.value
+ENABLED = ProfileState.ENABLED.value
+
+# Life-cycle state of an ISD-P on the card (tag 9F70) to the State of the EIS.
+STATE_OF_CARD = {0x03: CREATED, 0x07: CREATED, 0x0F: CREATED, 0x1F: DISABLED, 0x3F: ENABLED}
+
+
+class ISDP(msgspec.Struct, frozen=True, kw_only=True):
+    """One ISD-P of a card."""
+
+    aid: bytes
+    iccid: str
+    owner: str
+    smdp_id: str
+    state: str
+    fallback: bool = False
+    imsi: str = ""
+    msisdn: str = ""
+    profile_type: str = ""
+    allocated_memory: int = 0
+    pol2: tuple[PolicyRule, ...] = ()
+
+    def info(self) -> ProfileInfo:
+        """As ProfileInfo of the EIS."""
+        return ProfileInfo(
+            iccid=self.iccid,
+            isdp_aid=self.aid,
+            owner=self.owner,
+            state=ProfileState(self.state),
+            fallback=self.fallback,
+            imsi=self.imsi,
+            msisdn=self.msisdn,
+            smdp_id=self.smdp_id,
+            profile_type=self.profile_type,
+            allocated_memory=self.allocated_memory,
+            pol2=self.pol2,
+        )
+
+
+class EUICC(msgspec.Struct, frozen=True, kw_only=True):
+    """One card with all its ISD-Ps, whoever owns them."""
+
+    eid: str
+    eum_id: str
+    platform_type: str
+    platform_version: str
+    rpv: str
+    http_support: bool
+    cattp_support: bool
+    smsr_id: str
+    remaining_memory: int
+    available_memory: int
+    scp80_version: int
+    scp80_counter: int
+    scp81_version: int
+    signed_info: bytes
+    signature: bytes
+    profiles: tuple[ISDP, ...] = ()
+
+    def by_iccid(self, iccid: str) -> ISDP | None:
+        """The ISD-P with this ICCID."""
+        return next((p for p in self.profiles if p.iccid == iccid), None)
+
+    def by_aid(self, aid: bytes) -> ISDP | None:
+        """The ISD-P with this AID."""
+        return next((p for p in self.profiles if p.aid == aid), None)
+
+    @property
+    def enabled(self) -> ISDP | None:
+        """The ISD-P that is Enabled."""
+        return next((p for p in self.profiles if p.state == ENABLED), None)
+
+    def visible(self, profiles: tuple[ISDP, ...]) -> EIS:
+        """The EIS with these profiles; the signed part is given whole (docs/divergences.md)."""
+        return EIS(
+            eid=self.eid,
+            eum_id=self.eum_id,
+            platform_type=self.platform_type,
+            platform_version=self.platform_version,
+            remote_provisioning_version=self.rpv,
+            http_support=self.http_support,
+            cattp_support=self.cattp_support,
+            remaining_memory=self.remaining_memory,
+            available_memory=self.available_memory,
+            smsr_id=self.smsr_id,
+            profiles=tuple(p.info() for p in profiles if p.state != IN_CREATION),
+            signed_info=self.signed_info,
+            signature=self.signature,
+        )
+
+
+class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that the SM-SR's procedures read. Times in seconds, sizes in bytes."""
+
+    smsr_id: str = "1.3.6.1.4.1.99999.20"
+    transport: str = "https"  # carries commands: "https" or "sms"
+    spi: str = "1639"
+    sms_answer_timeout: float = 30.0  # per short message of the packet, until the PoR
+    sms_attempts: int = 4
+    https_session_timeout: float = 60.0  # from a trigger to the first POST
+    https_answer_timeout: float = 90.0  # from a script to the POST with its answer
+    trigger_attempts: int = 4
+    hold: float = 20.0  # how long a session stays open for an announced next command (MoreToDo)
+    linger: float = 0.25  # the same without announcement
+    script_limit: int = 1100  # command TLVs in one script; one SCP03t segment of 1020 bytes fits
+    trigger_host: str = ""
+    trigger_address: str = ""
+    trigger_port: int = 0
+    trigger_uri: str = ""
+    agent_path: str = "/gsma/adminagent"
+    card_attempts: int = 3  # a command whose outcome an audit has shown not to have happened is sent again
+    change_timeout: float = 600.0  # from EnableProfile to the card's notification, at most the validity period
+
+    def __post_init__(self) -> None:
+        if self.transport not in ("https", "sms"):
+            raise InputError("sm_sr.transport", 'must be "https" or "sms"')
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is loaded for each step: settings, the card, and who holds its EID."""
+
+    settings: SRSettings
+    euicc: EUICC | None
+    holder: str = ""
+    holder_kind: str = ""
+    iccid_known: bool = False  # the ICCID asked for is on some card of this SM-SR
+
+
+# -- changes (applied by eis_store.apply in the step's transaction) ------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddISDP:
+    """A new ISD-P."""
+
+    isdp: ISDP
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    """State of an ISD-P."""
+
+    aid: bytes
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveISDP:
+    """The ISD-P is gone from the card; `freed` goes back to RemainingMemory."""
+
+    aid: bytes
+    freed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMemory:
+    """RemainingMemory less what was granted."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteISDP:
+    """ProfileDownloadCompleted: state Disabled with the fields given."""
+
+    aid: bytes
+    profile_type: str
+    imsi: str
+    msisdn: str
+    pol2: tuple[PolicyRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """Result of asking the card: RemainingMemory when it said so."""
+
+    remaining_memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contacted:
+    """The device told its IMEI."""
+
+    imei: str
+
+
+type Change = AddISDP | SetState | RemoveISDP | TakeMemory | CompleteISDP | Audited | Contacted

@@ -1,0 +1,264 @@
+"""The SM-SR as a role: takes messages from SM-DP and transports, and hands them to procedures."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy import Connection, select
+
+from ferryman.codec.isdr_answers import parse_notification
+from ferryman.codec.ota_packet import unciphered_payload
+from ferryman.contracts import codes, es3, es5
+from ferryman.contracts.message import Body, Codec, Header, decode
+from ferryman.contracts.status import SUCCESS, failed, from_refusal
+from ferryman.errors import PeerError, Refused
+from ferryman.platform.bus import Calls
+from ferryman.platform.clock import Clock, Entropy
+from ferryman.platform.crypto_client import CryptoClient
+from ferryman.platform.engine import Engine, Start
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.platform.procedure import ProcedureKind, Received, Signal
+from ferryman.sm_sr import eis_store
+from ferryman.sm_sr.admin import Admin
+from ferryman.sm_sr.procedures import (
+    audit,
+    channel,
+    completed,
+    create_isdp,
+    delete_isdp,
+    enable,
+    notification,
+    send_data,
+)
+from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
+from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures.delivery import channel_id
+from ferryman.sm_sr.procedures.notification_state import NotificationState
+from ferryman.sm_sr.records import Change, Facts, SRSettings
+
+log = structlog.get_logger("ferryman.sm_sr")
+
+INCOMING: Codec[Body] = Codec(*es3.REQUESTS, *es5.FROM_SMS, *es5.FROM_HTTPS)
+
+KINDS = (
+    ProcedureKind("channel", Channel, channel.step),
+    ProcedureKind("notification", NotificationState, notification.step),
+    ProcedureKind("create-isdp", create_isdp.State, create_isdp.step),
+    ProcedureKind("send-data", send_data.State, send_data.step),
+    ProcedureKind("completed", completed.State, completed.step),
+    ProcedureKind("enable", enable.State, enable.step),
+    ProcedureKind("delete-isdp", delete_isdp.State, delete_isdp.step),
+    ProcedureKind("audit", audit.State, audit.step),
+)
+
+
+class SMSR:
+    """One SM-SR."""
+
+    def __init__(
+        self,
+        *,
+        mailbox: Mailbox,
+        calls: Calls,
+        settings: SRSettings,
+        clock: Clock,
+        entropy: Entropy,
+        smdps: frozenset[str],
+    ) -> None:
+        self.mailbox = mailbox
+        self.settings = settings
+        self._smdps = smdps  # requesters that may use ES3 (SGP.02 3.3, step 1)
+        self._lease = mailbox.tables.lease
+        self._procedure = mailbox.tables.procedure
+        crypto = CryptoClient(calls, mailbox.role)
+        self.engine = Engine(
+            mailbox=mailbox,
+            clock=clock,
+            entropy=entropy,
+            kinds=KINDS,
+            ask=crypto.ask,
+            load_facts=self._facts,
+            apply_change=self._apply,
+            answers=es3.RESPONSE_CODEC,
+        )
+        self.admin = Admin(mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
+
+    async def start(self) -> None:
+        """Resume what an earlier run left."""
+        await self.mailbox.start()
+        await self.engine.start()
+
+    async def stop(self) -> None:
+        """Stop; nothing that was accepted is lost."""
+        await self.engine.stop()
+        await self.mailbox.stop()
+
+    async def receive(self, raw: bytes) -> None:
+        """One message from the bus; returns after its commit."""
+        header, body = decode(raw, INCOMING)
+        match body:
+            case es3.ES3GetEIS():
+                await self._get_eis(header, body)
+            case es5.SMSReceived():
+                await self._sms(header, body)
+            case es5.SMSAccepted() | es5.SMSRejected() | es5.SMSReceipt():
+                await self._channel(header.eid, header, body)
+            case es5.HTTPSPosted() | es5.HTTPSClosed():
+                await self._channel(body.eid, header, body)
+            case _:
+                await self._call(header, body)
+
+    # -- ES3 ----------------------------------------------------------------------------------------------
+
+    async def _call(self, header: Header, body: Body) -> None:
+        try:
+            self._authorise(header)
+            start = _start(header, body)
+            await self.engine.call(header, start)
+        except Refused as refusal:
+            await self._answer(header, _refused(body, refusal))
+
+    def _authorise(self, header: Header) -> None:
+        if header.requester not in self._smdps:
+            raise Refused(*codes.UNKNOWN_REQUESTER, "the requester is not a known SM-DP", identifier=header.requester)
+
+    async def _get_eis(self, header: Header, body: es3.ES3GetEIS) -> None:
+        try:
+            self._authorise(header)
+        except Refused as refusal:
+            await self._answer(header, es3.ES3GetEISResponse(status=from_refusal(refusal)))
+            return
+        card = await self.mailbox.store.read(lambda c: eis_store.load(c, body.eid))
+        if card is None:
+            answer = es3.ES3GetEISResponse(status=failed(*codes.EID_UNKNOWN, "no eUICC with this EID", body.eid))
+        else:
+            own = tuple(p for p in card.profiles if p.smdp_id == header.requester)
+            answer = es3.ES3GetEISResponse(status=SUCCESS, eis=card.visible(own))
+        await self._answer(header, answer)
+
+    async def _answer(self, header: Header, body: Body) -> None:
+        def unit(tx: Tx) -> None:
+            if tx.first_time(header.message_id):
+                tx.send(header.sender, self._answer_header(header), body)
+
+        await self.mailbox.transact(unit)
+
+    def _answer_header(self, header: Header) -> Header:
+        return Header(
+            message_id=f"{self.mailbox.role}/answer/{header.message_id}",
+            sender=self.mailbox.role,
+            requester=header.requester,
+            function_call_id=header.function_call_id,
+            deadline=header.deadline,
+            eid=header.eid,
+            causation_id=header.message_id,
+        )
+
+    # -- transports ---------------------------------------------------------------------------------------
+
+    async def _channel(self, eid: str, header: Header, body: Body) -> None:
+        creation = Signal(channel_id(eid), None, kind="channel", initial=Channel())
+        await self.engine.deliver(eid, channel_id(eid), Received(header, body), header=header, create=creation)
+
+    async def _sms(self, header: Header, body: es5.SMSReceived) -> None:
+        """A packet from a card; whose it is, is claimed by the packet or its sender and proved by its check."""
+        for eid in await self._claimed(body):
+            await self._channel(eid, _own(header, eid), body)
+
+    async def _claimed(self, body: es5.SMSReceived) -> list[str]:
+        if body.kind == KIND_COMMAND:
+            try:
+                return [parse_notification(unciphered_payload(body.packet)).eid]
+            except PeerError as problem:
+                log.warning("notification refused", originator=mask(body.originator), reason=str(problem))
+                return []
+        eids = await self.mailbox.store.read(lambda c: eis_store.eids_of_msisdn(c, body.originator))
+        if not eids:
+            log.warning("answer of an unknown subscriber", originator=mask(body.originator))
+        return eids
+
+    # -- what procedures may see and change ---------------------------------------------------------------
+
+    def _facts(self, connection: Connection, eid: str, state: object) -> Facts:
+        lease, procedure = self._lease, self._procedure
+        row = connection.execute(
+            select(procedure.c.id, procedure.c.kind)
+            .join(lease, lease.c.procedure_id == procedure.c.id)
+            .where(lease.c.eid == eid)
+        ).first()
+        known = False
+        if isinstance(state, create_isdp.State) and not state.phase:
+            known = eis_store.eid_of_iccid(connection, state.request.iccid) is not None
+        return Facts(
+            settings=self.settings,
+            euicc=eis_store.load(connection, eid),
+            holder=row.id if row is not None else "",
+            holder_kind=row.kind if row is not None else "",
+            iccid_known=known,
+        )
+
+    def _apply(self, tx: Tx, eid: str, change: Change) -> None:
+        eis_store.apply(tx, eid, change)
+
+
+def mask(msisdn: str) -> str:
+    """A subscriber number as it may stand in a log."""
+    return msisdn[:4] + "*" * max(0, len(msisdn) - 4)
+
+
+def _own(header: Header, eid: str) -> Header:
+    """The same message, for one of the cards it may come from."""
+    return Header(
+        message_id=f"{header.message_id}/{eid}",
+        sender=header.sender,
+        requester=header.requester,
+        function_call_id=header.function_call_id,
+        deadline=header.deadline,
+        eid=eid,
+        causation_id=header.message_id,
+    )
+
+
+def _start(header: Header, body: Body) -> Start:
+    def make(kind: str, state: object, *, exclusive: bool = True) -> Start:
+        return Start(
+            kind=kind,
+            procedure_id=f"{kind}/{header.requester}/{header.function_call_id}",
+            state=state,  # type: ignore[arg-type]
+            exclusive=exclusive,
+            caller=header,
+            request=body,
+        )
+
+    requester = header.requester
+    match body:
+        case es3.ES3CreateISDP():
+            return make("create-isdp", create_isdp.State(request=body, requester=requester))
+        case es3.ES3SendData():
+            return make("send-data", send_data.State(request=body, requester=requester))
+        case es3.ES3ProfileDownloadCompleted():
+            return make("completed", completed.State(request=body, requester=requester))
+        case es3.ES3EnableProfile():
+            return make("enable", enable.State(request=body, requester=requester))
+        case es3.ES3DeleteISDP():
+            return make("delete-isdp", delete_isdp.State(request=body, requester=requester))
+        case es3.ES3AuditEIS():
+            return make("audit", audit.State(request=body, requester=requester))
+        case _:
+            raise PeerError(f"{type(body).__name__} is not a request to the SM-SR", field="kind")
+
+
+def _refused(body: Body, refusal: Refused) -> Body:
+    status = from_refusal(refusal)
+    match body:
+        case es3.ES3CreateISDP():
+            return es3.ES3CreateISDPResponse(status=status)
+        case es3.ES3SendData():
+            return es3.ES3SendDataResponse(status=status)
+        case es3.ES3ProfileDownloadCompleted():
+            return es3.ES3ProfileDownloadCompletedResponse(status=status)
+        case es3.ES3EnableProfile():
+            return es3.ES3EnableProfileResponse(status=status)
+        case es3.ES3DeleteISDP():
+            return es3.ES3DeleteISDPResponse(status=status)
+        case _:
+            return es3.ES3AuditEISResponse(status=status)
