@@ -33,7 +33,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Base of every message body; the tag on the wire is the class name."""
 
 
