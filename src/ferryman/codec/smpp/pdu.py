@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 from operator import attrgetter
 from struct import Struct
 from typing import Any, Final
@@ -19,6 +20,7 @@ from ferryman.codec.smpp.layout import (
     MAX_RESPONSE_TEXT,
     Destinations,
     Octet,
+    Octets,
     Part,
     ShortMessage,
     Text,
@@ -92,8 +94,8 @@ class _Layout:
     command: int
     kind: type[m.PDU]
     parts: tuple[Part, ...]
-    names: tuple[str, ...]
-    fetch: Callable[[m.PDU], tuple[Any, ...]]
+    writers: tuple[tuple[Callable[[Any], bytes], Callable[[m.PDU], Any]], ...]
+    """For each part, what turns its value into octets and what fetches the value from a PDU."""
     may_omit_body: bool
 
 
@@ -105,17 +107,28 @@ def _part(text: str, response: bool) -> Part:
     if text == "unsuccessful*":
         return UnsuccessfulList("unsuccessful", Text("destination_addr", 21, MAX_RESPONSE_TEXT))
     name, _, size = text.partition(":")
-    if size:
-        return Text(name, int(size), MAX_RESPONSE_TEXT if response else int(size))
-    return Octet(name)
+    return Text(name, int(size), MAX_RESPONSE_TEXT if response else int(size))
+
+
+def _parts(fields: str, response: bool) -> list[Part]:
+    """The parts of a body; numbers side by side become one run."""
+    parts: list[Part] = []
+    for plain, group in groupby(fields.split(), str.isidentifier):
+        if plain:
+            names = tuple(group)
+            parts.append(Octets(names) if len(names) > 1 else Octet(names[0]))
+        else:
+            parts.extend(_part(text, response) for text in group)
+    return parts
 
 
 def _layout(kind: type[m.PDU], fields: str) -> _Layout:
-    parts = tuple(_part(text, bool(kind.COMMAND & RESPONSE_BIT)) for text in fields.split())
-    names = tuple(part.name for part in parts)
-    # attrgetter gives a tuple only for two names or more; two that every PDU has make sure of that.
-    fetch = attrgetter("sequence", "status", *names)
-    return _Layout(int(kind.COMMAND), kind, parts, names, fetch, "body_omitted" in kind.__dataclass_fields__)
+    parts = tuple(_parts(fields, bool(kind.COMMAND & RESPONSE_BIT)))
+    writers = tuple(
+        (part.write, attrgetter(*part.names) if isinstance(part, Octets) else attrgetter(part.name))
+        for part in parts
+    )
+    return _Layout(int(kind.COMMAND), kind, parts, writers, "body_omitted" in kind.__dataclass_fields__)
 
 
 _BY_KIND: Final = {kind: _layout(kind, fields) for kind, fields in _FIELDS.items()}
@@ -128,14 +141,14 @@ def encode(pdu: m.PDU, sequence: int | None = None) -> bytes:
     Raises InputError when a field does not fit its place. Clause 3.2.
     """
     layout = _BY_KIND[type(pdu)]
-    own, status, *values = layout.fetch(pdu)
+    status = pdu.status
     if sequence is None:
-        sequence = own
+        sequence = pdu.sequence
     if not (0 <= sequence <= 0xFFFFFFFF and 0 <= status <= 0xFFFFFFFF):
         raise InputError("sequence_number, command_status", "are four octets each")
     if layout.may_omit_body and getattr(pdu, "body_omitted", False):
         return HEADER.pack(MIN_PDU, layout.command, status, sequence)
-    body = [part.write(value) for part, value in zip(layout.parts, values, strict=True)]
+    body = [write(fetch(pdu)) for write, fetch in layout.writers]
     if pdu.tlvs:
         body.append(encode_tlvs(pdu.tlvs))
     octets = b"".join(body)
@@ -165,7 +178,11 @@ def decode(octets: bytes) -> m.PDU:
         return layout.kind(sequence=sequence, status=status, **values)
     offset = MIN_PDU
     for part in layout.parts:
-        values[part.name], offset = part.read(octets, offset)
+        value, offset = part.read(octets, offset)
+        if isinstance(part, Octets):
+            values.update(zip(part.names, value, strict=True))
+        else:
+            values[part.name] = value
     tlvs = decode_tlvs(octets, offset) if offset < length else ()
     return layout.kind(sequence=sequence, status=status, tlvs=tlvs, **values)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ferryman.codec.smpp import messages as m
 from ferryman.codec.smpp import pdu as codec
 from ferryman.codec.smpp.errors import SMPPError
-from ferryman.codec.smpp.layout import Destinations, Octet, ShortMessage, Text, UnsuccessfulList
+from ferryman.codec.smpp.layout import Destinations, Octet, Octets, ShortMessage, Text, UnsuccessfulList
 from ferryman.codec.smpp.pdu import MAX_PDU, decode, encode, encode_answer, response_to
 from ferryman.codec.smpp.tlv import TLV
 from ferryman.errors import InputError
@@ -45,7 +45,12 @@ def pdus(draw: st.DrawFn) -> m.PDU:
     sequence, status = draw(WORDS), draw(WORDS)
     if layout.may_omit_body and draw(st.booleans()):
         return layout.kind(sequence=sequence, status=status, body_omitted=True)
-    fields = {part.name: draw(values(part)) for part in layout.parts}
+    fields = {}
+    for part in layout.parts:
+        if isinstance(part, Octets):
+            fields.update({name: draw(OCTETS) for name in part.names})
+        else:
+            fields[part.name] = draw(values(part))
     return layout.kind(sequence=sequence, status=status, tlvs=draw(TLVS), **fields)
 
 
