@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: started once a session on loopback in a temporary directory, a database per test."""
+"""A real PostgreSQL for tests: one server a session, on loopback in a temporary directory; a database per test."""
 
 from __future__ import annotations
 

@@ -1,30 +1,38 @@
 """Outbox and inbox of one role: what is sent is committed with the reason for sending it.
 
-The dispatcher keeps the order of messages with the same receiver and EID and lets different EIDs overtake
-each other. A message that its receiver keeps refusing is parked with its reason and raises an alarm; it is
-never dropped.
+The dispatcher keeps the order of messages with the same receiver and EID (a lane) and lets different EIDs
+overtake each other. A message that its receiver cannot understand or keeps failing on is parked with its reason
+and raises an alarm; it is never dropped. A message may be delivered twice (after a kill between the delivery and
+our note of it), never less than once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Executable, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ferryman.contracts.message import Body, Header, encode
-from ferryman.errors import Unavailable
+from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.bus import Bus
 from ferryman.platform.clock import Clock
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.store import Store
 
 MAX_REFUSALS = 5  # deliveries that fail other than by unavailability before a message is parked
+RETRY_FIRST = 0.05  # seconds before the second attempt; doubles with each one
 RETRY_CAP = 30.0  # seconds between attempts while the receiver is unavailable
+RESCAN_DELAY = 1.0  # seconds from a commit of unknown outcome to the look at what it left in the outbox
+FORGET_BATCH = 500  # rows in one DELETE: databases limit the parameters of a statement (32,766 in SQLite)
+INBOX_KEEP = 30 * 86_400.0  # seconds a received identifier is remembered: a sender retries every RETRY_CAP
+INBOX_SWEEP = 86_400.0  # seconds between sweeps of the inbox
+SWEEP_BATCH = 2_000  # inbox rows in one DELETE, so that the writer is not held for long
 
 log = structlog.get_logger("ferryman.mailbox")
 
@@ -94,27 +102,27 @@ class Tx:
 
 
 class Mailbox:
-    """Transactions that send, and the task that carries what they sent."""
+    """Transactions that send, and the tasks that carry what they sent."""
 
     def __init__(self, *, role: str, store: Store, tables: PlatformTables, bus: Bus, clock: Clock) -> None:
         self.role = role
         self.store = store
         self.tables = tables
         self.clock = clock
+        self.parked = 0  # messages parked by this run
         self._bus = bus
         self._lanes: dict[tuple[str, str], deque[Letter]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._done: list[int] = []
+        self._known: set[int] = set()  # letters in a lane or not yet forgotten
+        self._taken: list[int] = []
+        self._forgetting = False
+        self._rescanning = False
         self._stopping = False
-        self.parked = 0
 
     async def start(self) -> None:
         """Carry what an earlier run left in the outbox."""
-        table = self.tables.outbox
-        statement = select(table.c.seq, table.c.dest, table.c.eid, table.c.body).where(table.c.parked == "")
-        rows = await self.store.read(lambda c: c.execute(statement.order_by(table.c.seq)).all())
-        for row in rows:
-            self._post(Letter(row.seq, row.dest, row.eid, row.body))
+        await self._scan()
+        self._spawn(self._sweep())
 
     async def stop(self) -> None:
         """Stop carrying; what is left stays in the outbox."""
@@ -124,7 +132,10 @@ class Mailbox:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def transact[T](self, unit: Callable[[Tx], T]) -> T:
-        """Run `unit`, commit, then let its letters go."""
+        """Run `unit`, commit, then let its letters go.
+
+        Raises what `unit` raises (then nothing is committed), or Unavailable (then the outcome is unknown).
+        """
         letters: list[Letter] = []
         now = self.clock.now()
 
@@ -134,78 +145,148 @@ class Mailbox:
             letters[:] = tx.letters
             return result
 
-        result = await self.store.write(run)
+        try:
+            result = await self.store.write(run)
+        except Unavailable:
+            # The commit may have happened: what it sent must leave without waiting for a restart.
+            if not self._rescanning and not self._stopping:
+                self._rescanning = True
+                self._spawn(self._rescan())
+            raise
         for letter in letters:
             self._post(letter)
         return result
 
+    async def release(self, seq: int) -> bool:
+        """Take a parked letter up again (its cause was repaired); False when there is none of that number."""
+        table = self.tables.outbox
+        unpark = update(table).where(table.c.seq == seq, table.c.parked != "").values(parked="")
+        found = await self.store.write(lambda c: c.execute(unpark).rowcount == 1)
+        if found:
+            await self._scan()
+        return found
+
+    # -- letters on their way -------------------------------------------------------------------------------
+
+    async def _scan(self) -> None:
+        table = self.tables.outbox
+        statement = select(table.c.seq, table.c.dest, table.c.eid, table.c.body).where(table.c.parked == "")
+        rows = await self.store.read(lambda c: c.execute(statement.order_by(table.c.seq)).all())
+        for row in rows:
+            self._post(Letter(row.seq, row.dest, row.eid, row.body))
+
+    async def _rescan(self) -> None:
+        while True:
+            await asyncio.sleep(RESCAN_DELAY)
+            self._rescanning = False  # from here on another unknown outcome needs another look
+            try:
+                await self._scan()
+            except Unavailable:
+                self._rescanning = True
+                continue
+            return
+
     def _post(self, letter: Letter) -> None:
+        if self._stopping or letter.seq in self._known:
+            return
+        self._known.add(letter.seq)
         lane = (letter.dest, letter.eid)
         waiting = self._lanes.get(lane)
         if waiting is not None:
             waiting.append(letter)
             return
         self._lanes[lane] = deque([letter])
-        task = asyncio.get_running_loop().create_task(self._carry(lane))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._carry(lane))
 
     async def _carry(self, lane: tuple[str, str]) -> None:
         waiting = self._lanes[lane]
-        while waiting and not self._stopping:
-            letter = waiting[0]
-            await self._carry_one(letter)
+        while waiting:
+            await self._carry_one(waiting[0])
             waiting.popleft()
-        self._lanes.pop(lane, None)
+        del self._lanes[lane]
 
     async def _carry_one(self, letter: Letter) -> None:
-        table = self.tables.outbox
-        delay, refusals = 0.05, 0
+        delay, refusals = RETRY_FIRST, 0
         while True:
             try:
                 await self._bus.deliver(letter.dest, letter.body)
             except Unavailable as problem:
                 await asyncio.sleep(max(delay, min(problem.retry_after, RETRY_CAP)))
-                delay = min(delay * 2, RETRY_CAP)
-                continue
             except Exception as problem:  # outermost loop: whatever the receiver raised, the letter is kept
                 refusals += 1
-                if refusals < MAX_REFUSALS:
-                    await asyncio.sleep(delay)
-                    continue
-                reason = f"{type(problem).__name__}: {problem}"
-                log.error(
-                    "message parked",
-                    role=self.role,
-                    dest=letter.dest,
-                    eid=letter.eid,
-                    reason=reason,
-                    exc_info=problem,
-                )
-                self.parked += 1
-                park = update(table).where(table.c.seq == letter.seq).values(parked=reason)
-                await self.store.write(lambda connection: _execute(connection, park))
+                # What the receiver cannot understand it will not understand the next time either.
+                if refusals >= MAX_REFUSALS or isinstance(problem, PeerError):
+                    await self._park(letter, problem)
+                    return
+                await asyncio.sleep(delay)
+            else:
+                self._forget_soon(letter.seq)
                 return
-            self._taken(letter.seq)
-            return
+            delay = min(delay * 2, RETRY_CAP)
 
-    def _taken(self, seq: int) -> None:
+    async def _park(self, letter: Letter, problem: Exception) -> None:
+        reason = f"{type(problem).__name__}: {problem}"
+        log.error(
+            "message parked", role=self.role, dest=letter.dest, eid=letter.eid, reason=reason, exc_info=problem
+        )
+        table = self.tables.outbox
+        await self._persist(update(table).where(table.c.seq == letter.seq).values(parked=reason))
+        self._known.discard(letter.seq)
+        self.parked += 1
+
+    def _forget_soon(self, seq: int) -> None:
         """Forget letters that were taken, many in one statement; a repeat after a crash is harmless."""
-        self._done.append(seq)
-        if len(self._done) == 1:
-            task = asyncio.get_running_loop().create_task(self._forget())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._taken.append(seq)
+        if not self._forgetting:
+            self._forgetting = True
+            self._spawn(self._forget())
 
     async def _forget(self) -> None:
         table = self.tables.outbox
+        while self._taken:
+            seqs, self._taken = self._taken[:FORGET_BATCH], self._taken[FORGET_BATCH:]
+            await self._persist(delete(table).where(table.c.seq.in_(seqs)))
+            self._known.difference_update(seqs)
+        self._forgetting = False
 
-        def unit(connection: Connection) -> None:
-            # Taken here and not earlier: whatever was delivered while we waited for the writer goes too.
-            seqs, self._done = self._done, []
-            connection.execute(delete(table).where(table.c.seq.in_(seqs)))
+    async def _persist(self, statement: Executable) -> None:
+        """Execute one repeatable statement, as often as it takes."""
+        while True:
+            try:
+                await self.store.write(lambda c: _execute(c, statement))
+            except Unavailable as problem:
+                await asyncio.sleep(problem.retry_after)
+            else:
+                return
 
-        await self.store.write(unit)
+    async def _sweep(self) -> None:
+        """Forget identifiers that no sender repeats any more."""
+        while True:
+            try:
+                while await self._sweep_some(self.clock.now() - INBOX_KEEP):
+                    pass
+            except Unavailable:
+                log.warning("inbox not swept", role=self.role)
+            await asyncio.sleep(INBOX_SWEEP)
+
+    async def _sweep_some(self, before: float) -> bool:
+        table = self.tables.inbox
+        old = select(table.c.message_id).where(table.c.received < before).limit(SWEEP_BATCH)
+        identifiers = await self.store.read(lambda c: c.execute(old).scalars().all())
+        if identifiers:
+            statement = delete(table).where(table.c.message_id.in_(identifiers))
+            await self.store.write(lambda c: _execute(c, statement))
+        return len(identifiers) == SWEEP_BATCH
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("carrier failed", role=self.role, error=type(problem).__name__, exc_info=problem)
 
 
 def _execute(connection: Connection, statement: Executable) -> None:

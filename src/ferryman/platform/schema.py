@@ -50,7 +50,7 @@ def platform_tables(metadata: MetaData) -> PlatformTables:
         Column("kind", String(40), nullable=False),
         Column("eid", String(32), nullable=False),
         Column("requester", String(200), nullable=False),
-        Column("status", String(10), nullable=False),  # waiting | running | done
+        Column("status", String(10), nullable=False),  # waiting | starting | running | done
         Column("exclusive", Integer, nullable=False),
         Column("version", Integer, nullable=False),
         Column("caller", LargeBinary, nullable=False),  # header of the call that started it, JSON; empty if none
@@ -58,6 +58,7 @@ def platform_tables(metadata: MetaData) -> PlatformTables:
         Column("created", Double, nullable=False),
         Column("updated", Double, nullable=False),
         Index("procedure_by_eid", "eid", "status"),
+        Index("procedure_by_status", "status"),  # what to take up at start-up
     )
     call = Table(
         "call",
@@ -69,12 +70,14 @@ def platform_tables(metadata: MetaData) -> PlatformTables:
         Column("procedure_id", String(200), nullable=False),
         Column("answer", LargeBinary),  # body of the first answer, JSON; null while it runs
         Column("deadline", Double, nullable=False),
+        Index("call_by_procedure", "procedure_id"),
     )
     inbox = Table(
         "inbox",
         metadata,
         Column("message_id", String(200), primary_key=True),
         Column("received", Double, nullable=False),
+        Index("inbox_by_received", "received"),
     )
     outbox = Table(
         "outbox",
@@ -87,6 +90,8 @@ def platform_tables(metadata: MetaData) -> PlatformTables:
         Column("created", Double, nullable=False),
         Column("parked", Text, nullable=False, server_default=""),
         UniqueConstraint("message_id", name="outbox_message_id"),
+        # A number is never given out again: deleting a taken letter twice must not hit a new one.
+        sqlite_autoincrement=True,
     )
     timer = Table(
         "timer",
