@@ -8,6 +8,9 @@ import pytest
 
 from ferryman.codec import psk_identity
 from ferryman.codec.tls_hello import ClientFlight
+from ferryman.transport_https.contexts import ContextPool
+from ferryman.transport_https.pump import TLSPump
+from psk_peer import records
 from shared_data import shared, vectors
 
 shared("reference", "vectors", "tls_psk.json")
@@ -40,6 +43,19 @@ def test_clear_flight_of_a_recorded_session(vector: dict[str, Any], step: int) -
     assert released == bytes.fromhex(sent[0]["record"])
     flight.open_gate()
     assert released + flight.take() == early
+
+
+def test_our_answer_to_the_hello_of_a_real_card() -> None:
+    """Cards fail on extensions that they did not send: only max_fragment_length = 1024 comes back."""
+    (vector,) = [v for v in vectors("tls_psk") if v["id"] == "real-client-hello"]
+    pump = TLSPump(ContextPool(), entropy=bytes)
+    assert pump.receive(bytes.fromhex(vector["input"]["record"])) == []
+    (_, hello), (_, done) = records(pump.take_output())
+    assert done == bytes.fromhex("0e000000")
+    session_id = hello[39 : 39 + hello[38]]
+    suite, compression, extensions = hello[39 + len(session_id) :][:2], hello[-8], hello[-7:]
+    # GCM although the card names CBC first; never 00B0, which ciphers nothing.
+    assert (suite.hex(), compression, extensions.hex()) == ("00a8", 0, "00050001000102")
 
 
 def test_hello_of_a_real_card() -> None:

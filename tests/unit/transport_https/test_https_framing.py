@@ -134,15 +134,19 @@ def test_largest_body() -> None:
 def test_in_request_from_first_octet_to_last() -> None:
     exchange = HTTPExchange()
     octets = request_bytes(body=b"abc")
-    assert not exchange.in_request
-    exchange.feed(octets[:1])
-    assert exchange.in_request
-    exchange.feed(octets[1:-1])
+    seen = [exchange.in_request]
+    for piece in (octets[:1], octets[1:-1], octets[-1:]):
+        exchange.feed(piece)
+        seen.append(exchange.in_request)
+    assert seen == [False, True, True, False]
+    exchange.finish()
+
+
+def test_the_end_of_the_stream_inside_a_request() -> None:
+    exchange = HTTPExchange()
+    exchange.feed(request_bytes(body=b"abc")[:-1])
     with pytest.raises(BadRequest):
         exchange.finish()
-    exchange.feed(octets[-1:])
-    assert not exchange.in_request
-    exchange.finish()
 
 
 @given(st.lists(st.binary(max_size=200), max_size=5))
