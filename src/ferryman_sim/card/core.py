@@ -1,0 +1,113 @@
+"""What all parts of the card share: its memory, its settings, the log, and the points where memory is
+committed.
+
+No source clause: this is the card's operating system, not protocol. Settings and their defaults:
+
+limits (numbers the EUM chooses): see `LIMITS`. quirks (alternative readings of the standard, all off):
+`QUIRKS`. faults (set at run time by a test): `lost_answer`, `wrong_receipt`, `drop_confirmations` (True, or
+a number of times), `no_network_after_enable` (True), `no_network_for` (list of ICCIDs), `imei` (text to
+report), `power_cut` (a number of commit points to survive, or the name of one: the next of that name cuts
+the power).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ferryman_sim.card.actions import PowerCut
+from ferryman_sim.card.state import State
+
+LIMITS: Final[dict[str, Any]] = {
+    "attach_timeout": 180.0,  # seconds from REFRESH until the attach counts as failed
+    "attach_retry": 60.0,  # seconds between attach attempts when no other Profile is left to try
+    "notification_tries": 3,  # times a notification is sent before the card draws its conclusion
+    "notification_interval": 60.0,  # seconds between them
+    "notification_transports": ["sms", "https"],  # tried in turn
+    "https_retries": 3,  # new attempts after a session that broke, when no retry policy was given
+    "https_retry_delay": 60,  # seconds before each
+    "segment_tlv": 1024,  # bytes of the longest SCP03t 86 TLV taken
+    "sms_user_data": 140,  # bytes of TP-User-Data of one short message sent
+    "response_data": 256,  # bytes of R-APDU data before GET STATUS says that there is more
+    "max_profiles": 16,  # ISD-Ps
+}
+
+QUIRKS: Final[dict[str, Any]] = {
+    "notification_aid_tag": "2F",  # "4F" as the recorded card
+    "notification_imei_tag": "14",  # "94" with the comprehension bit
+    "notification_kic": None,  # hexadecimal KIc byte of the notification instead of version and 0
+    "type03_failed_aid": False,  # roll-back notification names the Profile that failed
+    "minimum_spi1": "16",  # lowest security level of the ISD-R
+    "level_por": False,  # unprotected PoR 0A instead of silence below the minimum level
+    "replay_silent": False,  # silence instead of PoR 02, 03, 04
+    "ber_dgi_lengths": False,  # BER length after DGIs 3A01 and 3A02
+    "finalise_deletes": False,  # FinaliseISDRhandover deletes the listed keys instead of keeping them
+    "keep_context_between_sms": False,  # sessions outlive a script without chaining
+}
+
+
+CONFIRMATION: Final = bytes.fromhex("80E28900073A08044E02")
+"""How a HandleNotificationConfirmation starts, for the fault that loses one on its way."""
+
+
+@dataclass(slots=True)
+class Core:
+    """Shared by all security domains of one card; `now` is the time of the input being worked on, seconds."""
+
+    state: State
+    entropy: Callable[[int], bytes]
+    now: float
+    faults: dict[str, Any] = field(default_factory=dict)
+    on_commit: Callable[[], None] | None = None
+    steps: int = 0
+    https_open: bool = False
+
+    def limit(self, name: str) -> Any:
+        """A limit of this card."""
+        return self.state.limits.get(name, LIMITS[name])
+
+    def quirk(self, name: str) -> Any:
+        """A quirk of this card."""
+        return self.state.quirks.get(name, QUIRKS[name])
+
+    def fault(self, name: str) -> bool:
+        """Whether a fault strikes now; a number counts down, True stays."""
+        value = self.faults.get(name)
+        if value is True:
+            return True
+        if isinstance(value, int) and value > 0:
+            self.faults[name] = value - 1
+            return True
+        return False
+
+    def commit(self, name: str) -> None:
+        """A point at which the memory is consistent: let the wrapper save it, then perhaps lose the power."""
+        if self.on_commit is not None:
+            self.on_commit()
+        self.steps += 1
+        planned = self.faults.get("power_cut")
+        if planned is None or (isinstance(planned, str) and planned != name):
+            return
+        if isinstance(planned, int) and planned > 0:
+            self.faults["power_cut"] = planned - 1
+            return
+        del self.faults["power_cut"]
+        raise PowerCut(name)
+
+    def log(self, via: str, target: bytes, command: str, header: bytes, data: bytes, sw: str) -> None:
+        """Append one executed command; the data goes in as a hash, so that no key material gets into the log."""
+        log = self.state.log
+        log.append(
+            {
+                "n": len(log) + 1,
+                "t": self.now,
+                "via": via,
+                "target": target.hex().upper(),
+                "command": command,
+                "header": header.hex().upper(),
+                "data_sha256": hashlib.sha256(data).hexdigest(),
+                "sw": sw,
+            }
+        )
