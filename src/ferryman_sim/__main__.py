@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ferryman_sim.card_maker import command as card_maker_command
 from ferryman_sim.hlr import service as hlr_service
+from ferryman_sim.smsc import service as smsc_service
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -16,6 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command", required=True)
     card_maker_command.add_parser(subparsers)
     hlr_service.add_parser(subparsers)
+    smsc_service.add_parser(subparsers)
     return parser
 
 

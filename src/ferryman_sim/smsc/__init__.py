@@ -1,0 +1,1 @@
+"""The short message service centre and serving network of the simulated world."""
