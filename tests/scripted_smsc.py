@@ -26,7 +26,10 @@ class Caller:
     async def next(self) -> m.PDU | None:
         """The next PDU, None at the end of the stream."""
         while not self._read:
-            data = await self.reader.read(65_536)
+            try:
+                data = await self.reader.read(65_536)
+            except ConnectionResetError:  # closed while octets of ours were still on their way
+                return None
             if not data:
                 return None
             self._read += [decode(octets) for octets in self._framer.feed(data)]
