@@ -38,9 +38,12 @@ __all__ = [
     "SCP03tError",
     "SessionKeys",
     "StaticKeys",
+    "authenticate",
+    "check_authenticate_response",
     "check_initialize_response",
     "predict_card_challenge",
     "protect",
+    "protect_segments",
     "unprotect_response",
 ]
 
@@ -73,11 +76,9 @@ class ProtectedPackage:
     segments: tuple[bytes, ...]
 
 
-def _authenticate(
-    session: SessionKeys, host_challenge: bytes, card_challenge: bytes, level: int
-) -> tuple[bytes, bytes]:
-    """The object 85 and the chaining value behind it."""
-    body = bytes((level,)) + scp03.host_cryptogram(session, host_challenge, card_challenge)
+def authenticate(session: SessionKeys, host_challenge: bytes, card_challenge: bytes) -> tuple[bytes, bytes]:
+    """The object 85 and the chaining value behind it (16 bytes); level 33 is the only one of SCP03t."""
+    body = bytes((LEVEL_FULL,)) + scp03.host_cryptogram(session, host_challenge, card_challenge)
     header = bytes((_AUTHENTICATE, len(body) + MAC_BYTES))
     chain = cmac(session.mac, bytes(BLOCK) + header + body)
     return header + body + chain[:MAC_BYTES], chain
@@ -90,7 +91,7 @@ def _icvs(s_enc: bytes, count: int) -> bytes:
     return encryptor.update(counters) + encryptor.finalize()
 
 
-def _protect_segments(session: SessionKeys, chain: bytes, plain: Sequence[bytes]) -> tuple[bytes, ...]:
+def protect_segments(session: SessionKeys, chain: bytes, plain: Sequence[bytes]) -> tuple[bytes, ...]:
     """The objects 86 for the plain segments; `chain` is the chaining value behind the 85."""
     icvs = _icvs(session.enc, len(plain))
     keyed = CMAC(AES(session.mac))
@@ -137,11 +138,10 @@ def protect(
         raise ValueError(f"segment of {segment} bytes is not in 1..{MAX_SEGMENT}")
     challenge = predict_card_challenge(keys.enc, sequence_counter, isdp_aid)
     session = scp03.session_keys(keys, host_challenge, challenge)
-    authenticate, chain = _authenticate(session, host_challenge, challenge, LEVEL_FULL)
+    external_authenticate, chain = authenticate(session, host_challenge, challenge)
     plain = [plaintext[at : at + segment] for at in range(0, len(plaintext), segment)]
-    segments = _protect_segments(session, chain, plain)
     initialize = tlv.encode(_INITIALIZE, bytes((key_version, _KEY_ID)) + host_challenge)
-    return ProtectedPackage(initialize, authenticate, segments)
+    return ProtectedPackage(initialize, external_authenticate, protect_segments(session, chain, plain))
 
 
 def _value(answer: bytes, tag: int) -> bytes:
@@ -210,7 +210,7 @@ def unprotect_response(
     ciphered, mac = value[:-MAC_BYTES], value[-MAC_BYTES:]
     if not ciphered or len(ciphered) % BLOCK:
         raise PeerError("ciphered data are no whole blocks", field="86", clause=_CLAUSE)
-    _, chain = _authenticate(session, host_challenge, challenge, LEVEL_FULL)
+    _, chain = authenticate(session, host_challenge, challenge)
     chain = _chain_behind(session, chain, segments[: index + 1])
     header = b"\x86" + tlv.encode_length(len(value))
     expected = cmac(session.rmac, chain + header + ciphered)[:MAC_BYTES]
