@@ -112,7 +112,7 @@ class SigningKey(Body, frozen=True, kw_only=True, tag=True):
 
 
 class ImportCertificate(Body, frozen=True, kw_only=True, tag=True):
-    """CERT.DP.ECDSA or CERT.SR.ECDSA (7F21) for our key; refused when it is not signed by a trusted CI or not ours."""
+    """CERT.DP.ECDSA or CERT.SR.ECDSA (7F21); refused when not signed by a trusted CI or not for our key."""
 
     role: str
     certificate: bytes
@@ -226,7 +226,7 @@ class KeyParametersSigned(Body, frozen=True, kw_only=True, tag=True):
 
 
 class DeriveKeyset(Body, frozen=True, kw_only=True, tag=True):
-    """Agree with the ECASD, verify the receipt, store the key set as `isdp/<EID>/<AID>`; refused when it is wrong."""
+    """Agree with the ECASD, verify the receipt, store the keys as `isdp/<EID>/<AID>`; a wrong receipt is refused."""
 
     exchange: str
     eid: str

@@ -2,26 +2,23 @@
 
 One dispatch handles one external event (message, timer, start) and everything that follows from it inside the
 role: signals between procedures and questions to the CryptoServer. All of it is one commit. Events of one EID
-are handled one after another; a version on each row refuses a second writer in another process.
+are handled one after another; a version on each row refuses a second writer in another process, and the event
+is then handled again from the start. Nothing of a dispatch that fails is committed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import heapq
+import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
-import msgspec
 import structlog
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection
 
-from ferryman.contracts import codes
-from ferryman.contracts.message import Body, Codec, Header, encode_body
+from ferryman.contracts.message import Body, Codec, Header
 from ferryman.contracts.status import ExecutionStatus, failed, from_refusal
 from ferryman.errors import FerrymanError, Refused, Unavailable
 from ferryman.platform.clock import Clock, Entropy
@@ -35,6 +32,7 @@ from ferryman.platform.procedure import (
     CancelTimer,
     Context,
     Done,
+    Effect,
     Event,
     ProcedureKind,
     Received,
@@ -45,38 +43,32 @@ from ferryman.platform.procedure import (
     Signalled,
     TimerFired,
 )
+from ferryman.platform.procedure_rows import (
+    DEADLINE,
+    DONE,
+    RUNNING,
+    STARTING,
+    Conflict,
+    ProcedureRows,
+    Record,
+    Start,
+    end,
+)
 from ferryman.platform.schema import PlatformTables
+from ferryman.platform.timer_queue import Timer, TimerQueue
 
-DEADLINE = "deadline"  # the timer that every called procedure has from its start
+__all__ = ["DEADLINE", "Conflict", "Engine", "Record", "Start", "refusal_status"]
+
 MAX_STEPS = 200  # steps in one dispatch; more means two procedures signal each other for ever
+MAX_CONFLICTS = 5  # times a dispatch gives way to another process before its message is put back
+ASK_SECONDS = 30.0  # a question to the CryptoServer is worthless after that
+TAKE_UP_DELAY = 1.0  # seconds from a commit of unknown outcome to the look at what it left
 
 log = structlog.get_logger("ferryman.engine")
 
 type AskCrypto = Callable[[Header, Body], Awaitable[Body]]
-type LoadFacts = Callable[[Connection, str, Any], Any]  # connection, eid, state
+type LoadFacts = Callable[[Connection, str, Any], Any]  # connection, eid, state of the procedure
 type ApplyChange = Callable[[Tx, str, Any], None]  # tx, eid, change
-
-
-class Conflict(FerrymanError):
-    """Another process moved a procedure meanwhile; the event is handled again from the start."""
-
-
-@dataclass(slots=True)
-class Record:
-    """One procedure while a dispatch works on it."""
-
-    id: str
-    kind: ProcedureKind
-    eid: str
-    requester: str
-    caller: Header | None
-    state: Any
-    status: str
-    exclusive: bool
-    version: int  # 0 = not in the database yet
-    dirty: bool = False
-    reply: Body | None = None
-    timers: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -90,18 +82,6 @@ class _Work:
     incoming: Body | None = None
     target: str = ""
     queue: deque[tuple[str, Event]] = field(default_factory=deque)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A procedure to create: `call` names the interface function whose repeats get the first answer."""
-
-    kind: str
-    procedure_id: str
-    state: msgspec.Struct
-    exclusive: bool
-    caller: Header
-    request: Body
 
 
 class Engine:
@@ -123,38 +103,26 @@ class Engine:
         self.tables: PlatformTables = mailbox.tables
         self._clock = clock
         self._entropy = entropy
-        self._kinds = {kind.name: kind for kind in kinds}
         self._ask = ask
         self._load_facts = load_facts
         self._apply_change = apply_change
-        self._answers = answers
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._heap: list[tuple[float, str, str, str]] = []  # due, procedure, name, eid
+        self._rows = ProcedureRows(
+            tables=mailbox.tables, role=mailbox.role, kinds={kind.name: kind for kind in kinds}, answers=answers
+        )
+        # A lock lives as long as somebody holds it or waits for it.
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._timers = TimerQueue()
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last_arrival = 0.0
+        self._taking_up = False
         self._stopping = False
 
     # -- life ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Arm the timers of an earlier run and start procedures that were waiting for a free EID."""
-        timer, procedure = self.tables.timer, self.tables.procedure
-        joined = select(timer.c.due, timer.c.procedure_id, timer.c.name, procedure.c.eid).join(
-            procedure, procedure.c.id == timer.c.procedure_id
-        )
-        rows = await self.mailbox.store.read(lambda c: c.execute(joined).all())
-        self._heap = [(row.due, row.procedure_id, row.name, row.eid) for row in rows]
-        heapq.heapify(self._heap)
-        self._arm()
-        idle = select(procedure.c.eid).where(procedure.c.status == "waiting").distinct()
-        for row in await self.mailbox.store.read(lambda c: c.execute(idle).all()):
-            self._spawn(self._admit(row.eid))
-        # A procedure that was admitted but whose first step was not committed begins again.
-        fresh = select(procedure.c.id, procedure.c.eid).where(
-            procedure.c.status == "running", procedure.c.version == 1
-        )
-        for row in await self.mailbox.store.read(lambda c: c.execute(fresh).all()):
-            self._spawn(self._begin(row.id, row.eid))
+        await self._take_up()
 
     async def stop(self) -> None:
         """Stop timers and running dispatches; what was not committed happens again after the next start."""
@@ -165,70 +133,52 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _take_up(self) -> None:
+        """Go on with whatever the database says is to be done; harmless at any time."""
+        rows = self._rows
+        for timer in await self.mailbox.store.read(rows.timers):
+            self._timers.set(timer)
+        self._arm()
+        for eid in await self.mailbox.store.read(rows.waiting_eids):
+            self._spawn(self._admit(eid))
+        for procedure_id, eid in await self.mailbox.store.read(rows.starting):
+            self._spawn(self._begin(procedure_id, eid))
+
+    async def _take_up_later(self) -> None:
+        while True:
+            await asyncio.sleep(TAKE_UP_DELAY)
+            self._taking_up = False  # from here on another unknown outcome needs another look
+            try:
+                await self._take_up()
+            except Unavailable:
+                self._taking_up = True
+                continue
+            return
+
+    async def _transact[T](self, unit: Callable[[Tx], T]) -> T:
+        try:
+            return await self.mailbox.transact(unit)
+        except Unavailable:
+            # The commit may have happened: what it set going must not wait for a restart.
+            if not self._taking_up:
+                self._taking_up = True
+                self._spawn(self._take_up_later())
+            raise
+
     # -- entry points -------------------------------------------------------------------------------------
 
-    async def call(self, header: Header, start: Start) -> None:
+    async def call(self, header: Header, start: Start, also: Callable[[Tx], None] | None = None) -> None:
         """Start a procedure for a function call, once; a repeat gets the first answer.
 
-        The same FunctionCallIdentifier with other input is refused (SGP.02 5.1.1).
+        Raises Refused when the FunctionCallIdentifier was used with other input (SGP.02 5.1.1), then nothing is
+        entered; Unavailable when the database does not answer.
         """
-        fingerprint = hashlib.sha256(encode_body(start.request)).digest()
-        table, procedure = self.tables.call, self.tables.procedure
-        function = type(start.request).__name__
-
-        def unit(tx: Tx) -> bool:
-            if not tx.first_time(header.message_id):
-                return False
-            key = (
-                (table.c.requester == header.requester)
-                & (table.c.function_call_id == header.function_call_id)
-                & (table.c.function == function)
-            )
-            known = tx.connection.execute(select(table).where(key)).first()
-            if known is not None:
-                if known.fingerprint != fingerprint:
-                    raise Refused(*codes.CALL_ID_REUSED, "FunctionCallIdentifier was used with other input")
-                if known.answer is not None:
-                    body = self._answers.decode_body(known.answer)
-                    tx.send(header.sender, self._answer_header(header, known.procedure_id), body)
-                return False
-            tx.connection.execute(
-                insert(table).values(
-                    requester=header.requester,
-                    function_call_id=header.function_call_id,
-                    function=function,
-                    fingerprint=fingerprint,
-                    procedure_id=start.procedure_id,
-                    answer=None,
-                    deadline=header.deadline,
-                )
-            )
-            tx.connection.execute(
-                insert(procedure).values(
-                    id=start.procedure_id,
-                    kind=start.kind,
-                    eid=header.eid,
-                    requester=header.requester,
-                    status="waiting",
-                    exclusive=int(start.exclusive),
-                    version=1,
-                    caller=msgspec.json.encode(header),
-                    state=msgspec.json.encode(start.state),
-                    created=tx.now,
-                    updated=tx.now,
-                )
-            )
-            # Fires in any phase, also while the procedure waits for the EID (ValidityPeriod, SGP.02 5.1.1).
-            tx.connection.execute(
-                insert(self.tables.timer).values(
-                    procedure_id=start.procedure_id, name=DEADLINE, due=header.deadline
-                )
-            )
-            self._journal(tx, start.procedure_id, header.eid, "in", header.message_id, start.request)
-            return True
-
-        if await self.mailbox.transact(unit):
-            heapq.heappush(self._heap, (header.deadline, start.procedure_id, DEADLINE, header.eid))
+        if self._stopping:
+            raise Unavailable("engine")
+        # Strictly rising, so that calls of the same instant are admitted in the order in which they came.
+        arrival = self._last_arrival = max(self._clock.now(), self._last_arrival + 1e-6)
+        if await self._transact(lambda tx: self._rows.enter_call(tx, header, start, arrival)):
+            self._timers.set(Timer(header.deadline, start.procedure_id, DEADLINE, header.eid))
             self._arm()
             self._spawn(self._admit(header.eid))
 
@@ -241,67 +191,60 @@ class Engine:
         header: Header | None = None,
         create: Signal | None = None,
     ) -> None:
-        """Hand an event to a procedure; `header` is the message it came with (entered into the inbox)."""
-        async with self._lock(eid):
-            if self._stopping:
-                raise Unavailable("engine")
-            if header is not None and await self._seen(header.message_id):
+        """Hand an event to a procedure; `header` is the message it came with (entered into the inbox).
+
+        Returns after the commit. Raises Unavailable when it should be delivered again.
+        """
+
+        async def attempt() -> None:
+            if header is not None and await self._was_received(header.message_id):
                 return
             work = _Work(incoming=event.body if isinstance(event, Received) else None, target=procedure_id)
             if create is not None and await self._load(work, procedure_id) is None:
-                work.records[procedure_id] = self._new(create, eid)
+                work.records[procedure_id] = self._rows.make(create, eid)
             work.queue.append((procedure_id, event))
             await self._run(work, eid, header)
+
+        await self._exclusively(eid, attempt)
+
+    async def holder(self, eid: str) -> tuple[str, str] | None:
+        """Identifier and kind of the procedure that holds the EID."""
+        return await self.mailbox.store.read(lambda c: self._rows.holder(c, eid))
 
     # -- admission: one writer per EID --------------------------------------------------------------------
 
     async def _admit(self, eid: str) -> None:
-        """Give the EID to the oldest waiting procedure when nobody holds it."""
-        procedure, lease = self.tables.procedure, self.tables.lease
-
-        def unit(tx: Tx) -> list[str]:
-            waiting = tx.connection.execute(
-                select(procedure.c.id, procedure.c.exclusive)
-                .where(procedure.c.eid == eid, procedure.c.status == "waiting")
-                .order_by(procedure.c.created, procedure.c.id)
-            ).all()
-            held = (
-                tx.connection.execute(select(lease.c.procedure_id).where(lease.c.eid == eid)).first() is not None
-            )
-            admitted: list[str] = []
-            for row in waiting:
-                if row.exclusive and held:
-                    continue
-                if row.exclusive:
-                    tx.connection.execute(insert(lease).values(eid=eid, procedure_id=row.id, since=tx.now))
-                    held = True
-                tx.connection.execute(update(procedure).where(procedure.c.id == row.id).values(status="running"))
-                admitted.append(row.id)
-            return admitted
-
-        for procedure_id in await self.mailbox.transact(unit):
-            await self._begin(procedure_id, eid)
+        try:
+            admitted = await self._transact(lambda tx: self._rows.admit(tx, eid))
+        except Unavailable as problem:
+            log.warning("admission waits", eid=eid, reason=str(problem))  # taken up again with the database
+            return
+        for procedure_id in admitted:
+            self._spawn(self._begin(procedure_id, eid))
 
     async def _begin(self, procedure_id: str, eid: str) -> None:
-        try:
-            await self.deliver(eid, procedure_id, Begin())
-        except Unavailable as problem:
-            log.warning("procedure waits", procedure=procedure_id, reason=str(problem))
-            loop = asyncio.get_running_loop()
-            loop.call_later(problem.retry_after, lambda: self._spawn(self._begin(procedure_id, eid)))
-
-    async def holder(self, eid: str) -> tuple[str, str] | None:
-        """Identifier and kind of the procedure that holds the EID."""
-        lease, procedure = self.tables.lease, self.tables.procedure
-        statement = (
-            select(procedure.c.id, procedure.c.kind)
-            .join(lease, lease.c.procedure_id == procedure.c.id)
-            .where(lease.c.eid == eid)
-        )
-        row = await self.mailbox.store.read(lambda c: c.execute(statement).first())
-        return (row.id, row.kind) if row is not None else None
+        await self._until_done(lambda: self.deliver(eid, procedure_id, Begin()), procedure_id)
 
     # -- one dispatch -------------------------------------------------------------------------------------
+
+    async def _exclusively(self, eid: str, attempt: Callable[[], Awaitable[None]]) -> None:
+        for _ in range(MAX_CONFLICTS):
+            async with self._lock(eid):
+                if self._stopping:
+                    raise Unavailable("engine")
+                try:
+                    return await attempt()
+                except Conflict as conflict:
+                    log.info("dispatch starts again", eid=eid, reason=str(conflict))
+        raise Unavailable("procedure")
+
+    async def _until_done(self, attempt: Callable[[], Awaitable[None]], procedure_id: str) -> None:
+        while True:
+            try:
+                return await attempt()
+            except Unavailable as problem:
+                log.warning("procedure waits", procedure=procedure_id, reason=str(problem))
+                await asyncio.sleep(problem.retry_after)
 
     async def _run(self, work: _Work, eid: str, header: Header | None) -> None:
         steps = 0
@@ -311,13 +254,15 @@ class Engine:
                 raise FerrymanError(f"more than {MAX_STEPS} steps in one dispatch")
             procedure_id, event = work.queue.popleft()
             record = await self._load(work, procedure_id)
-            if record is None or record.status == "done":
-                log.info("event for an ended procedure", procedure=procedure_id, event=type(event).__name__)
+            if record is None or record.status == DONE:
+                log.info("event for an ended procedure", procedure=procedure_id, event_type=type(event).__name__)
                 continue
+            if isinstance(event, Begin):
+                if record.status != STARTING:
+                    continue  # a repeat of a beginning that was committed
+                record.status = RUNNING
             await self._step(work, record, event)
-        released = await self._commit(work, eid, header)
-        if released:
-            self._spawn(self._admit(eid))
+        await self._commit(work, eid, header)
 
     async def _step(self, work: _Work, record: Record, event: Event) -> None:
         facts = await self.mailbox.store.read(lambda c: self._load_facts(c, record.eid, record.state))
@@ -332,102 +277,78 @@ class Engine:
         result = record.kind.step(record.state, event, context)
         record.state = result.state
         record.dirty = True
+        answers: list[tuple[str, Event]] = []
         for effect in result.effects:
-            await self._collect(work, record, effect)
+            if isinstance(effect, Ask):
+                answers.append((record.id, await self._answer(record, effect)))
+            else:
+                await self._collect(work, record, effect)
+        # Answers come before anything else that waits, in the order of the questions.
+        work.queue.extendleft(reversed(answers))
 
-    async def _collect(self, work: _Work, record: Record, effect: object) -> None:
+    async def _collect(self, work: _Work, record: Record, effect: Effect) -> None:
         match effect:
             case Send():
                 work.sends.append((record, effect))
-            case Ask(tag, body):
-                work.queue.appendleft((record.id, await self._answer(record, tag, body)))
             case SetTimer(name, at):
                 record.timers[name] = at
             case CancelTimer(name):
                 record.timers[name] = None
             case Signal():
                 if await self._load(work, effect.procedure_id) is None and effect.kind:
-                    work.records[effect.procedure_id] = self._new(effect, record.eid)
+                    work.records[effect.procedure_id] = self._rows.make(effect, record.eid)
                 work.queue.append((effect.procedure_id, Signalled(record.id, effect.value)))
             case Apply(change):
                 work.changes.append((record.eid, change))
             case Audit():
                 work.audits.append((record, effect))
             case Reply(body):
-                record.reply = body
+                record.reply = record.reply or body
             case Done():
-                record.status = "done"
+                end(record)
+            case Ask():
+                raise AssertionError("questions are asked by the step")
+            case _:
+                assert_never(effect)
 
-    async def _answer(self, record: Record, tag: str, body: Body) -> Answered:
+    async def _answer(self, record: Record, question: Ask) -> Answered:
         header = Header(
-            message_id=f"{record.id}:{record.version}:{tag}",
+            message_id=f"{record.id}:{record.version}:{question.tag}",
             sender=self.mailbox.role,
             requester=record.requester,
             function_call_id=record.caller.function_call_id if record.caller else record.id,
-            deadline=self._clock.now() + 30.0,
+            deadline=self._clock.now() + ASK_SECONDS,
             eid=record.eid,
         )
         try:
-            return Answered(tag, reply=await self._ask(header, body))
+            return Answered(question.tag, reply=await self._ask(header, question.body))
         except Refused as refusal:
-            return Answered(tag, refusal=from_refusal(refusal))
-
-    def _new(self, creation: Signal, eid: str) -> Record:
-        return Record(
-            id=creation.procedure_id,
-            kind=self._kinds[creation.kind],
-            eid=eid,
-            requester=self.mailbox.role,
-            caller=None,
-            state=creation.initial,
-            status="running",
-            exclusive=False,
-            version=0,
-        )
+            return Answered(question.tag, refusal=from_refusal(refusal))
 
     async def _load(self, work: _Work, procedure_id: str) -> Record | None:
         record = work.records.get(procedure_id)
-        if record is not None:
-            return record
-        table = self.tables.procedure
-        statement = select(table).where(table.c.id == procedure_id)
-        row = await self.mailbox.store.read(lambda c: c.execute(statement).first())
-        if row is None:
-            return None
-        kind = self._kinds[row.kind]
-        record = Record(
-            id=row.id,
-            kind=kind,
-            eid=row.eid,
-            requester=row.requester,
-            caller=msgspec.json.decode(row.caller, type=Header) if row.caller else None,
-            state=msgspec.json.decode(row.state, type=kind.state_type),
-            status=row.status,
-            exclusive=bool(row.exclusive),
-            version=row.version,
-        )
-        work.records[procedure_id] = record
+        if record is None:
+            record = await self.mailbox.store.read(lambda c: self._rows.load(c, procedure_id))
+            if record is not None:
+                work.records[procedure_id] = record
         return record
 
     # -- commit -------------------------------------------------------------------------------------------
 
-    async def _commit(self, work: _Work, eid: str, header: Header | None) -> bool:
-        released = False
-        timers: list[tuple[float, str, str, str]] = []
+    async def _commit(self, work: _Work, eid: str, header: Header | None) -> None:
+        rows = self._rows
+        changed = [record for record in work.records.values() if record.dirty]
 
-        def unit(tx: Tx) -> bool:
-            nonlocal released
+        def unit(tx: Tx) -> bool | None:
             if header is not None and not tx.first_time(header.message_id):
-                return False
+                return None
             if header is not None and work.incoming is not None:
-                self._journal(tx, work.target, eid, "in", header.message_id, work.incoming)
-            for record in work.records.values():
-                if record.dirty:
-                    self._save(tx, record)
-                    released = self._save_outcome(tx, record) or released
-                    self._save_timers(tx, record, timers)
+                rows.journal(tx, work.target, eid, "in", header.message_id, work.incoming)
+            released = False
+            for record in changed:
+                released = rows.save(tx, record) or released
             for number, (record, send) in enumerate(work.sends):
-                self._send(tx, record, send, number)
+                rows.send(tx, record, send, number)
             for change_eid, change in work.changes:
                 self._apply_change(tx, change_eid, change)
             for record, audit in work.audits:
@@ -439,110 +360,26 @@ class Engine:
                     outcome=audit.outcome,
                     detail=audit.detail,
                 )
-            return True
+            return released
 
-        if await self.mailbox.transact(unit):
-            for entry in timers:
-                heapq.heappush(self._heap, entry)
-            if timers:
-                self._arm()
-        return released
+        released = await self._transact(unit)
+        if released is None:
+            return  # another process was quicker with this message
+        for record in changed:
+            self._set_timers(record)
+        self._arm()
+        if released:
+            self._spawn(self._admit(eid))
 
-    def _save(self, tx: Tx, record: Record) -> None:
-        table = self.tables.procedure
-        state = msgspec.json.encode(record.state)
-        if record.version == 0:
-            tx.connection.execute(
-                insert(table).values(
-                    id=record.id,
-                    kind=record.kind.name,
-                    eid=record.eid,
-                    requester=record.requester,
-                    status=record.status,
-                    exclusive=int(record.exclusive),
-                    version=2,
-                    caller=b"",
-                    state=state,
-                    created=tx.now,
-                    updated=tx.now,
-                )
-            )
-            record.version = 1
+    def _set_timers(self, record: Record) -> None:
+        if record.status == DONE:
+            self._timers.drop(record.id)
             return
-        done = tx.connection.execute(
-            update(table)
-            .where(table.c.id == record.id, table.c.version == record.version)
-            .values(state=state, status=record.status, version=record.version + 1, updated=tx.now)
-        )
-        if done.rowcount != 1:
-            raise Conflict(f"procedure {record.id} was moved by another process")
-
-    def _save_outcome(self, tx: Tx, record: Record) -> bool:
-        table, lease, timer = self.tables.call, self.tables.lease, self.tables.timer
-        if record.reply is not None and record.caller is not None:
-            tx.connection.execute(
-                update(table).where(table.c.procedure_id == record.id).values(answer=encode_body(record.reply))
-            )
-            tx.send(record.caller.sender, self._answer_header(record.caller, record.id), record.reply)
-            self._journal(tx, record.id, record.eid, "out", "", record.reply)
-        if record.status != "done":
-            return False
-        tx.connection.execute(delete(timer).where(timer.c.procedure_id == record.id))
-        record.timers.clear()
-        if not record.exclusive:
-            return False
-        tx.connection.execute(delete(lease).where(lease.c.procedure_id == record.id))
-        return True
-
-    def _save_timers(self, tx: Tx, record: Record, timers: list[tuple[float, str, str, str]]) -> None:
-        table = self.tables.timer
-        dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
         for name, due in record.timers.items():
             if due is None:
-                tx.connection.execute(delete(table).where(table.c.procedure_id == record.id, table.c.name == name))
-                continue
-            statement = dialect.insert(table).values(procedure_id=record.id, name=name, due=due)
-            tx.connection.execute(
-                statement.on_conflict_do_update(index_elements=["procedure_id", "name"], set_={"due": due})
-            )
-            timers.append((due, record.id, name, record.eid))
-
-    def _send(self, tx: Tx, record: Record, send: Send, number: int) -> None:
-        header = Header(
-            message_id=f"{self.mailbox.role}/{record.id}/{record.version}/{number}",
-            sender=self.mailbox.role,
-            requester=record.requester,
-            function_call_id=send.function_call_id or record.id,
-            deadline=send.deadline,
-            eid=record.eid,
-            causation_id=record.caller.message_id if record.caller else record.id,
-        )
-        tx.send(send.dest, header, send.body)
-        self._journal(tx, record.id, record.eid, "out", header.message_id, send.body)
-
-    def _answer_header(self, caller: Header, procedure_id: str) -> Header:
-        return Header(
-            message_id=f"{self.mailbox.role}/{procedure_id}/answer/{caller.message_id}",
-            sender=self.mailbox.role,
-            requester=caller.requester,
-            function_call_id=caller.function_call_id,
-            deadline=caller.deadline,
-            eid=caller.eid,
-            causation_id=caller.message_id,
-        )
-
-    def _journal(self, tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
-        tx.connection.execute(
-            insert(self.tables.journal).values(
-                procedure_id=procedure_id,
-                eid=eid,
-                at=tx.now,
-                direction=direction,
-                kind=type(body).__name__,
-                message_id=message_id,
-                body=encode_body(body),
-            )
-        )
+                self._timers.cancel(record.id, name)
+            else:
+                self._timers.set(Timer(due, record.id, name, record.eid))
 
     # -- timers -------------------------------------------------------------------------------------------
 
@@ -550,54 +387,52 @@ class Engine:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if self._heap and not self._stopping:
-            delay = max(0.0, self._heap[0][0] - self._clock.now())
+        due = self._timers.next_due()
+        if due is not None and not self._stopping:
+            delay = max(0.0, due - self._clock.now())
             self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
 
     def _ring(self) -> None:
-        now = self._clock.now()
-        while self._heap and self._heap[0][0] <= now:
-            due, procedure_id, name, eid = heapq.heappop(self._heap)
-            self._spawn(self._fire(due, procedure_id, name, eid))
+        for timer in self._timers.take_due(self._clock.now()):
+            self._spawn(self._fire(timer))
         self._arm()
 
-    async def _fire(self, due: float, procedure_id: str, name: str, eid: str) -> None:
-        table = self.tables.timer
-        statement = select(table.c.due).where(table.c.procedure_id == procedure_id, table.c.name == name)
-        async with self._lock(eid):
-            row = await self.mailbox.store.read(lambda c: c.execute(statement).first())
-            if row is None or row.due != due:
+    async def _fire(self, timer: Timer) -> None:
+        async def attempt() -> None:
+            if not await self.mailbox.store.read(lambda c: self._rows.is_set(c, timer)):
                 return  # cancelled or set anew meanwhile
             work = _Work()
-            record = await self._load(work, procedure_id)
+            record = await self._load(work, timer.procedure_id)
             if record is None:
                 return
-            record.timers[name] = None
+            record.timers[timer.name] = None
             record.dirty = True
-            work.queue.append((procedure_id, TimerFired(name)))
-            try:
-                await self._run(work, eid, None)
-            except Unavailable as problem:
-                heapq.heappush(self._heap, (due, procedure_id, name, eid))
-                asyncio.get_running_loop().call_later(problem.retry_after, self._arm)
+            work.queue.append((timer.procedure_id, TimerFired(timer.name)))
+            await self._run(work, timer.eid, None)
 
-    async def _seen(self, message_id: str) -> bool:
-        table = self.tables.inbox
-        statement = select(table.c.message_id).where(table.c.message_id == message_id)
-        return await self.mailbox.store.read(lambda c: c.execute(statement).first() is not None)
+        await self._until_done(lambda: self._exclusively(timer.eid, attempt), timer.procedure_id)
 
     # -- small things -------------------------------------------------------------------------------------
 
-    def _lock(self, eid: str) -> asyncio.Lock:
-        return self._locks.setdefault(eid, asyncio.Lock())
+    async def _was_received(self, message_id: str) -> bool:
+        return await self.mailbox.store.read(lambda c: self._rows.was_received(c, message_id))
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _lock(self, eid: str) -> asyncio.Lock:
+        lock = self._locks.get(eid)
+        if lock is None:
+            lock = self._locks[eid] = asyncio.Lock()
+        return lock
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._stopping:
+            work.close()
+            return
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
-    def _finished(self, task: asyncio.Future[None]) -> None:
-        self._tasks.discard(task)  # type: ignore[arg-type]
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.error("dispatch failed", error=f"{type(problem).__name__}: {problem}", exc_info=problem)
 

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Connection, select
 
 from ferryman.codec.isdr_answers import parse_notification
-from ferryman.codec.ota_packet import unciphered_payload
+from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
 from ferryman.contracts import codes, es3, es5
 from ferryman.contracts.message import Body, Codec, Header, decode
 from ferryman.contracts.status import SUCCESS, failed, from_refusal
@@ -119,7 +119,9 @@ class SMSR:
 
     def _authorise(self, header: Header) -> None:
         if header.requester not in self._smdps:
-            raise Refused(*codes.UNKNOWN_REQUESTER, "the requester is not a known SM-DP", identifier=header.requester)
+            raise Refused(
+                *codes.UNKNOWN_REQUESTER, "the requester is not a known SM-DP", identifier=header.requester
+            )
 
     async def _get_eis(self, header: Header, body: es3.ES3GetEIS) -> None:
         try:
@@ -167,7 +169,7 @@ class SMSR:
     async def _claimed(self, body: es5.SMSReceived) -> list[str]:
         if body.kind == KIND_COMMAND:
             try:
-                return [parse_notification(unciphered_payload(body.packet)).eid]
+                return [parse_notification(clear_payload(body.packet)).eid]
             except PeerError as problem:
                 log.warning("notification refused", originator=mask(body.originator), reason=str(problem))
                 return []
@@ -198,6 +200,17 @@ class SMSR:
 
     def _apply(self, tx: Tx, eid: str, change: Change) -> None:
         eis_store.apply(tx, eid, change)
+
+
+def clear_payload(packet: bytes) -> bytes:
+    """Payload of a notification packet before its check is verified; PeerError when it is ciphered.
+
+    It only tells whose keys to check it with (SGP.02 4.1.1.11: checksum, no ciphering).
+    """
+    header = peek_command(packet)
+    if header.spi.ciphered:
+        raise PeerError("a ciphered packet does not tell whose it is", field="SPI", clause="SGP.02 4.1.1.11")
+    return header.body[COUNTER_BYTES + 1 + header.check_bytes :]
 
 
 def mask(msisdn: str) -> str:

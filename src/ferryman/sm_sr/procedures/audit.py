@@ -110,7 +110,10 @@ def correct(card: EUICC, found: list[ISDPStatus]) -> tuple[EUICC, tuple[Effect, 
             continue
         state = STATE_OF_CARD.get(status.state, profile.state)
         if state != profile.state:
-            effects += [Apply(SetState(profile.aid, state)), _drift(profile.aid, f"{profile.state}, card says {state}")]
+            effects += [
+                Apply(SetState(profile.aid, state)),
+                _drift(profile.aid, f"{profile.state}, card says {state}"),
+            ]
         kept.append(msgspec.structs.replace(profile, state=state))
     effects += [_drift(aid, "on the card, not in the EIS") for aid in on_card]
     return msgspec.structs.replace(card, profiles=tuple(kept)), tuple(effects)

@@ -44,7 +44,7 @@ def _handle(state: Channel, event: Event, effects: Effects) -> Channel:
     match event:
         case Signalled(_, Command() as command):
             return _enqueue(state, command, effects)
-        case Signalled(_, Cancel(command_id)):
+        case Signalled(_, Cancel(command_id=command_id)):
             return _withdraw(state, command_id, effects)
         case Received(_, body):
             return _received(state, body, effects)
@@ -96,7 +96,7 @@ def _received(state: Channel, body: object, effects: Effects) -> Channel:
 
 def _answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Channel:
     match event.reply:
-        case crypto.SCP80Wrapped(packet):
+        case crypto.SCP80Wrapped(packet=packet):
             return channel_sms.wrapped(state, packet, effects)
         case crypto.SCP80Response() as response:
             return channel_sms.opened(state, response, effects)

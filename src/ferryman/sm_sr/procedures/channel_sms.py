@@ -91,7 +91,7 @@ def _trigger(effects: Effects) -> bytes:
 
 
 def _chain(state: Channel, command: Command) -> tuple[Channel, int | None]:
-    """Script chaining value for this script (TS 102 226 5.4.1.2), and the state with the chain opened or closed."""
+    """Script chaining value of this script (TS 102 226 5.4.1.2); the state has the chain opened or closed."""
     aid = command.target_aid
     if aid not in state.chains:
         if not command.chain:
@@ -201,9 +201,7 @@ def _end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes =
     flight = state.flight
     if flight is not None and flight.command is not None:
         command = flight.command
-        effects.outcome(
-            command.owner, Outcome(command_id=command.id, kind=kind, script=script, detail=detail)
-        )
+        effects.outcome(command.owner, Outcome(command_id=command.id, kind=kind, script=script, detail=detail))
         if kind is not OutcomeKind.ANSWERED:
             # The card drops a chain it cannot continue; the next script starts a new one.
             state = replace(state, chains=tuple(a for a in state.chains if a != command.target_aid))

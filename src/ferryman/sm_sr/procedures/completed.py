@@ -19,7 +19,7 @@ from ferryman.platform.procedure import (
     TimerFired,
 )
 from ferryman.sm_sr.policy import find_target
-from ferryman.sm_sr.records import CREATED, CompleteISDP
+from ferryman.sm_sr.records import CREATED, DISABLED, CompleteISDP
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,9 @@ def _begin(state: State, context: Context) -> Step[State]:
     target = decision.target
     if target is None:
         return _end(state, decision.refusal or failed(*codes.ICCID_UNKNOWN, "no such profile", request.iccid))
-    if target.state != CREATED:
+    # An audit that found the profile installed has made it Disabled already; its fields are still missing.
+    found_by_audit = target.state == DISABLED and not target.imsi and not target.profile_type
+    if target.state != CREATED and not found_by_audit:
         sentence = f"the profile is {target.state}, not {CREATED}"
         return _end(state, failed(*codes.PROFILE_STATE, sentence, request.iccid))
     change = CompleteISDP(

@@ -25,6 +25,7 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
+from ferryman.sm_sr.procedures.card_state import ask_state, card_state
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import (
     Command,
@@ -35,7 +36,6 @@ from ferryman.sm_sr.procedures.delivery import (
     read,
     single,
 )
-from ferryman.sm_sr.procedures.card_state import ask_state, card_state
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import (
     CREATED,
@@ -216,12 +216,14 @@ def _end(
     effects: list[Effect] | None = None,
     response: bytes = b"",
 ) -> Step[State]:
-    body = ES3CreateISDPResponse(
-        status=status, isdp_aid=state.aid if status.ok else b"", euicc_response=response
-    )
+    body = ES3CreateISDPResponse(status=status, isdp_aid=state.aid if status.ok else b"", euicc_response=response)
     done: list[Effect] = list(effects or ())
     if not status.ok:
-        done.append(Audit("0100 CreateISDP", "failed", object=state.request.iccid, detail=f"{status.code} {status.message}"))
+        done.append(
+            Audit(
+                "0100 CreateISDP", "failed", object=state.request.iccid, detail=f"{status.code} {status.message}"
+            )
+        )
     if not state.replied:
         done.append(Reply(body))
     return Step(replace(state, replied=True), (*done, Done()))

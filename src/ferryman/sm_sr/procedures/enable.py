@@ -208,8 +208,12 @@ def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[
     """The card is back on its former profile, whether or not it heard our confirmation of that."""
     card: EUICC | None = context.facts.euicc
     found = state.confirmed
-    effects = enabled_is(found.aid, card) if card is not None and found is not None and found.aid in _aids(card) else []
-    status = failed(*codes.NO_CONNECTIVITY, "the profile gave no connectivity and the card rolled back", context.eid)
+    effects = (
+        enabled_is(found.aid, card) if card is not None and found is not None and found.aid in _aids(card) else []
+    )
+    status = failed(
+        *codes.NO_CONNECTIVITY, "the profile gave no connectivity and the card rolled back", context.eid
+    )
     return _end(state, status, tuple(effects))
 
 

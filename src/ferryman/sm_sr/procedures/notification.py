@@ -90,7 +90,9 @@ def states_after(found: CardNotification, card: EUICC) -> list[Effect]:
 def enabled_is(aid: bytes, card: EUICC) -> list[Effect]:
     """Changes that make `aid` the only Enabled ISD-P of the EIS."""
     effects: list[Effect] = [
-        Apply(SetState(other.aid, DISABLED)) for other in card.profiles if other.state == ENABLED and other.aid != aid
+        Apply(SetState(other.aid, DISABLED))
+        for other in card.profiles
+        if other.state == ENABLED and other.aid != aid
     ]
     target = card.by_aid(aid)
     if target is not None and target.state != ENABLED:

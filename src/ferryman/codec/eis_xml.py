@@ -1,0 +1,293 @@
+"""The EIS in XML, as ES1.RegisterEIS carries it (SGP.02 5.2, Annex A schema; `sgp02-interfaces.md` 4).
+
+A card maker's delivery is one document with an `ES1-RegisterEISRequest` for each card. The signed part is kept
+as canonical bytes of its own, cut out with its namespaces, and every field of it is read from those bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from ferryman.codec.ids import EID, ICCID
+from ferryman.errors import PeerError
+
+RPS = "http://namespaces.gsma.org/esim-messaging/3"
+DS = "http://www.w3.org/2000/09/xmldsig#"
+_CLAUSE = "SGP.02 5.2.1"
+
+MAX_DELIVERY = 64 * 1024 * 1024  # octets; some 10,000 cards of 5 kB, more come in several files
+MAX_NAME = 200  # characters of an identifier; the schema gives OIDs no limit
+KEY_VERSIONS_SCP80 = range(0x01, 0x10)
+KEY_VERSIONS_SCP81 = range(0x40, 0x50)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key as delivered: encrypted under the transport key, with the KCV of the clear key."""
+
+    index: int
+    key_type: int
+    value: bytes
+    kcv: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """A key set of the ISD-R; `counter` is that of SCP80."""
+
+    version: int
+    counter: int
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A POL2 rule."""
+
+    subject: str
+    action: str
+    qualification: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """ProfileInfo."""
+
+    iccid: str
+    isdp_aid: bytes
+    owner: str
+    fallback: bool
+    imsi: str
+    msisdn: str
+    state: str
+    smdp_id: str
+    profile_type: str
+    allocated_memory: int
+    pol2: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInfo:
+    """Fields of EumSignedInfo."""
+
+    eid: str
+    eum_id: str
+    platform_type: str
+    platform_version: str
+    cattp_support: bool
+    http_support: bool
+    remote_provisioning_version: str
+    ecasd_certificates: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One card of a delivery. `signed_xml` and `signature_xml` are documents of their own."""
+
+    signed: SignedInfo
+    signed_xml: bytes
+    signature_xml: bytes
+    remaining_memory: int
+    available_memory: int
+    profiles: tuple[Profile, ...]
+    keysets: tuple[Keyset, ...] = field(repr=False)
+
+
+def parse_document(data: bytes) -> etree._Element:
+    """A document from outside: no DTD, no entities, no network, bounded; raises PeerError."""
+    if len(data) > MAX_DELIVERY:
+        raise PeerError(f"larger than {MAX_DELIVERY} octets", field="document")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=False,
+        remove_pis=False,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as problem:
+        raise PeerError(f"not well-formed XML: {problem.msg}", field="document") from None
+    if root.getroottree().docinfo.doctype:
+        raise PeerError("a document type declaration is not accepted", field="document")
+    return root
+
+
+def parse_delivery(data: bytes) -> list[Delivery]:
+    """Every card of a delivery document; raises PeerError naming card and field."""
+    root = parse_document(data)
+    requests = [root] if root.tag == _q("ES1-RegisterEISRequest") else root.findall(_q("ES1-RegisterEISRequest"))
+    if not requests:
+        raise PeerError("holds no ES1-RegisterEISRequest", field=str(root.tag), clause=_CLAUSE)
+    return [_card(_child(request, "Eis"), number) for number, request in enumerate(requests, start=1)]
+
+
+def parse_signed_info(document: bytes) -> SignedInfo:
+    """The fields of an EumSignedInfo document."""
+    return _signed(parse_document(document))
+
+
+def _card(eis: etree._Element, number: int) -> Delivery:
+    try:
+        return _eis(eis)
+    except PeerError as problem:
+        raise PeerError(problem.reason, field=f"card {number}, {problem.field}", clause=problem.clause) from None
+
+
+def _eis(eis: etree._Element) -> Delivery:
+    info = _child(eis, "EumSignedInfo")
+    # Exclusive canonical form stands alone, whatever namespaces the document round it declared.
+    signed_xml = etree.tostring(info, method="c14n", exclusive=True, with_comments=False)
+    security = _child(eis, "Isd-r")
+    return Delivery(
+        signed=parse_signed_info(signed_xml),
+        signed_xml=signed_xml,
+        signature_xml=etree.tostring(_signature(eis), method="c14n", exclusive=True, with_comments=False),
+        remaining_memory=_number(eis, "RemainingMemory"),
+        available_memory=_number(eis, "AvailableMemoryForProfiles"),
+        profiles=tuple(_profile(item) for item in eis.findall(_q("ProfileInfo"))),
+        keysets=tuple(_keyset(item) for item in security.findall(_q("Keyset"))),
+    )
+
+
+def _signature(eis: etree._Element) -> etree._Element:
+    """`rps:EumSignature`, or one of the forms older peers send (docs/divergences.md)."""
+    for tag in (_q("EumSignature"), f"{{{DS}}}EumSignature", f"{{{DS}}}Signature"):
+        found = eis.find(tag)
+        if found is not None:
+            return found
+    raise PeerError("missing", field="EumSignature", clause=_CLAUSE)
+
+
+def _signed(info: etree._Element) -> SignedInfo:
+    if info.tag != _q("EumSignedInfo"):
+        raise PeerError("is not EumSignedInfo", field=str(info.tag), clause=_CLAUSE)
+    capabilities = _child(info, "EuiccCapabilities")
+    eid = EID.parse(_text(info, "Eid"))
+    if not eid.check_digits_ok:
+        raise PeerError("the check digits of the EID are wrong", field="Eid", clause=_CLAUSE)
+    certificates = [
+        _hex(item, "Certificate/Value")
+        for item in _child(info, "Ecasd").iterfind(f"{_q('Keyset')}/{_q('Certificate')}/{_q('Value')}")
+    ]
+    return SignedInfo(
+        eid=str(eid),
+        eum_id=_oid(info, "Eum-id"),
+        platform_type=_text(info, "PlatformType")[:100],
+        platform_version=_text(info, "PlatformVersion")[:20],
+        cattp_support=_boolean(capabilities, "CattpSupport"),
+        http_support=_boolean(capabilities, "HttpSupport"),
+        remote_provisioning_version=_text(capabilities, "RemoteProvisioningVersion")[:20],
+        ecasd_certificates=tuple(certificates),
+    )
+
+
+def _profile(item: etree._Element) -> Profile:
+    address = item.find(_q("SubscriptionAddress"))
+    policy = item.find(_q("pol2"))
+    state = _text(item, "State")
+    if state not in ("Created", "Disabled", "Enabled"):
+        raise PeerError(f"{state!r} is no state", field="ProfileInfo/State", clause=_CLAUSE)
+    return Profile(
+        iccid=str(ICCID.parse(_text(item, "Iccid"))),
+        isdp_aid=_hex(_child(item, "Isd-p-aid"), "Isd-p-aid", size=16),
+        owner=_oid(item, "Mno-id"),
+        fallback=_boolean(item, "FallbackAttribute"),
+        imsi=_optional(address, "Imsi"),
+        msisdn=_optional(address, "Msisdn"),
+        state=state,
+        smdp_id=_optional(item, "Smdp-id"),
+        profile_type=_optional(item, "ProfileType"),
+        allocated_memory=_number(item, "AllocatedMemory"),
+        pol2=tuple(
+            Rule(_text(rule, "Subject"), _text(rule, "Action"), _text(rule, "Qualification"))
+            for rule in (policy.findall(_q("Rule")) if policy is not None else [])
+        ),
+    )
+
+
+def _keyset(item: etree._Element) -> Keyset:
+    counter = item.find(_q("Cntr"))
+    return Keyset(
+        version=_number(item, "Version", high=127),
+        counter=_number(item, "Cntr") if counter is not None else 0,
+        keys=tuple(_key(key) for key in item.findall(_q("Key"))),
+    )
+
+
+def _key(item: etree._Element) -> Key:
+    component = _child(item, "KeyComponents")
+    return Key(
+        index=_number(item, "Index", high=127),
+        key_type=_bytes(component.get("type", ""), "KeyComponents/@type", size=1)[0],
+        value=_bytes(component.get("value", ""), "KeyComponents/@value"),
+        kcv=_bytes(item.get("kcv", ""), "Key/@kcv", size=3),
+    )
+
+
+# -- reading elements ----------------------------------------------------------------------------------------
+
+
+def _q(name: str) -> str:
+    return f"{{{RPS}}}{name}"
+
+
+def _child(parent: etree._Element, name: str) -> etree._Element:
+    found = parent.findall(_q(name))
+    if len(found) != 1:
+        rule = "missing" if not found else "given more than once"
+        raise PeerError(rule, field=name, clause=_CLAUSE)
+    return found[0]
+
+
+def _text(parent: etree._Element, name: str) -> str:
+    text = (_child(parent, name).text or "").strip()
+    if not text or len(text) > MAX_NAME:
+        raise PeerError("empty or too long", field=name, clause=_CLAUSE)
+    return text
+
+
+def _optional(parent: etree._Element | None, name: str) -> str:
+    if parent is None or parent.find(_q(name)) is None:
+        return ""
+    return (parent.findtext(_q(name)) or "").strip()[:MAX_NAME]
+
+
+def _oid(parent: etree._Element, name: str) -> str:
+    text = _text(parent, name)
+    if not all(part.isdigit() for part in text.split(".")):
+        raise PeerError("is no object identifier", field=name, clause=_CLAUSE)
+    return text
+
+
+def _boolean(parent: etree._Element, name: str) -> bool:
+    text = _text(parent, name)
+    if text not in ("true", "false", "1", "0"):
+        raise PeerError(f"{text!r} is no boolean", field=name, clause=_CLAUSE)
+    return text in ("true", "1")
+
+
+def _number(parent: etree._Element, name: str, *, high: int = 2**40) -> int:
+    text = _text(parent, name)
+    if not text.isascii() or not text.isdigit() or len(text) > 13 or int(text) > high:
+        raise PeerError(f"is no number from 0 to {high}", field=name, clause=_CLAUSE)
+    return int(text)
+
+
+def _hex(item: etree._Element, name: str, *, size: int | None = None) -> bytes:
+    return _bytes((item.text or "").strip(), name, size=size)
+
+
+def _bytes(text: str, name: str, *, size: int | None = None) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if not value or (size is not None and len(value) != size):
+        rule = "is not hexadecimal" if size is None else f"is not {size} octets in hexadecimal"
+        raise PeerError(rule, field=name, clause=_CLAUSE)
+    return value

@@ -1,0 +1,1 @@
+"""CryptoServer: the only role that sees keys. Others hold references (`contracts.crypto`)."""

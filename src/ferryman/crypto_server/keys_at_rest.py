@@ -1,0 +1,209 @@
+"""Keys that came from outside: a card's key sets, transport keys, subscriptions; and SCP80 with them."""
+
+from __future__ import annotations
+
+import hmac
+import json
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.padding import PKCS7
+from sqlalchemy import Connection
+
+from ferryman.codec import ota_packet
+from ferryman.contracts import codes, crypto
+from ferryman.contracts.message import Header
+from ferryman.crypto_server.vault import Vault
+from ferryman.errors import InputError, PeerError, Refused
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.profile.subscriptions import parse_csv
+from ferryman.secure import scp80
+from ferryman.secure.kcv import kcv
+
+AES_CBC_CMAC = 0x2  # low nibble of KIc and KID: AES in CBC, AES-CMAC (TS 102 225 5.1.2, 5.1.3)
+KIC, KID = 1, 2
+AES_KEY_SIZES = (16, 24, 32)
+
+
+def key_ref(eid: str, version: int, index: int) -> str:
+    """Reference of a card's own key."""
+    return f"euicc/{eid}/{version:02X}/{index}"
+
+
+def transport_ref(eum_id: str) -> str:
+    """Reference of the key agreed with a card maker."""
+    return f"transport/{eum_id}"
+
+
+def subscription_ref(iccid: str) -> str:
+    """Reference of the secrets of one subscription."""
+    return f"subscription/{iccid}"
+
+
+class CardKeys:
+    """Functions on keys that were imported."""
+
+    def __init__(self, mailbox: Mailbox, vault: Vault) -> None:
+        self._mailbox = mailbox
+        self._vault = vault
+
+    async def import_transport_key(self, header: Header, body: crypto.ImportTransportKey) -> crypto.Stored:
+        """Store the key agreed with a card maker."""
+        if len(body.key) not in AES_KEY_SIZES:
+            raise InputError("transport key", "must have 16, 24 or 32 bytes")
+
+        def unit(tx: Tx) -> None:
+            self._vault.put(tx.connection, [(transport_ref(body.eum_id), body.key)], tx.now)
+            tx.audit(actor=header.requester, action="ImportTransportKey", object=body.eum_id, outcome="done")
+
+        await self._mailbox.transact(unit)
+        return crypto.Stored()
+
+    async def unwrap_keysets(self, header: Header, body: crypto.UnwrapKeysets) -> crypto.Stored:
+        """Unwrap a card's key sets and store them; nothing when one of them is wrong."""
+
+        def unit(tx: Tx) -> int:
+            transport = self._vault.get(tx.connection, transport_ref(body.eum_id))
+            if transport is None:
+                sentence = f"no transport key of EUM {body.eum_id}; import it with `ferryman key import-transport`"
+                raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=body.eum_id)
+            entries = [
+                (key_ref(body.eid, keyset.version, key.index), _unwrap(transport, body.eid, keyset.version, key))
+                for keyset in body.keysets
+                for key in keyset.keys
+            ]
+            self._vault.put(tx.connection, entries, tx.now)
+            tx.audit(actor=header.requester, action="UnwrapKeysets", eid=body.eid, outcome="done")
+            return len(entries)
+
+        return crypto.Stored(count=await self._mailbox.transact(unit))
+
+    async def seal_subscriptions(
+        self, header: Header, body: crypto.SealSubscriptions
+    ) -> crypto.SubscriptionsSealed:
+        """Read a subscription file, keep the secrets of each row under its ICCID."""
+        try:
+            text = body.csv.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InputError("subscription file", "is not UTF-8 text") from None
+        rows = parse_csv(text)
+
+        def unit(tx: Tx) -> None:
+            for row in rows:
+                ref = subscription_ref(row.public.iccid)
+                value = _packed(body.owner, row.public.imsi, row.secret.slots())
+                stored = self._vault.get(tx.connection, ref)
+                if stored is None:
+                    self._vault.put(tx.connection, [(ref, value)], tx.now)
+                elif not hmac.compare_digest(stored, value):
+                    sentence = f"line {row.line}: the ICCID was imported before with other values"
+                    raise Refused(*codes.ICCID_IN_USE, sentence, identifier=row.public.iccid)
+            tx.audit(
+                actor=header.requester, action="SealSubscriptions", object=f"{len(rows)} rows", outcome="done"
+            )
+
+        await self._mailbox.transact(unit)
+        public = tuple(
+            crypto.SubscriptionPublic(row.public.iccid, row.public.imsi, row.public.msisdn) for row in rows
+        )
+        return crypto.SubscriptionsSealed(rows=public)
+
+    async def get_psk(self, header: Header, body: crypto.GetPSK) -> crypto.PSK:
+        """One key for one handshake, audited."""
+
+        def unit(tx: Tx) -> bytes:
+            key = self._vault.get(tx.connection, key_ref(body.eid, body.key_version, body.key_id))
+            outcome = "given" if key is not None else "unknown"
+            tx.audit(
+                actor=header.sender,
+                action="GetPSK",
+                eid=body.eid,
+                object=f"{body.key_version:02X}/{body.key_id}",
+                outcome=outcome,
+            )
+            return key or b""
+
+        return crypto.PSK(key=await self._mailbox.transact(unit))
+
+    async def destroy(self, header: Header, body: crypto.DestroyKeys) -> crypto.Stored:
+        """Destroy keys below a reference."""
+
+        def unit(tx: Tx) -> int:
+            count = self._vault.remove(tx.connection, body.prefix)
+            tx.audit(
+                actor=header.requester, action="DestroyKeys", object=body.prefix, outcome=f"{count} destroyed"
+            )
+            return count
+
+        return crypto.Stored(count=await self._mailbox.transact(unit))
+
+    # -- SCP80 --------------------------------------------------------------------------------------------
+
+    async def wrap(self, _header: Header, body: crypto.SCP80Wrap) -> crypto.SCP80Wrapped:
+        """Secure a command packet."""
+        kic, kid = await self._pair(body.eid, body.key_version)
+        octet = body.key_version << 4 | AES_CBC_CMAC
+        packet = scp80.wrap_command(
+            kic, kid, spi=body.spi, kic=octet, kid=octet, tar=body.tar, counter=body.counter, data=body.data
+        )
+        return crypto.SCP80Wrapped(packet=packet)
+
+    async def open_response(self, _header: Header, body: crypto.SCP80OpenResponse) -> crypto.SCP80Response:
+        """Check and decipher a proof of receipt."""
+        kic, kid = await self._pair(body.eid, body.key_version)
+        octet = body.key_version << 4 | AES_CBC_CMAC
+        found = scp80.unwrap_response(kic, kid, body.packet, spi2=body.spi[1], kic=octet, kid=octet)
+        return crypto.SCP80Response(tar=found.tar, counter=found.counter, status=found.status, data=found.data)
+
+    async def open_command(self, _header: Header, body: crypto.SCP80OpenCommand) -> crypto.SCP80Command:
+        """Check a notification packet of the card."""
+        version = ota_packet.peek_command(body.packet).kid >> 4
+        kic, kid = await self._pair(body.eid, version)
+        found = scp80.unwrap_command(kic, kid, body.packet)
+        return crypto.SCP80Command(tar=found.tar, key_version=version, data=found.data)
+
+    async def _pair(self, eid: str, version: int) -> tuple[bytes, bytes]:
+        def unit(connection: Connection) -> tuple[bytes | None, bytes | None]:
+            return (
+                self._vault.get(connection, key_ref(eid, version, KIC)),
+                self._vault.get(connection, key_ref(eid, version, KID)),
+            )
+
+        kic, kid = await self._mailbox.store.read(unit)
+        if kic is None or kid is None:
+            sentence = f"no SCP80 key set {version:02X} of this eUICC"
+            raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=eid)
+        return kic, kid
+
+
+def _unwrap(transport: bytes, eid: str, version: int, key: crypto.WrappedKey) -> bytes:
+    """AES-ECB; PKCS#7 only when the key is no whole number of blocks (SGP.02 4.3, docs/divergences.md)."""
+    place = f"EID {eid}, key set {version:02X}, key {key.index}"
+    if not key.value or len(key.value) % 16:
+        raise PeerError("the encrypted value is no whole number of AES blocks", field=place, clause="SGP.02 5.2.1")
+    decryptor = Cipher(AES(transport), ECB()).decryptor()  # noqa: S305 - prescribed for key transport
+    clear = decryptor.update(key.value) + decryptor.finalize()
+    for candidate in (clear, _unpadded(clear)):
+        if len(candidate) in AES_KEY_SIZES and hmac.compare_digest(kcv(candidate), key.kcv):
+            return candidate
+    raise PeerError("the key check value is wrong", field=place, clause="SGP.02 5.2.1")
+
+
+def _unpadded(clear: bytes) -> bytes:
+    unpadder = PKCS7(128).unpadder()
+    try:
+        return unpadder.update(clear) + unpadder.finalize()
+    except ValueError:
+        return b""
+
+
+def _packed(owner: str, imsi: str, slots: dict[str, bytes]) -> bytes:
+    values = {name: value.hex() for name, value in sorted(slots.items())}
+    return json.dumps({"owner": owner, "imsi": imsi, "slots": values}, sort_keys=True).encode()
+
+
+def unpack_slots(stored: bytes) -> dict[str, bytes]:
+    """Secret slots of a stored subscription."""
+    values: dict[str, str] = json.loads(stored)["slots"]
+    return {name: bytes.fromhex(value) for name, value in values.items()}

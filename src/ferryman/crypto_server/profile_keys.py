@@ -1,0 +1,193 @@
+"""Key establishment with an ISD-P and protection of its profile: everything of ES8 that needs a key."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from ferryman.codec import isdr_keys, tlv
+from ferryman.contracts import codes, crypto
+from ferryman.contracts.message import Header
+from ferryman.crypto_server.keys_at_rest import subscription_ref, unpack_slots
+from ferryman.crypto_server.trust import signing_ref
+from ferryman.crypto_server.vault import Vault
+from ferryman.errors import PeerError, Refused
+from ferryman.platform.clock import Entropy
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.profile.slots import derive_public
+from ferryman.profile.template import CompiledTemplate
+from ferryman.secure import ecka, scp03t
+from ferryman.secure.scp03 import StaticKeys
+
+KEY_VERSION_ANY = 0x30  # the key set that key establishment makes; both ends name it
+ENC, MAC, DEK = 0, 1, 2
+
+
+class Keyset(msgspec.Struct):
+    """An ISD-P's SCP03 key set as sealed in the vault."""
+
+    enc: bytes
+    mac: bytes
+    dek: bytes
+
+    def __repr__(self) -> str:
+        return "Keyset(***)"
+
+    def static(self) -> StaticKeys:
+        """For the secure channel."""
+        return StaticKeys(self.enc, self.mac)
+
+
+class Exchange(msgspec.Struct):
+    """One key agreement: our ephemeral key, and the challenge it was used for."""
+
+    private: bytes
+    challenge: bytes
+
+    def __repr__(self) -> str:
+        return "Exchange(***)"
+
+
+def keyset_ref(eid: str, aid: bytes) -> str:
+    """Reference of an ISD-P's key set."""
+    return f"isdp/{eid}/{aid.hex().upper()}"
+
+
+def exchange_ref(exchange: str) -> str:
+    """Reference of an ephemeral key."""
+    return f"exchange/{exchange}"
+
+
+class ProfileKeys:
+    """Functions of the SM-DP's side of ES8 (SGP.02 4.1.3)."""
+
+    def __init__(self, mailbox: Mailbox, vault: Vault, entropy: Entropy) -> None:
+        self._mailbox = mailbox
+        self._vault = vault
+        self._entropy = entropy
+
+    async def sign_key_parameters(
+        self, _header: Header, body: crypto.SignKeyParameters
+    ) -> crypto.KeyParametersSigned:
+        """Ephemeral key and signature over A6, ePK and challenge; one ephemeral key for one challenge."""
+        fresh = Exchange(ecka.ephemeral_private(self._entropy(ecka.ENTROPY_BYTES)), body.challenge)
+        ref = exchange_ref(body.exchange)
+
+        def unit(tx: Tx) -> tuple[Exchange, bytes | None]:
+            stored = self._vault.get(tx.connection, ref)
+            exchange = msgspec.msgpack.decode(stored, type=Exchange) if stored is not None else fresh
+            if stored is None or exchange.challenge != body.challenge:
+                exchange = fresh
+                self._vault.put(tx.connection, [(ref, msgspec.msgpack.encode(fresh))], tx.now)
+            return exchange, self._vault.get(tx.connection, signing_ref("dp"))
+
+        exchange, signer = await self._mailbox.transact(unit)
+        if signer is None:
+            sentence = "the SM-DP has no signing key; make one with `ferryman certificate request`"
+            raise Refused(*codes.PROVIDER_ERROR, sentence)
+        point = ecka.public_key(exchange.private)
+        message = isdr_keys.signature_input(body.a6, point, body.challenge)
+        return crypto.KeyParametersSigned(ephemeral_public_key=point, signature=ecka.sign(signer, message))
+
+    async def derive_keyset(self, header: Header, body: crypto.DeriveKeyset) -> crypto.Stored:
+        """Derive, verify the receipt, store; the ephemeral key is destroyed with the same commit."""
+        ref = exchange_ref(body.exchange)
+        target = keyset_ref(body.eid, body.isdp_aid)
+
+        def unit(tx: Tx) -> None:
+            stored = self._vault.get(tx.connection, ref)
+            if stored is None:
+                if self._vault.get(tx.connection, target) is None:
+                    raise Refused(*codes.PROVIDER_ERROR, "no key agreement under this name")
+                return  # a repeat: derived and stored before
+            private = msgspec.msgpack.decode(stored, type=Exchange).private
+            shared = ecka.shared_secret(private, body.ecasd_public_key)
+            random = body.derivation_random or None
+            receipt_key, keys = ecka.derive_keyset(shared, dr=random)
+            try:
+                ecka.verify_receipt(receipt_key, body.a6, body.receipt, random)
+            except PeerError as problem:
+                raise Refused(*codes.ISDP_ERROR, f"key establishment: {problem}", identifier=body.eid) from None
+            keyset = msgspec.msgpack.encode(Keyset(keys[ENC], keys[MAC], keys[DEK]))
+            self._vault.put(tx.connection, [(target, keyset)], tx.now)
+            self._vault.remove(tx.connection, ref)
+            aid = body.isdp_aid.hex().upper()
+            tx.audit(actor=header.requester, action="DeriveKeyset", eid=body.eid, object=aid, outcome="done")
+
+        await self._mailbox.transact(unit)
+        return crypto.Stored()
+
+    async def open_session(self, _header: Header, body: crypto.OpenSCP03t) -> crypto.SCP03tOpened:
+        """The `84` TLV: key version, key id 00, host challenge."""
+        value = bytes((KEY_VERSION_ANY, 0x00)) + body.host_challenge
+        return crypto.SCP03tOpened(initialize_update=tlv.encode(0x84, value))
+
+    async def protect_profile(self, header: Header, body: crypto.ProtectProfile) -> crypto.ProfileProtected:
+        """Personalise and protect: the only place where profile bytes with keys in clear exist."""
+        keyset = await self._keyset(body.eid, body.isdp_aid)
+        counter = self._session(keyset, body.eid, body.isdp_aid, body.host_challenge, body.initialize_response)
+        package = CompiledTemplate.from_bytes(body.template).render(await self._values(body))
+        protected = scp03t.protect(
+            keyset.static(),
+            key_version=KEY_VERSION_ANY,
+            host_challenge=body.host_challenge,
+            sequence_counter=counter,
+            isdp_aid=body.isdp_aid,
+            plaintext=package,
+            segment=body.segment,
+        )
+
+        def unit(tx: Tx) -> None:
+            tx.audit(
+                actor=header.requester, action="ProtectProfile", eid=body.eid, object=body.iccid, outcome="done"
+            )
+
+        await self._mailbox.transact(unit)
+        return crypto.ProfileProtected(
+            external_authenticate=protected.external_authenticate,
+            segments=protected.segments,
+            profile_bytes=len(package),
+        )
+
+    async def _values(self, body: crypto.ProtectProfile) -> dict[str, bytes]:
+        stored = await self._read(subscription_ref(body.iccid))
+        if stored is None:
+            raise Refused(*codes.ICCID_UNKNOWN, "no secrets of this subscription", identifier=body.iccid)
+        return derive_public(body.iccid, body.imsi, body.msisdn) | unpack_slots(stored)
+
+    async def open_result(self, _header: Header, body: crypto.OpenProfileResult) -> crypto.ProfileResult:
+        """The EUICCResponse of the last segment."""
+        keyset = await self._keyset(body.eid, body.isdp_aid)
+        counter = self._session(keyset, body.eid, body.isdp_aid, body.host_challenge, body.initialize_response)
+        plain = scp03t.unprotect_response(
+            keyset.static(),
+            host_challenge=body.host_challenge,
+            sequence_counter=counter,
+            isdp_aid=body.isdp_aid,
+            segments=body.segments,
+            index=len(body.segments) - 1,
+            response_86=body.response,
+        )
+        return crypto.ProfileResult(euicc_response=plain)
+
+    def _session(self, keyset: Keyset, eid: str, aid: bytes, host_challenge: bytes, response: bytes) -> int:
+        """Sequence counter of the session that the card opened, its cryptogram verified."""
+        try:
+            answer = scp03t.check_initialize_response(
+                keyset.static(), host_challenge=host_challenge, isdp_aid=aid, response_84=response
+            )
+        except PeerError as problem:
+            raise Refused(*codes.ISDP_ERROR, f"SCP03t: {problem}", identifier=eid) from None
+        return answer.sequence_counter or 0
+
+    async def _keyset(self, eid: str, aid: bytes) -> Keyset:
+        stored = await self._read(keyset_ref(eid, aid))
+        if stored is None:
+            raise Refused(*codes.ISDP_ERROR, "no key set of this ISD-P", identifier=aid.hex().upper())
+        return msgspec.msgpack.decode(stored, type=Keyset)
+
+    async def _read(self, ref: str) -> bytes | None:
+        def unit(connection: Connection) -> bytes | None:
+            return self._vault.get(connection, ref)
+
+        return await self._mailbox.store.read(unit)

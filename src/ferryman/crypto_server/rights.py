@@ -1,0 +1,27 @@
+"""Which role may ask what: one table; anything not in it is refused and audited."""
+
+from __future__ import annotations
+
+from ferryman.contracts import crypto
+from ferryman.contracts.message import Body
+from ferryman.contracts.roles import OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS
+
+ALLOWED: dict[type[Body], frozenset[str]] = {
+    crypto.ImportTransportKey: frozenset({OPERATOR}),
+    crypto.ImportTrustAnchor: frozenset({OPERATOR}),
+    crypto.MakeSigningKey: frozenset({OPERATOR, SM_DP}),
+    crypto.ImportCertificate: frozenset({OPERATOR}),
+    crypto.SealSubscriptions: frozenset({OPERATOR}),
+    crypto.UnwrapKeysets: frozenset({SM_SR}),
+    crypto.VerifyEUICC: frozenset({SM_SR, SM_DP}),
+    crypto.SCP80Wrap: frozenset({SM_SR}),
+    crypto.SCP80OpenResponse: frozenset({SM_SR}),
+    crypto.SCP80OpenCommand: frozenset({SM_SR}),
+    crypto.GetPSK: frozenset({TRANSPORT_HTTPS}),
+    crypto.SignKeyParameters: frozenset({SM_DP}),
+    crypto.DeriveKeyset: frozenset({SM_DP}),
+    crypto.OpenSCP03t: frozenset({SM_DP}),
+    crypto.ProtectProfile: frozenset({SM_DP}),
+    crypto.OpenProfileResult: frozenset({SM_DP}),
+    crypto.DestroyKeys: frozenset({SM_DP}),
+}

@@ -1,0 +1,167 @@
+"""Whom we trust and who we are: CI certificates, our ECDSA keys and certificates, checking of an eUICC."""
+
+from __future__ import annotations
+
+import datetime
+import hmac
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import delete, insert, select
+
+from ferryman.codec.eis_xml import parse_signed_info
+from ferryman.codec.ids import EID
+from ferryman.contracts import codes, crypto
+from ferryman.contracts.message import Header
+from ferryman.crypto_server.schema import anchor, certificate
+from ferryman.crypto_server.vault import Vault
+from ferryman.errors import InputError, PeerError, Refused
+from ferryman.platform.clock import Entropy
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.secure import ecka, eum_signature
+from ferryman.secure.certificate import (
+    ROLE_SMDP,
+    ROLE_SMSR,
+    USAGE_KEY_AGREEMENT,
+    USAGE_VERIFICATION,
+    GPCertificate,
+    parse_certificate,
+)
+from ferryman.secure.certificate import verify as verify_certificate
+
+ROLES = {"dp": ROLE_SMDP, "sr": ROLE_SMSR}
+
+
+def signing_ref(role: str) -> str:
+    """Reference of our private ECDSA key."""
+    return f"sm-{role}/ecdsa"
+
+
+class Trust:
+    """Functions on certificates."""
+
+    def __init__(self, mailbox: Mailbox, vault: Vault, entropy: Entropy) -> None:
+        self._mailbox = mailbox
+        self._vault = vault
+        self._entropy = entropy
+
+    async def import_anchor(self, header: Header, body: crypto.ImportTrustAnchor) -> crypto.Stored:
+        """Trust a CI."""
+        try:
+            found = x509.load_pem_x509_certificate(body.pem)
+            found.verify_directly_issued_by(found)
+        except (ValueError, TypeError, InvalidSignature):
+            raise InputError("CI certificate", "is not a self-signed X.509 certificate in PEM") from None
+        if not isinstance(found.public_key(), ec.EllipticCurvePublicKey):
+            raise InputError("CI certificate", "must hold an EC key")
+        fingerprint = found.fingerprint(SHA256()).hex()
+
+        def unit(tx: Tx) -> None:
+            tx.connection.execute(delete(anchor).where(anchor.c.fingerprint == fingerprint))
+            tx.connection.execute(
+                insert(anchor).values(
+                    fingerprint=fingerprint, der=found.public_bytes(Encoding.DER), created=tx.now
+                )
+            )
+            tx.audit(actor=header.requester, action="ImportTrustAnchor", object=fingerprint, outcome="done")
+
+        await self._mailbox.transact(unit)
+        return crypto.Stored()
+
+    async def make_signing_key(self, header: Header, body: crypto.MakeSigningKey) -> crypto.SigningKey:
+        """Our key pair of a role, made once."""
+        _require_role(body.role)
+        private = ecka.ephemeral_private(self._entropy(ecka.ENTROPY_BYTES))
+
+        def unit(tx: Tx) -> tuple[bytes, bytes]:
+            kept = self._vault.get(tx.connection, signing_ref(body.role))
+            if kept is None:
+                self._vault.put(tx.connection, [(signing_ref(body.role), private)], tx.now)
+                tx.audit(actor=header.requester, action="MakeSigningKey", object=body.role, outcome="done")
+            tlv = tx.connection.execute(select(certificate.c.tlv).where(certificate.c.role == body.role)).scalar()
+            return kept or private, bytes(tlv) if tlv is not None else b""
+
+        key, tlv = await self._mailbox.transact(unit)
+        return crypto.SigningKey(public_key_pem=_pem(ecka.public_key(key)), certificate=tlv)
+
+    async def import_certificate(self, header: Header, body: crypto.ImportCertificate) -> crypto.Stored:
+        """Our certificate, issued by a CI we trust for the key we hold."""
+        _require_role(body.role)
+        found = parse_certificate(body.certificate)
+        await self._require_issued(found, body.role)
+
+        def unit(tx: Tx) -> None:
+            private = self._vault.get(tx.connection, signing_ref(body.role))
+            if private is None or not hmac.compare_digest(ecka.public_key(private), found.public_key):
+                raise InputError(
+                    "certificate", "is not for our key; request one with `ferryman certificate request`"
+                )
+            tx.connection.execute(delete(certificate).where(certificate.c.role == body.role))
+            tx.connection.execute(insert(certificate).values(role=body.role, tlv=body.certificate, created=tx.now))
+            tx.audit(actor=header.requester, action="ImportCertificate", object=body.role, outcome="done")
+
+        await self._mailbox.transact(unit)
+        return crypto.Stored()
+
+    async def _require_issued(self, found: GPCertificate, role: str) -> None:
+        if found.role != ROLES[role] or found.usage != USAGE_VERIFICATION:
+            raise InputError("certificate", f"is not one for signature verification with role {role}")
+        for ci in await self._anchors():
+            try:
+                verify_certificate(found, eum_signature.public_point(ci))
+            except PeerError:
+                continue
+            return
+        raise InputError("certificate", "is not signed by a trusted CI; import its certificate first")
+
+    async def _anchors(self) -> list[x509.Certificate]:
+        rows = await self._mailbox.store.read(lambda c: c.execute(select(anchor.c.der)).scalars().all())
+        return [x509.load_der_x509_certificate(bytes(row)) for row in rows]
+
+    async def verify_euicc(self, _header: Header, body: crypto.VerifyEUICC) -> crypto.EUICCVerified:
+        """EumSignature, EUM certificate, ECASD certificate, in this order; the first that fails is the refusal."""
+        now = datetime.datetime.fromtimestamp(body.now, datetime.UTC)
+        try:
+            eum = eum_signature.certificate_of(body.signature)
+            eum_signature.verify(body.signed_info, body.signature, eum)
+            signed = parse_signed_info(body.signed_info)
+            if (signed.eid, signed.eum_id) != (body.eid, body.eum_id):
+                raise PeerError("the signed data are of another eUICC", field="EumSignedInfo")
+        except PeerError as problem:
+            raise Refused(*codes.EUM_SIGNATURE, str(problem), identifier=body.eid) from None
+        try:
+            eum_signature.check_chain(eum, await self._anchors(), eum_id=body.eum_id, now=now)
+        except PeerError as problem:
+            raise Refused(*codes.EUM_CERTIFICATE, str(problem), identifier=body.eum_id) from None
+        return crypto.EUICCVerified(ecasd_public_key=_ecasd_key(signed.ecasd_certificates, eum, body.eid, now))
+
+
+def _ecasd_key(certificates: tuple[bytes, ...], eum: x509.Certificate, eid: str, now: datetime.datetime) -> bytes:
+    """PK.ECASD.ECKA of the first certificate (SGP.02 4.3); raises Refused."""
+    try:
+        if not certificates:
+            raise PeerError("no certificate in the ECASD's CA key set", field="Ecasd")
+        found = parse_certificate(certificates[0])
+        verify_certificate(found, eum_signature.public_point(eum))
+        if found.subject != EID.parse(eid).bcd:
+            raise PeerError("is for another EID", field="CERT.ECASD.ECKA, 5F20")
+        if found.usage != USAGE_KEY_AGREEMENT:
+            raise PeerError("is not for key agreement", field="CERT.ECASD.ECKA, 95")
+    except PeerError as problem:
+        raise Refused(*codes.ECASD_CERTIFICATE, f"CERT.ECASD.ECKA: {problem}", identifier=eid) from None
+    if not found.valid_on(now.date()):
+        raise Refused(*codes.ECASD_CERTIFICATE_EXPIRED, "CERT.ECASD.ECKA is not valid now", identifier=eid)
+    return found.public_key
+
+
+def _require_role(role: str) -> None:
+    if role not in ROLES:
+        raise InputError("role", 'must be "dp" or "sr"')
+
+
+def _pem(point: bytes) -> bytes:
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,140 @@
+"""EumSignature over EumSignedInfo and the EUM certificate (SGP.02 4.2 of the interfaces, W3C XML Signature).
+
+One Reference without URI means the EumSignedInfo element. What is accepted: exclusive canonicalisation without
+comments, SHA-256, ECDSA (r||s) or RSA PKCS#1 v1.5 with SHA-256, the certificate in KeyInfo.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import hashlib
+import hmac
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from lxml import etree
+
+from ferryman.codec.eis_xml import DS, parse_document
+from ferryman.errors import PeerError
+
+_CLAUSE = "XML Signature 3.2"
+EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+SHA256_DIGEST = "http://www.w3.org/2001/04/xmlenc#sha256"
+ECDSA = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
+RSA = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+COMPONENT = 32  # octets of r and of s on a 256-bit curve
+
+
+def certificate_of(signature: bytes) -> x509.Certificate:
+    """The certificate in KeyInfo; PeerError when there is not exactly one readable one."""
+    root = parse_document(signature)
+    found = root.findall(f".//{{{DS}}}X509Certificate")
+    if len(found) != 1:
+        raise PeerError("not exactly one X509Certificate in KeyInfo", field="EumSignature", clause=_CLAUSE)
+    try:
+        return x509.load_der_x509_certificate(_base64(found[0], "X509Certificate"))
+    except ValueError:
+        raise PeerError("is no X.509 certificate", field="X509Certificate", clause=_CLAUSE) from None
+
+
+def verify(signed_info: bytes, signature: bytes, certificate: x509.Certificate) -> None:
+    """Check the signature over exactly `signed_info`; raises PeerError naming what is wrong."""
+    root = parse_document(signature)
+    info = _one(root, "SignedInfo")
+    _require(info, "CanonicalizationMethod", EXCLUSIVE)
+    reference = _one(info, "Reference")
+    if reference.get("URI") not in (None, ""):
+        raise PeerError("a Reference with URI is not the EumSignedInfo", field="Reference", clause=_CLAUSE)
+    for transform in reference.iterfind(f".//{{{DS}}}Transform"):
+        if transform.get("Algorithm") != EXCLUSIVE:
+            raise PeerError("transform is not accepted", field="Transform", clause=_CLAUSE)
+    _require(reference, "DigestMethod", SHA256_DIGEST)
+    digest = hashlib.sha256(_canonical(parse_document(signed_info))).digest()
+    if not hmac.compare_digest(digest, _base64(_one(reference, "DigestValue"), "DigestValue")):
+        raise PeerError("the digest of EumSignedInfo differs", field="DigestValue", clause=_CLAUSE)
+    method = _one(info, "SignatureMethod").get("Algorithm", "")
+    value = _base64(_one(root, "SignatureValue"), "SignatureValue")
+    _verify_value(certificate, method, value, _canonical(info))
+
+
+def _verify_value(certificate: x509.Certificate, method: str, value: bytes, message: bytes) -> None:
+    key = certificate.public_key()
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and method == ECDSA:
+            if len(value) != 2 * COMPONENT:
+                raise PeerError("an ECDSA value has 64 octets", field="SignatureValue", clause=_CLAUSE)
+            r, s = int.from_bytes(value[:COMPONENT]), int.from_bytes(value[COMPONENT:])
+            key.verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+        elif isinstance(key, rsa.RSAPublicKey) and method == RSA:
+            key.verify(value, message, padding.PKCS1v15(), SHA256())
+        else:
+            raise PeerError("method and key do not go together", field="SignatureMethod", clause=_CLAUSE)
+    except InvalidSignature:
+        raise PeerError(
+            "the signature is not that of the certificate", field="SignatureValue", clause=_CLAUSE
+        ) from None
+
+
+def check_chain(
+    certificate: x509.Certificate, anchors: list[x509.Certificate], *, eum_id: str, now: datetime.datetime
+) -> None:
+    """The EUM certificate stands under one of the CIs, is valid now and names the EUM; raises PeerError."""
+    for anchor in anchors:
+        try:
+            certificate.verify_directly_issued_by(anchor)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        if not anchor.not_valid_before_utc <= now <= anchor.not_valid_after_utc:
+            raise PeerError("the CI certificate is not valid now", field="CI certificate")
+        break
+    else:
+        raise PeerError("is not under a configured CI", field="EUM certificate", clause="SGP.02 2.3.2")
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        raise PeerError("is not valid now", field="EUM certificate")
+    if eum_id not in _registered_ids(certificate):
+        raise PeerError(f"does not name the EUM {eum_id}", field="EUM certificate, subjectAltName")
+
+
+def _registered_ids(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [oid.dotted_string for oid in names.get_values_for_type(x509.RegisteredID)]
+
+
+def public_point(certificate: x509.Certificate) -> bytes:
+    """The certificate's EC key as 04||X||Y; PeerError when it is no EC key."""
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise PeerError("holds no EC key", field="EUM certificate")
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def _canonical(element: etree._Element) -> bytes:
+    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+
+
+def _one(parent: etree._Element, name: str) -> etree._Element:
+    found = parent.findall(f"{{{DS}}}{name}")
+    if len(found) != 1:
+        raise PeerError("not exactly one", field=name, clause=_CLAUSE)
+    return found[0]
+
+
+def _require(parent: etree._Element, name: str, algorithm: str) -> None:
+    if _one(parent, name).get("Algorithm") != algorithm:
+        raise PeerError("algorithm is not accepted", field=name, clause=_CLAUSE)
+
+
+def _base64(element: etree._Element, name: str) -> bytes:
+    try:
+        return base64.b64decode("".join((element.text or "").split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise PeerError("is not base64", field=name, clause=_CLAUSE) from None
