@@ -151,7 +151,8 @@ def read_integer(body: bytes, place: Place, offset: int) -> int:
 
 def encode_integer(value: int) -> bytes:
     """Shortest content of an INTEGER."""
-    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+    bits = (value if value >= 0 else ~value).bit_length()
+    return value.to_bytes(bits // 8 + 1, "big", signed=True)
 
 
 def read_oid(body: bytes, place: Place, offset: int) -> str:
