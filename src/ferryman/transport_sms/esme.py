@@ -13,12 +13,12 @@ All time is the running loop's; chance (jitter) is an argument.
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from ferryman.codec.smpp.commands import RESPONSE_BIT
+import structlog
+
 from ferryman.codec.smpp.errors import SMPPError
 from ferryman.codec.smpp.events import Bound, Malformed
 from ferryman.codec.smpp.messages import DataSM, DeliverSM
@@ -31,7 +31,7 @@ from ferryman.transport_sms.link import Link, LinkEnd, OutcomeKind, SubmitOutcom
 from ferryman.transport_sms.pace import Pace
 from ferryman.transport_sms.settings import BindMode, SMPPSettings
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("ferryman.transport_sms")
 
 MAX_DOUBLINGS: Final = 16  # of the wait before a reconnect; any cap is reached long before
 
@@ -109,7 +109,7 @@ class ESME:
                 return
             failures = 0 if end.bound else failures + 1
             delay = self._delay(failures, end)
-            log.info("SMPP link to %s ended: %s; next try in %.1f s", self._name, end.reason, delay)
+            log.info("SMPP link ended", smsc=self._name, reason=end.reason, next_try=round(delay, 1))
             try:
                 async with asyncio.timeout(delay):
                     await self._stopping.wait()
@@ -137,7 +137,7 @@ class ESME:
             self._link = None
         end = await link.finished()
         if end.refused is not None:
-            log.error("SMPP bind to %s refused: %s", self._name, status_name(end.refused))
+            log.error("SMPP bind refused", smsc=self._name, status=status_name(end.refused))
         return end
 
     def _make_link(self) -> Link:
@@ -164,14 +164,19 @@ class ESME:
 
     def _bound(self, event: Bound) -> None:
         self.bound.set()
-        log.info("SMPP bound to %s as %s", self._name, self.settings.bind_mode.value)
+        log.info("SMPP bound", smsc=self._name, mode=self.settings.bind_mode.value, peer=event.system_id)
 
     def _malformed(self, event: Malformed) -> None:
-        side = "response" if event.command & RESPONSE_BIT else "request"
-        log.warning("SMPP %s %08X #%d from %s: %s", side, event.command, event.sequence, self._name, event.reason)
+        log.warning(
+            "SMPP PDU refused",
+            smsc=self._name,
+            command=f"{event.command:08X}",
+            sequence=event.sequence,
+            reason=event.reason,
+        )
 
     def _failed(self, error: BaseException) -> None:
-        log.error("SMPP message from %s could not be stored", self._name, exc_info=error)
+        log.error("SMPP message not stored", smsc=self._name, error=type(error).__name__, exc_info=error)
 
     async def _deliver(self, pdu: DeliverSM | DataSM) -> int:
         message = as_deliver(pdu) if isinstance(pdu, DataSM) else pdu
@@ -182,9 +187,8 @@ class ESME:
                 user_data(message)  # octets in two places: refused before anybody has to choose
                 return await self._on_deliver(message)
         except (Unavailable, TimeoutError) as error:
-            log.warning(
-                "SMPP message from %s not stored (%s): it will come again", self._name, type(error).__name__
-            )
+            # The SMSC keeps it and delivers it again.
+            log.warning("SMPP message not stored", smsc=self._name, error=type(error).__name__)
             return CommandStatus.RECEIVER_TEMPORARY_ERROR
         except SMPPError as error:
             return error.status
