@@ -322,3 +322,90 @@ def test_tuak_becomes_milenage_only_when_asked() -> None:
 def test_broken_packages_are_the_other_sides_fault() -> None:
     with pytest.raises(PeerError):
         compile_template(demo_template()[:-1])
+
+
+def test_an_identity_in_a_fill_pattern_is_found() -> None:
+    """Published packages write the domain that way; an operator's may do so for the identity."""
+    package = decode(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))
+    identity = b"\x80\x1d001010123456789@test.3gpp.com\xff"
+    set_file(package, "isim", "ef-impi", fcp(efFileSize=b"\x20", proprietaryEFInfo={"fillPattern": identity}))
+    rendered = decode(compile_template(encode(package)).render(sample_values()))
+    proprietary = as_record(
+        as_record(choices(rendered.named("isim")[0].fields["ef-impi"])[0][1])["proprietaryEFInfo"]
+    )
+    assert proprietary["fillPattern"] == identity.replace(b"001010123456789", IMSI.encode())
+
+
+def test_an_isim_without_identity_stays() -> None:
+    package = decode(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))
+    set_file(package, "isim", "ef-impi", fcp(efFileSize=b"\x20"))
+    template = compile_template(encode(package))
+    assert "isim.ef-impi holds no identity and stays as it is" in template.notes
+    assert "imsi_digits" not in template.secret_names | template.public_names
+
+
+def test_an_msisdn_file_without_record_length_stays() -> None:
+    package = decode(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))
+    set_file(package, "opt-usim", "ef-msisdn", fcp(efFileSize=b"\x20"))
+    assert (
+        "opt-usim.ef-msisdn states no record length and stays as it is" in compile_template(encode(package)).notes
+    )
+    del package.named("opt-usim")[0].fields["ef-msisdn"]
+    assert "msisdn" not in compile_template(encode(package)).public_names
+
+
+def test_an_msisdn_keeps_its_alpha_identifier_and_further_records() -> None:
+    package = decode(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))
+    entries = fcp(fileDescriptor=bytes.fromhex("42210010"), efFileSize=b"\x20")
+    content: list[Value] = [("fillFileContent", b"Me"), ("fillFileOffset", 14), ("fillFileContent", b"X" * 16)]
+    set_file(package, "opt-usim", "ef-msisdn", entries + content)
+    rendered = decode(compile_template(encode(package)).render(sample_values()))
+    assert files_of(rendered, "opt-usim", "ef-msisdn") == b"Me" + sample_values()["msisdn"] + b"X" * 16
+
+
+def test_pins_shared_with_another_context_are_left_alone() -> None:
+    package = demo_package()
+    shared_pins: Value = ("filePath", bytes.fromhex("7FD0"))
+    element = ProfileElement("pinCodes", {"pin-Header": {"identification": 99}, "pinCodes": shared_pins})
+    der = encode(Package(package.version, (*package.elements[:-1], element, package.elements[-1])))
+    assert decode(compile_template(der).render(sample_values())).elements[-2].fields["pinCodes"] == shared_pins
+
+
+def test_mapped_authentication_parameters_are_left_alone() -> None:
+    package = demo_package()
+    mapped: Value = ("mappingParameter", {"mappingOptions": b"\x06", "mappingSource": bytes(16)})
+    fields: dict[str, Value] = {"aka-header": {"identification": 99}, "algoConfiguration": mapped}
+    element = ProfileElement("akaParameter", fields)
+    der = encode(Package(package.version, (*package.elements[:-1], element, package.elements[-1])))
+    rendered = decode(compile_template(der).render(sample_values()))
+    assert rendered.elements[-2].fields["algoConfiguration"] == mapped
+
+
+def test_a_key_with_several_components_is_refused() -> None:
+    package = demo_package()
+    key = as_record(as_list(package.named("securityDomain")[0].fields["keyList"])[0])
+    as_list(key["keyCompontents"]).append({"keyType": b"\x80", "keyData": bytes(16)})
+    with pytest.raises(InputError, match="key 1 of version 1 has several components"):
+        compile_template(encode(package))
+
+
+def test_places_of_different_size_for_one_value_are_refused() -> None:
+    package = demo_package()
+    original = as_record(as_choice(package.named("akaParameter")[0].fields["algoConfiguration"])[1])
+    longer: Value = ("algoParameter", original | {"key": bytes(32)})
+    element = ProfileElement("akaParameter", {"aka-header": {"identification": 99}, "algoConfiguration": longer})
+    der = encode(Package(package.version, (*package.elements[:-1], element, package.elements[-1])))
+    with pytest.raises(InputError, match="places of 16 and of 32 bytes for ki"):
+        compile_template(der, algorithm="as-is")
+
+
+def test_three_digit_mnc_of_ef_ad() -> None:
+    der = changed(lambda package: set_file(package, "usim", "ef-ad", [("fillFileContent", b"\x00\x00\x00\x03")]))
+    assert compile_template(der).mnc_length == 3
+
+
+def test_applications_are_noted() -> None:
+    package = demo_package()
+    element = ProfileElement("application", {"app-Header": {"identification": 99}})
+    der = encode(Package(package.version, (*package.elements[:-1], element, package.elements[-1])))
+    assert "keys inside applications stay as the template has them" in compile_template(der).notes

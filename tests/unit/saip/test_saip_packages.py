@@ -7,7 +7,8 @@ import pytest
 from ferryman.codec.saip import Package, ProfileElement, decode, encode
 from ferryman.codec.saip.der import encode_tlv
 from ferryman.codec.saip.schema import ELEMENT_NAMES, ELEMENT_TAGS, SCHEMAS
-from ferryman.codec.saip.tree import as_choice, as_list, as_record
+from ferryman.codec.saip.tree import as_bytes, as_choice, as_list, as_number, as_record
+from ferryman.codec.saip.types import Mixed, Slot
 from ferryman.errors import InputError, PeerError
 from ferryman.profile.demo_template import demo_template
 from saip_samples import TS48_NAMES, ts48
@@ -215,3 +216,85 @@ def test_generic_file_management_tells_its_commands_apart() -> None:
     package = decode(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))
     commands = as_list(as_list(package.named("genericFileManagement")[0].fields["fileManagementCMD"])[0])
     assert [as_choice(command)[0] for command in commands[:3]] == ["filePath", "createFCP", "filePath"]
+
+
+def with_tail(tag: str, body: str) -> bytes:
+    """A package of header, one element and End."""
+    return HEADER + encode_tlv(bytes.fromhex(tag), bytes.fromhex(body)) + END
+
+
+@pytest.mark.parametrize(
+    ("der", "rule"),
+    [
+        (with_tail("A2", "A003810101A10481008100"), "more than one value in an explicitly tagged CHOICE"),
+        (with_tail("A2", "A003810101A1028200"), "none of the alternatives"),
+        (with_tail("A2", "A003810101A102A000"), "0 items where at least 1"),
+        (with_tail("A3", "A003810101A1023100"), "tag 31 where 30 is due"),
+        (with_tail("A3", "A003810101A1023000"), "mandatory keyReference is missing"),
+        (with_tail("A9", "A0038101018101FF8200"), "OBJECT IDENTIFIER"),
+        (HEADER.replace(b"\x83\x0a", b"\x82\x0a", 1) + END, "not UTF-8"),
+    ],
+)
+def test_broken_values(der: bytes, rule: str) -> None:
+    with pytest.raises(PeerError, match=rule):
+        decode(der)
+
+
+def test_a_list_with_too_many_items() -> None:
+    puk = bytes.fromhex("300D8001018108" + "31" * 8)
+    body = bytes.fromhex("A003810101") + encode_tlv(b"\xa1", puk * 17)
+    with pytest.raises(PeerError, match="more than 16 items") as caught:
+        decode(HEADER + encode_tlv(b"\xa3", body) + END)
+    assert "PE 1 pukCodes.pukCodes at byte" in caught.value.field
+
+
+def test_profile_types_have_a_length() -> None:
+    for size, fits in ((1, True), (100, True), (101, False)):
+        package = decode(demo_template())
+        package.header["profileType"] = "p" * size
+        if fits:
+            assert decode(encode(package)).header["profileType"] == "p" * size
+        else:
+            with pytest.raises(InputError):
+                encode(package)
+    body = HEADER[2:8] + encode_tlv(b"\x82", b"p" * 101) + HEADER[8:]
+    with pytest.raises(PeerError, match="101 characters"):
+        decode(encode_tlv(b"\xa0", body) + END)
+
+
+def test_a_slot_is_not_written_as_if_it_were_bytes() -> None:
+    package = decode(demo_template())
+    package.header["iccid"] = Slot("iccid", 10, 10)
+    with pytest.raises(InputError, match="slot is not filled"):
+        encode(package)
+    package.header["iccid"] = Slot("iccid", 10, 11)
+    with pytest.raises(InputError, match=r"10\.\.10 bytes"):
+        encode(package)
+    package.header["iccid"] = Mixed((bytes(5), Slot("half", 5, 5)))
+    with pytest.raises(InputError, match="slot is not filled"):
+        encode(package)
+
+
+def test_choices_and_identifiers_that_do_not_fit_are_not_written() -> None:
+    for value in (None, ("nonsense", None), ("algoParameter",)):
+        package = decode(demo_template())
+        package.named("akaParameter")[0].fields["algoConfiguration"] = value  # type: ignore[assignment]
+        with pytest.raises(InputError, match="akaParameter"):
+            encode(package)
+    package = decode(demo_template())
+    package.named("mf")[0].fields["templateID"] = b"\x01"
+    with pytest.raises(InputError, match="object identifier"):
+        encode(package)
+    package.named("mf")[0].fields["templateID"] = "2.23.143.1.2.1"
+    package.named("mf")[0].fields["extension"] = "text"
+    with pytest.raises(InputError, match="extension must be bytes"):
+        encode(package)
+    del package.named("mf")[0].fields["extension"], package.named("mf")[0].fields["ef-dir"]
+    with pytest.raises(InputError, match="ef-dir is missing"):
+        encode(package)
+
+
+def test_access_functions_tell_a_defect_of_ours() -> None:
+    for access in (as_record, as_list, as_choice, as_bytes, as_number):
+        with pytest.raises(TypeError):
+            access(None)

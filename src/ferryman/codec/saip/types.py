@@ -96,13 +96,6 @@ class Sequence:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", frozenset(each.tag for each in self.fields))
 
-    def named(self, name: str) -> Field:
-        """The component called `name`. Raises KeyError."""
-        for each in self.fields:
-            if each.name == name:
-                return each
-        raise KeyError(name)
-
 
 @dataclass(frozen=True, slots=True)
 class SequenceOf:
