@@ -18,7 +18,7 @@ from ferryman.transport_https.pump import UnknownIdentity
 HANDSHAKE_TIMEOUT: Final = 60.0
 REQUEST_TIMEOUT: Final = 60.0
 IDLE_TIMEOUT: Final = 90.0
-ANSWER_TIMEOUT: Final = 60.0
+ANSWER_TIMEOUT: Final = 50.0  # below the 60 s after which a waiting card may give up
 CLOSE_TIMEOUT: Final = 10.0  # seconds for the card to close after 204 or an alert
 MAX_CONNECTIONS: Final = 10_000  # connections: about 17 KiB each
 MAX_HANDSHAKES: Final = 1_000  # connections without a proved key; the oldest gives way to a new one

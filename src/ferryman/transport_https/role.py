@@ -1,0 +1,346 @@
+"""The HTTPS transport as a role: carries POSTs of cards to the SM-SR and its answers back (SGP.02 ES5, SCP81).
+
+A POST is committed before anybody waits for its answer, and a session that the SM-SR has heard of is reported
+closed exactly as durably, also by the next run when this one dies. Nothing else is kept: an answer that finds no
+card is dropped, because the SM-SR learns of the end and the card resumes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, Executable, delete, insert, select, update
+
+from ferryman.codec import ids, psk_identity
+from ferryman.codec.scp81_http import AdminRequest, AdminResponse, ScriptStatus
+from ferryman.contracts import crypto, es5
+from ferryman.contracts.message import Header, decode
+from ferryman.contracts.roles import SM_SR, TRANSPORT_HTTPS
+from ferryman.errors import PeerError, Refused, Unavailable
+from ferryman.platform.bus import Calls
+from ferryman.platform.clock import Clock, Entropy
+from ferryman.platform.crypto_client import CryptoClient
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.transport_https import schema
+from ferryman.transport_https.server import PSKServer
+from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
+
+SESSION_ID_OCTETS: Final = 12  # octets: an identifier that no card and no stranger can guess
+ANSWER_MARGIN: Final = 10.0  # seconds the server waits longer than the role, for the commits on both sides
+CLOSED_DEADLINE: Final = 7 * 86_400.0  # seconds during which the SM-SR still wants to know of an end
+STOP_GRACE: Final = 5.0  # seconds for the last commits; what is missed the next run makes up for
+RESTART_BATCH: Final = 200  # sessions of an earlier run closed in one transaction
+SESSION_KEEP: Final = 30 * 86_400.0  # seconds a closed session is kept for questions of operators
+SESSION_SWEEP: Final = 86_400.0  # seconds between sweeps
+RESTARTED: Final = "restarted"  # reason of sessions that an earlier run had open
+
+log = structlog.get_logger("ferryman.transport_https")
+
+
+class TransportHTTPS:
+    """One HTTPS transport: the server for cards, and its messages with the SM-SR."""
+
+    def __init__(
+        self, *, mailbox: Mailbox, calls: Calls, settings: HTTPSSettings, clock: Clock, entropy: Entropy
+    ) -> None:
+        self.mailbox = mailbox
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._crypto = CryptoClient(calls, mailbox.role)
+        self._waiting: dict[str, asyncio.Future[AdminResponse]] = {}  # by post_id
+        self._commits: dict[str, asyncio.Task[None]] = {}  # the last commit of each open session
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closings: set[asyncio.Task[None]] = set()
+        self.server = PSKServer(
+            replace(settings, answer_timeout=settings.answer_timeout + ANSWER_MARGIN),
+            lookup=self._lookup,
+            handler=self._handle,
+            new_session_id=lambda: entropy(SESSION_ID_OCTETS).hex(),
+            on_open=self._on_open,
+            on_closed=self._on_closed,
+            on_alarm=self._on_alarm,
+            on_refused=_on_refused,
+            entropy=entropy,
+        )
+
+    async def start(self) -> None:
+        """Reports the sessions of an earlier run as closed, then listens; raises Unavailable."""
+        await self.mailbox.start()
+        await self._close_earlier()
+        self._spawn(self._sweep(), self._tasks)
+        await self.server.start()
+
+    async def stop(self) -> None:
+        """Lets answers under way go out, ends all sessions and reports them."""
+        await self.server.stop()
+        if self._closings:
+            await asyncio.wait(self._closings, timeout=STOP_GRACE)
+        left = self._tasks | self._closings
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self.mailbox.stop()
+
+    async def receive(self, raw: bytes) -> None:
+        """One message of the SM-SR; raises PeerError when it is none that a card could be given.
+
+        An answer needs no commit: it goes to the card now, or the card is gone and the SM-SR is told so again.
+        """
+        _, body = decode(raw, es5.TO_HTTPS_CODEC)
+        if not isinstance(body, es5.HTTPSAnswer):
+            raise PeerError(f"{type(body).__name__} is no message to {TRANSPORT_HTTPS}", field="type")
+        response = _response(body)
+        waiting = self._waiting.get(body.post_id)
+        if waiting is not None:
+            if not waiting.done():
+                waiting.set_result(response)
+            return
+        log.info("answer without a card", session=body.session_id, post=body.post_id)
+        await self._tell_again(body)
+
+    # -- keys -------------------------------------------------------------------------------------------------
+
+    async def _lookup(self, identity: bytes) -> bytes | None:
+        try:
+            card = psk_identity.parse(identity)
+        except PeerError:
+            return None
+        if card.aid != ids.ISDR_AID:
+            return None  # SGP.02: the key belongs to the ISD-R and to no other security domain
+        question = crypto.GetPSK(eid=card.eid, key_version=card.key_version, key_id=card.key_id)
+        handshake = f"psk/{self._entropy(SESSION_ID_OCTETS).hex()}"
+        header = self._header(handshake, card.eid, self._settings.handshake_timeout)
+        try:
+            answer = await self._crypto.ask(header, question)
+        except Refused as refusal:
+            log.warning("key refused", eid=card.eid, code=f"{refusal.subject}/{refusal.reason}")
+            return None
+        if not isinstance(answer, crypto.PSK):
+            raise PeerError(f"{type(answer).__name__} is no answer to GetPSK", field="type")
+        return answer.key or None
+
+    # -- POSTs ------------------------------------------------------------------------------------------------
+
+    async def _handle(self, session: Session, request: AdminRequest) -> AdminResponse:
+        number = session.requests
+        post_id = f"{session.id}/{number}"
+        message = _posted(session, request, post_id)
+        header = self._header(post_id, message.eid, self._settings.answer_timeout)
+
+        def unit(tx: Tx) -> None:
+            if number == 1:
+                tx.connection.execute(_opened(session, tx.now))
+            tx.send(SM_SR, header, message)
+
+        # Registered first: the answer may be here before the commit of the question has come back to us.
+        waiting = self._waiting[post_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._commit(session.id, unit)
+            return await self._answer_of(waiting, post_id)
+        finally:
+            del self._waiting[post_id]
+
+    async def _answer_of(self, waiting: asyncio.Future[AdminResponse], post_id: str) -> AdminResponse:
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout):
+                return await waiting
+        except TimeoutError:
+            # Not an error of the card: it is sent away in order, and the SM-SR calls it when there is work.
+            log.warning("no answer of the SM-SR in time", post=post_id)
+            return AdminResponse.end()
+
+    async def _commit(self, session_id: str, unit: Callable[[Tx], None]) -> None:
+        """Commits to the end even when the card leaves meanwhile: the letters of a commit must go on their way."""
+        task = asyncio.get_running_loop().create_task(self.mailbox.transact(unit))
+        self._commits[session_id] = task
+        await asyncio.shield(task)
+
+    # -- sessions ---------------------------------------------------------------------------------------------
+
+    def _on_open(self, session: Session) -> None:
+        log.info("session open", session=session.id, eid=session.eid, peer=session.peer, suite=session.suite)
+
+    def _on_closed(self, session: Session) -> None:
+        reason = session.close_reason or CloseReason.CONNECTION_LOST
+        log.info(
+            "session closed",
+            session=session.id,
+            eid=session.eid,
+            posts=session.requests,
+            reason=reason.value,
+            detail=session.detail,
+        )
+        commit = self._commits.pop(session.id, None)
+        if commit is not None:
+            self._spawn(self._report_closed(session.id, reason.value, commit), self._closings)
+
+    def _on_alarm(self, session: Session, text: str) -> None:
+        log.error("session of one eUICC in the name of another", session=session.id, detail=text)
+        self._spawn(self._audit(session.eid or "", session.id, text), self._tasks)
+
+    async def _report_closed(self, session_id: str, reason: str, commit: asyncio.Task[None]) -> None:
+        # After the last POST, so that the SM-SR hears of the end last.
+        await asyncio.wait((commit,))
+        await self._persist(lambda tx: self._close(tx, session_id, reason))
+
+    def _close(self, tx: Tx, session_id: str, reason: str) -> None:
+        table = schema.session
+        ended = tx.connection.execute(
+            update(table)
+            .where(table.c.id == session_id, table.c.closed.is_(None))
+            .values(closed=tx.now, reason=reason)
+            .returning(table.c.eid)
+        ).scalar()
+        if ended is not None:
+            self._send_closed(tx, f"{session_id}/closed", session_id, ended, reason)
+
+    async def _close_earlier(self) -> None:
+        table = schema.session
+        statement = select(table.c.id).where(table.c.closed.is_(None)).limit(RESTART_BATCH)
+        while True:
+            found = await self.mailbox.store.read(lambda c: c.execute(statement).scalars().all())
+            if not found:
+                return
+            await self.mailbox.transact(partial(self._close_all, session_ids=found))
+
+    def _close_all(self, tx: Tx, session_ids: Sequence[str]) -> None:
+        for session_id in session_ids:
+            self._close(tx, session_id, RESTARTED)
+
+    async def _tell_again(self, answer: es5.HTTPSAnswer) -> None:
+        """The SM-SR believes in a session that is over: tells it once more, after what it was told before."""
+        table = schema.session
+        statement = select(table.c.eid, table.c.reason).where(
+            table.c.id == answer.session_id, table.c.closed.is_not(None)
+        )
+
+        def unit(tx: Tx) -> None:
+            row = tx.connection.execute(statement).first()
+            if row is not None:
+                self._send_closed(tx, f"{answer.post_id}/gone", answer.session_id, row.eid, row.reason)
+
+        await self.mailbox.transact(unit)
+
+    def _send_closed(self, tx: Tx, message: str, session_id: str, eid: str, reason: str) -> None:
+        body = es5.HTTPSClosed(session_id=session_id, eid=eid, reason=reason)
+        tx.send(SM_SR, self._header(message, eid, CLOSED_DEADLINE), body)
+
+    async def _audit(self, eid: str, session_id: str, detail: str) -> None:
+        await self._persist(
+            lambda tx: tx.audit(
+                actor=TRANSPORT_HTTPS,
+                action="SCP81.Session",
+                eid=eid,
+                object=session_id,
+                outcome="refused",
+                detail=detail,
+            )
+        )
+
+    async def _sweep(self) -> None:
+        """Forgets sessions that nobody asks about any more."""
+        table = schema.session
+        while True:
+            old = delete(table).where(table.c.closed < self._clock.now() - SESSION_KEEP)
+            try:
+                await self.mailbox.store.write(partial(_execute, statement=old))
+            except Unavailable:
+                log.warning("old sessions not forgotten")
+            await asyncio.sleep(SESSION_SWEEP)
+
+    # -- small things -------------------------------------------------------------------------------------------
+
+    async def _persist(self, unit: Callable[[Tx], None]) -> None:
+        """Commits a unit whose repeat is harmless, as often as it takes."""
+        while True:
+            try:
+                await self.mailbox.transact(unit)
+            except Unavailable as problem:
+                await asyncio.sleep(problem.retry_after)
+            else:
+                return
+
+    def _header(self, name: str, eid: str, lifetime: float) -> Header:
+        return Header(
+            message_id=f"{self.mailbox.role}/{name}",
+            sender=self.mailbox.role,
+            requester=TRANSPORT_HTTPS,
+            function_call_id=name,
+            deadline=self._clock.now() + lifetime,
+            eid=eid,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        group.add(task)
+        task.add_done_callback(group.discard)
+        task.add_done_callback(_report_failure)
+
+
+def _posted(session: Session, request: AdminRequest, post_id: str) -> es5.HTTPSPosted:
+    identity = session.identity
+    if identity is None:
+        # _lookup gives keys to identities of SGP.02 only.
+        raise RuntimeError("a session without a PSK identity of SGP.02")
+    return es5.HTTPSPosted(
+        post_id=post_id,
+        session_id=session.id,
+        eid=identity.eid,
+        key_version=identity.key_version,
+        uri=request.uri,
+        resume=request.resume,
+        script_status=_status_text(request),
+        body=request.body,
+        notification=request.notification or b"",
+    )
+
+
+def _status_text(request: AdminRequest) -> str:
+    """As GP Amendment B spells it; empty on a first request only."""
+    status = request.script_status
+    if status is None:
+        return ""
+    if status is ScriptStatus.UNKNOWN:
+        return request.script_status_text or "unknown"
+    text: str = status.value
+    return text
+
+
+def _response(answer: es5.HTTPSAnswer) -> AdminResponse:
+    try:
+        return AdminResponse(
+            body=answer.body, next_uri=answer.next_uri or None, target_aid=answer.target_aid or None
+        )
+    except ValueError as problem:
+        raise PeerError(str(problem), field="HTTPSAnswer") from None
+
+
+def _opened(session: Session, now: float) -> Executable:
+    identity = session.identity
+    return insert(schema.session).values(
+        id=session.id,
+        eid=session.eid,
+        key_version=0 if identity is None else identity.key_version,
+        peer=session.peer,
+        opened=now,
+    )
+
+
+def _execute(connection: Connection, statement: Executable) -> None:
+    connection.execute(statement)
+
+
+def _on_refused(refusal: Refusal) -> None:
+    identity = refusal.identity.decode("ascii", "backslashreplace")
+    log.warning("connection refused", peer=refusal.peer, identity=identity, reason=refusal.reason)
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        log.error("task failed", error=type(problem).__name__, exc_info=problem)
