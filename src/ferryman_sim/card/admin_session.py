@@ -47,7 +47,7 @@ class AdminSession:
     def opened_for_notification(self, actions: list[Action]) -> list[Action]:
         """Take note of a session that the notifier opens; the notification itself is its retry policy."""
         for action in actions:
-            if isinstance(action, OpenHTTPS):
+            if isinstance(action, OpenHTTPS) and action.notification is not None:
                 keyset = self._core.state.keyset81(None)
                 self._retries_left = 0
                 self._start(action, None if keyset is None else keyset.kvn)

@@ -112,7 +112,7 @@ class SmsChannel:
         clear = not header.spi1 & scp80.SPI1_CIPHERED
         counter = int.from_bytes(packet[10:15]) if clear else 0
         response = scp80.seal_open_response(header.tar, counter, scp80.STATUS_LEVEL)
-        return self._send(response, oa)
+        return self._route(header.spi2, response, response, oa)
 
     # --- execution and answer ---------------------------------------------------------------------
 
@@ -142,16 +142,15 @@ class SmsChannel:
         def seal(code: int, content: bytes) -> bytes:
             return scp80.seal_response(header.spi2, header.tar, counter, code, content, keyset.kic, keyset.kid)
 
-        response = seal(status, data)
-        if header.spi2 & scp80.SPI2_POR_SUBMIT:
-            return self._send(response, oa)
-        if len(response) + 3 <= MAX_DELIVER_REPORT:
-            return [DeliverReport(sms.segment(response, sms.RESPONSE_ELEMENT, 0)[0])]
-        short = seal(scp80.STATUS_FOLLOWS, b"")
-        report = DeliverReport(sms.segment(short, sms.RESPONSE_ELEMENT, 0)[0])
-        return [report, *self._send(response, oa)]
+        return self._route(header.spi2, seal(status, data), seal(scp80.STATUS_FOLLOWS, b""), oa)
 
-    def _send(self, response: bytes, oa: str) -> list[Action]:
+    def _route(self, spi2: int, response: bytes, announcement: bytes, oa: str) -> list[Action]:
+        """By SMS-SUBMIT or in the delivery report; one too long for a report is announced there and follows."""
         size = self._core.limit("sms_user_data")
         uds = sms.segment(response, sms.RESPONSE_ELEMENT, next_reference(self._core), size)
-        return [SendSMS(oa, uds)]
+        if spi2 & scp80.SPI2_POR_SUBMIT:
+            return [SendSMS(oa, uds)]
+        if len(uds) == 1 and len(uds[0]) <= MAX_DELIVER_REPORT:
+            return [DeliverReport(uds[0])]
+        report = sms.segment(announcement, sms.RESPONSE_ELEMENT, 0)[0]
+        return [DeliverReport(report), SendSMS(oa, uds)]
