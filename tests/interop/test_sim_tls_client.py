@@ -59,7 +59,15 @@ async def openssl_server(*options: str, identity: str = IDENTITY, psk: bytes = P
     assert OPENSSL is not None
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        *(OPENSSL, "s_server", "-accept", f"127.0.0.1:{port}", "-nocert", "-tls1_2", "-quiet", "-naccept", "1"),
+        *(
+            OPENSSL,
+            "s_server",
+            "-accept",
+            f"127.0.0.1:{port}",
+            "-nocert",
+            "-tls1_2",
+            "-quiet",
+        ),
         *("-psk", psk.hex(), "-psk_identity", identity, *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -78,13 +86,16 @@ async def openssl_server(*options: str, identity: str = IDENTITY, psk: bytes = P
 
 
 async def until_listening(port: int) -> None:
-    """`-naccept 1` would take a probing connection for the card's; look into the kernel's table instead."""
-    wanted = f"0100007F:{port:04X}"
+    """The server takes connections one after the other: an empty one first does no harm."""
     while True:
-        with open("/proc/net/tcp") as table:
-            if any(line.split()[1] == wanted and line.split()[3] == "0A" for line in table.readlines()[1:]):
-                return
-        await asyncio.sleep(0.01)
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        await writer.wait_closed()
+        return
 
 
 def card(port: int, **changes: object) -> asyncio.Task[SessionResult]:
