@@ -20,6 +20,7 @@ _DES_KEY_BYTES = {_DES_CBC: 8, _DES_ECB: 8, _TDES2_CBC: 16, _TDES3_CBC: 24}
 _AES_KEY_BYTES = (16, 24, 32)
 _CRC16, _CRC32 = 0x1, 0x5
 AES_CHECK_BYTES = (4, 8)
+AES_ONLY = frozenset((_AES_CBC,))
 _DES_BLOCK, _AES_BLOCK = 8, 16
 
 
@@ -37,6 +38,18 @@ def _key(key: bytes | None, nibble: int, what: str) -> bytes:
     if len(key) not in allowed:
         raise ValueError(f"{what} key of {len(key)} bytes does not fit algorithm {nibble:X}")
     return key
+
+
+def require(octet: int, key: bytes | None, allowed: frozenset[int] | None, field: str) -> None:
+    """PeerError when a received packet names an algorithm that is not `allowed` (None: any) or not that of `key`.
+
+    The sender chooses the octet: without this a packet could have an AES key used as a DES key.
+    """
+    nibble = _nibble(octet, _CIPHER_NIBBLES if allowed is None else allowed, field)
+    try:
+        _key(key, nibble, "packet")
+    except ValueError:
+        raise PeerError("no key for this algorithm", field=field, clause=CLAUSE) from None
 
 
 def _algorithm(key: bytes, nibble: int) -> AES | TripleDES:

@@ -181,13 +181,15 @@ def unwrap_command(
     minimum_spi1: int = NOTIFICATION_MINIMUM_SPI1,
     last_counter: int | None = None,
     tars: Collection[bytes] | None = None,
+    algorithms: frozenset[int] | None = packet_cipher.AES_ONLY,
     cc_length: int = DEFAULT_CC_BYTES,
     ber: bool = False,
 ) -> Command:
     """Open a command packet: checks in the order lengths, security level, check value, padding, TAR, counter.
 
     The defaults are those for a card's notification, which has a checksum and no counter. `last_counter` is the
-    last one accepted (None: the counter is not compared), `tars` the known targets (None: any).
+    last one accepted (None: the counter is not compared), `tars` the known targets (None: any), `algorithms` the
+    low nibbles of KIc and KID that are taken (None: any that the key fits).
     """
     header = ota_packet.peek_command(packet, ber=ber)
     spi = header.spi
@@ -195,6 +197,10 @@ def unwrap_command(
         raise PeerError("insufficient security level", field="SPI", clause=CLAUSE)
     if header.check_bytes != packet_cipher.check_bytes(spi.check, header.kid, cc_length):
         raise PeerError("header length does not go with the check", field="CHL", clause=CLAUSE)
+    if spi.ciphered:
+        packet_cipher.require(header.kic, kic_key, algorithms, "KIc")
+    if spi.check is Check.CC:
+        packet_cipher.require(header.kid, kid_key, algorithms, "KID")
     inner, data = _open(
         header.body,
         kic_key,
