@@ -34,6 +34,7 @@ from ferryman.secure.scp03 import (
 
 __all__ = [
     "MAX_SEGMENT",
+    "CounterMovedError",
     "ProtectedPackage",
     "SCP03tError",
     "SessionKeys",
@@ -65,6 +66,14 @@ class SCP03tError(PeerError):
         self.code = code
         name = ERROR_NAMES.get(code, f"code {code:02X}")
         super().__init__(f"card refused: {name}", field=f"{tag:04X}", clause=_CLAUSE)
+
+
+class CounterMovedError(PeerError):
+    """The card's own, authenticated answer has another sequence counter than the package was made for."""
+
+    def __init__(self, sequence_counter: int) -> None:
+        self.sequence_counter = sequence_counter
+        super().__init__(f"sequence counter is {sequence_counter}: protect anew", field="84", clause=_CLAUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +174,10 @@ def check_initialize_response(
     response_84: bytes,
     sequence_counter: int | None = None,
 ) -> InitializeResponse:
-    """The answer to 84: challenge and cryptogram verified, and its counter compared with the predicted one.
+    """The answer to 84 with challenge and cryptogram verified.
 
-    A counter that differs is no error of the card (another session came between): the answer is given back and
-    the caller protects anew. PeerError for everything else that is wrong, SCP03tError for `9F44`.
+    With the predicted `sequence_counter`, another one in the answer is a CounterMovedError: no fault of the card,
+    a session came between. SCP03tError for `9F44`, PeerError for everything else.
     """
     answer = scp03.parse_initialize_response(_value(response_84, _INITIALIZE))
     if answer.sequence_counter is None:
@@ -178,6 +187,8 @@ def check_initialize_response(
         raise PeerError("card challenge is wrong", field="84", clause=_CLAUSE)
     session = scp03.session_keys(keys, host_challenge, challenge)
     scp03.check_card_cryptogram(session, host_challenge, challenge, answer.card_cryptogram)
+    if sequence_counter is not None and sequence_counter != answer.sequence_counter:
+        raise CounterMovedError(answer.sequence_counter)
     return answer
 
 
