@@ -1,0 +1,58 @@
+"""Reading EuiccResponseData: the response TLVs of the card as ES3.SendData returns them."""
+
+from __future__ import annotations
+
+from ferryman.codec import tlv
+from ferryman.codec.apdu import ResponseAPDU
+from ferryman.codec.tlv import TLV
+from ferryman.errors import PeerError
+
+R_APDU = 0x23
+ERROR_MEANINGS = {
+    0x9F44: "INITIALIZE UPDATE refused",
+    0x9F45: "EXTERNAL AUTHENTICATE refused",
+    0x9F46: "profile segment refused",
+    0x90: "command script badly formed",
+}
+CODE_MEANINGS = {0x01: "structure or length", 0x02: "security", 0x03: "referenced data not found"}
+SECURITY = 0x02
+
+
+def responses(data: bytes) -> list[TLV]:
+    """The response TLVs in order; PeerError when they are none."""
+    return tlv.parse(data, clause="SGP.02 5.4.4")
+
+
+def apdu_data(data: bytes, count: int) -> bytes:
+    """Data of the last of `count` R-APDUs that all must have ended with 9000; PeerError else."""
+    found = [ResponseAPDU.parse(item.value) for item in responses(data) if item.tag == R_APDU]
+    for number, answer in enumerate(found, start=1):
+        if not answer.ok:
+            raise PeerError(f"the card answered {answer.sw:04X}", field=f"command {number}")
+    if not found or len(found) > count:
+        raise PeerError(f"{len(found)} answers to {count} commands", field="EuiccResponseData")
+    return found[-1].data
+
+
+def error_of(data: bytes) -> str:
+    """What went wrong according to the card, in words; empty when nothing did."""
+    try:
+        items = responses(data)
+    except PeerError as problem:
+        return str(problem)
+    for item in items:
+        if item.tag == R_APDU and not ResponseAPDU.parse(item.value).ok:
+            return f"status word {ResponseAPDU.parse(item.value).sw:04X}"
+        if item.tag in ERROR_MEANINGS:
+            code = int.from_bytes(item.value)
+            return f"{ERROR_MEANINGS[item.tag]}: {CODE_MEANINGS.get(code, f'code {code:02X}')}"
+    return ""
+
+
+def session_lost(data: bytes) -> bool:
+    """Whether the card refused SCP03t data for security: its session is gone or out of step."""
+    try:
+        items = responses(data)
+    except PeerError:
+        return False
+    return any(item.tag in (0x9F45, 0x9F46) and item.value == bytes((SECURITY,)) for item in items)

@@ -1,0 +1,206 @@
+"""Profile download and installation, SM-DP side (SGP.02 3.1.1 to 3.1.5, 5.3.2): the APDU Engine.
+
+Numbers in brackets are steps of `sgp02-interfaces.md` 7.1. Each ES3 call has a FunctionCallIdentifier made of
+the order and a count, so a repeat after a crash is the same call. An answer that is lost is never taken for a
+failure: key establishment and SCP03t sessions are begun again, which a card allows, and whether the last
+segment was taken is asked. Every failure after CreateISDP deletes the ISD-P and reports the first error.
+"""
+
+from __future__ import annotations
+
+from ferryman.contracts import codes, crypto, es3
+from ferryman.contracts.eis import EIS, ProfileState
+from ferryman.contracts.message import Body
+from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, expired, failed, warning
+from ferryman.platform.engine import DEADLINE
+from ferryman.platform.procedure import (
+    Answered,
+    Ask,
+    Begin,
+    Context,
+    Event,
+    Received,
+    SetTimer,
+    Signalled,
+    Step,
+    TimerFired,
+)
+from ferryman.sm_dp import eligibility
+from ferryman.sm_dp.procedures import install, keys
+from ferryman.sm_dp.procedures.failure import DELETING, fail
+from ferryman.sm_dp.procedures.state import State, call, call_id, finish, replace
+from ferryman.sm_dp.records import Facts
+
+GET_EIS, CLEANING, CHECKING, CREATING = "get-eis", "cleaning", "checking", "creating"
+COMPLETING, ENABLING, ENDED = "completing", "enabling", "ended"
+VERIFY = "verify"
+LAST_WORD = "last-word"  # timer: how long an answer is waited for after the order's own time
+LAST_WORD_TIME = 900.0  # s
+
+
+def step(state: State, event: Event, context: Context) -> Step[State]:
+    """One step of the download."""
+    match event:
+        case Begin():
+            if context.now >= state.deadline:
+                return fail(state, context, expired("the eUICC was busy until the validity period ended"))
+            return call(state, GET_EIS, es3.ES3GetEIS(eid=state.eid), step="GetEIS")
+        case Received(header, body) if header.function_call_id == call_id(state):
+            return _received(state, body, context)
+        case Answered():
+            return _answered(state, event, context)
+        case TimerFired(name):
+            return _timer(state, name, context)
+        case Received() | Signalled():
+            return Step(state)  # an answer to a call that was given up
+
+
+def _received(state: State, body: Body, context: Context) -> Step[State]:
+    match state.phase, body:
+        case "get-eis", es3.ES3GetEISResponse():
+            return _eis(state, body, context)
+        case "cleaning", es3.ES3DeleteISDPResponse():
+            return _cleaned(state, body.status, context)
+        case "creating", es3.ES3CreateISDPResponse():
+            if not body.status.ok:
+                return fail(state, context, body.status)
+            return keys.begin(replace(state, isdp_aid=body.isdp_aid, attempts=0))
+        case keys.CERTIFYING | keys.ESTABLISHING, es3.ES3SendDataResponse():
+            return keys.sent(state, body, context)
+        case install.OPENING | install.LOADING, es3.ES3SendDataResponse():
+            return _after_install(install.sent(state, body, context))
+        case install.ASKING, es3.ES3AuditEISResponse():
+            return _after_install(install.audited(state, body, context))
+        case "completing", es3.ES3ProfileDownloadCompletedResponse():
+            return _completed(state, body.status, context)
+        case "enabling", es3.ES3EnableProfileResponse():
+            return _enabled(state, body.status, context)
+        case "deleting", es3.ES3DeleteISDPResponse():
+            # Whatever became of the clean-up, the operator hears the first error; 3.1.5 handles a left-over.
+            return finish(state)
+        case _:
+            return Step(state)
+
+
+def _answered(state: State, event: Answered, context: Context) -> Step[State]:
+    if event.tag == VERIFY:
+        return _verified(state, event, context)
+    if event.tag in keys.TAGS:
+        taken = keys.answered(state, event, context)
+        return install.begin(taken.state, context) if taken.state.phase == keys.ESTABLISHED else taken
+    return _after_install(install.answered(state, event, context))
+
+
+# -- 3.1.1: eligibility and creation of the ISD-P -------------------------------------------------------------
+
+
+def _eis(state: State, body: es3.ES3GetEISResponse, context: Context) -> Step[State]:
+    """[3, 4] Own ISD-Ps in state Created are left-overs: no other download of ours runs on this EID."""
+    eis = body.eis
+    if eis is None:
+        return fail(state, context, body.status if not body.status.ok else _unknown(state))
+    leftovers = tuple(p.iccid for p in eis.profiles if p.state is ProfileState.CREATED)
+    if leftovers and not state.leftovers_tried:
+        return _clean(replace(state, leftovers=leftovers, leftovers_tried=True))
+    return _verify(state, eis, context)
+
+
+def _unknown(state: State) -> ExecutionStatus:
+    return failed(*codes.EID_UNKNOWN, "no eUICC with this EID", state.eid)
+
+
+def _clean(state: State) -> Step[State]:
+    request = es3.ES3DeleteISDP(eid=state.eid, iccid=state.leftovers[0])
+    return call(state, CLEANING, request, step="ISD-P clean-up")
+
+
+def _cleaned(state: State, status: ExecutionStatus, context: Context) -> Step[State]:
+    """[7.1.5] A left-over is gone, or stays; only one of our own ICCID is in the way."""
+    if not status.ok and state.leftovers[0] == state.iccid:
+        return fail(state, context, status)
+    state = replace(state, leftovers=state.leftovers[1:])
+    if state.leftovers:
+        return _clean(state)
+    return call(state, GET_EIS, es3.ES3GetEIS(eid=state.eid), step="GetEIS")
+
+
+def _verify(state: State, eis: EIS, context: Context) -> Step[State]:
+    """[5] Signature and certificates first; what else speaks against it is kept until they are known good."""
+    facts: Facts = context.facts
+    objection = eligibility.check(eis, package_size=facts.template_size, settings=facts.settings)
+    question = crypto.VerifyEUICC(
+        eid=eis.eid, eum_id=eis.eum_id, signed_info=eis.signed_info, signature=eis.signature, now=context.now
+    )
+    return Step(replace(state, phase=CHECKING, result=objection), (Ask(VERIFY, question),))
+
+
+def _verified(state: State, event: Answered, context: Context) -> Step[State]:
+    objection = event.refusal or state.result
+    if objection is not None or not isinstance(event.reply, crypto.EUICCVerified):
+        return fail(replace(state, result=None), context, objection or _unknown(state))
+    facts: Facts = context.facts
+    state = replace(state, ecasd_key=event.reply.ecasd_public_key)
+    request = es3.ES3CreateISDP(
+        eid=state.eid,
+        iccid=state.iccid,
+        owner=state.owner,
+        required_memory=eligibility.required_memory(facts.template_size, facts.settings),
+        more_to_do=True,
+    )
+    return call(state, CREATING, request, step="CreateISDP")
+
+
+# -- 3.1.3: completion and enabling ---------------------------------------------------------------------------
+
+
+def _after_install(taken: Step[State]) -> Step[State]:
+    """[2] The card has the profile: tell the SM-SR, in the step that learned it."""
+    state = taken.state
+    if state.phase != install.INSTALLED:
+        return taken
+    request = es3.ES3ProfileDownloadCompleted(
+        eid=state.eid,
+        iccid=state.iccid,
+        profile_type=state.profile_type,
+        imsi=state.imsi,
+        msisdn=state.msisdn,
+    )
+    following = call(replace(state, installed=True), COMPLETING, request, step="ProfileDownloadCompleted")
+    return Step(following.state, (*taken.effects, *following.effects))
+
+
+def _completed(state: State, status: ExecutionStatus, context: Context) -> Step[State]:
+    """[3]"""
+    if not status.ok:
+        return fail(state, context, status)
+    if state.enable:
+        request = es3.ES3EnableProfile(eid=state.eid, iccid=state.iccid)
+        return call(state, ENABLING, request, step="EnableProfile")
+    return finish(replace(state, result=state.result or SUCCESS))
+
+
+def _enabled(state: State, status: ExecutionStatus, context: Context) -> Step[State]:
+    """[4] The download was good: a failed enabling is a warning with its own codes."""
+    result = state.result or SUCCESS
+    if not status.ok:
+        sentence = f"installed, but not enabled: {status.message}"
+        result = warning(status.subject, status.reason, sentence, status.identifier)
+    elif status.status is Status.WARNING:
+        result = status
+    return finish(replace(state, result=result))
+
+
+# -- time -----------------------------------------------------------------------------------------------------
+
+
+def _timer(state: State, name: str, context: Context) -> Step[State]:
+    if name == DEADLINE:
+        if not state.phase:
+            return fail(state, context, expired("the eUICC was busy until the validity period ended"))
+        # Every ES3 call ends before this by its own, shorter period; its answer may still be on the way.
+        return Step(state, (SetTimer(LAST_WORD, context.now + LAST_WORD_TIME),))
+    if name == LAST_WORD and state.phase == DELETING:
+        return finish(state)
+    if name == LAST_WORD and state.phase != ENDED:
+        return fail(state, context, expired("the SM-SR did not answer in the validity period"))
+    return Step(state)

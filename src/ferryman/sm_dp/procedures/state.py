@@ -1,0 +1,86 @@
+"""State of a download and the small effects its parts share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ferryman.contracts.message import Body
+from ferryman.contracts.roles import SM_SR
+from ferryman.contracts.status import ExecutionStatus
+from ferryman.platform.procedure import Apply, Audit, Done, Effect, Send, Step
+from ferryman.sm_dp.records import FinishOrder, Progress
+
+MARGIN = 0.1  # part of the validity period kept back from the SM-SR, so that its answer reaches us in time
+MAX_MARGIN = 60.0  # s
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Durable state of one profile download and installation (SGP.02 3.1)."""
+
+    order_id: str
+    owner: str
+    eid: str
+    iccid: str
+    imsi: str
+    msisdn: str
+    profile_type: str
+    enable: bool
+    deadline: float
+    validity: float
+    phase: str = ""
+    calls: int = 0
+    attempts: int = 0
+    leftovers: tuple[str, ...] = ()
+    leftovers_tried: bool = False
+    ecasd_key: bytes = b""
+    isdp_aid: bytes = b""
+    a6: bytes = b""
+    host_challenge: bytes = b""
+    initialize_response: bytes = b""
+    sent_segments: int = 0
+    profile_bytes: int = 0
+    last_response: bytes = b""
+    installed: bool = False
+    result: ExecutionStatus | None = None
+    pe_statuses: tuple[str, ...] = ()
+
+
+def replace(state: State, **changes: Any) -> State:
+    """A copy of `state` with these fields changed."""
+    return msgspec.structs.replace(state, **changes)
+
+
+def call_id(state: State) -> str:
+    """FunctionCallIdentifier of the ES3 call that is out."""
+    return f"{state.order_id}-{state.calls}"
+
+
+def call(state: State, phase: str, body: Body, *, step: str) -> Step[State]:
+    """Make one ES3 call and wait for its answer in `phase`; the order shows `step`."""
+    state = replace(state, phase=phase, calls=state.calls + 1)
+    deadline = state.deadline - min(MAX_MARGIN, state.validity * MARGIN)
+    effects: tuple[Effect, ...] = (
+        Send(SM_SR, body, deadline, call_id(state)),
+        Apply(Progress(state.order_id, step)),
+    )
+    return Step(state, effects)
+
+
+def finish(state: State) -> Step[State]:
+    """The order ends with `state.result`."""
+    status = state.result
+    if status is None:
+        raise ValueError("a download ends with a result")
+    change = FinishOrder(
+        order_id=state.order_id,
+        iccid=state.iccid,
+        status=status,
+        isdp_aid=state.isdp_aid if state.installed else b"",
+        installed=state.installed,
+        pe_statuses=state.pe_statuses,
+    )
+    outcome = "done" if status.ok else "failed"
+    audit = Audit("DownloadProfile", outcome, object=state.iccid, detail=f"{status.code} {status.message}".strip())
+    return Step(replace(state, phase="ended"), (Apply(change), audit, Done()))

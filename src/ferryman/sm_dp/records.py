@@ -1,0 +1,81 @@
+"""What the SM-DP's procedures are given and may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from ferryman.contracts.status import ExecutionStatus
+from ferryman.errors import InputError
+
+MAX_SEGMENT = 1007  # plain bytes of a profile in one SCP03t TLV of at most 1024 octets (SGP.02 4.1.3.3)
+
+
+class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that the SM-DP's procedures read."""
+
+    smdp_id: str = "1.3.6.1.4.1.99999.10"
+    segment: int = MAX_SEGMENT
+    segments_per_message: int = 8  # `86` TLVs in one ES3.SendData; the SM-SR cuts them for the bearer
+    key_version: int = 0x30
+    session_attempts: int = 3  # key establishments and SCP03t sessions tried when answers are lost
+    memory_factor: float = 2.0  # RequiredMemory = package size x factor + margin; the card's overhead is its own
+    memory_margin: int = 4096
+    supported_versions: tuple[str, ...] = ("3.0", "3.1", "3.2")  # RemoteProvisioningVersion, first two numbers
+    approved_platforms: tuple[str, ...] = ()  # PlatformType; empty = every type
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.segment <= MAX_SEGMENT:
+            raise InputError("sm_dp.segment", f"must be between 16 and {MAX_SEGMENT}")
+        if self.segments_per_message < 1:
+            raise InputError("sm_dp.segments_per_message", "must be at least 1")
+
+
+class Package(msgspec.Struct, frozen=True):
+    """A protected package, as it is sent."""
+
+    external_authenticate: bytes
+    segments: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Loaded for each step; `template` (compiled) and `package` only in the phases that need them."""
+
+    settings: DPSettings
+    template: bytes = b""
+    template_size: int = 0
+    package: Package | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The order has reached a step."""
+
+    order_id: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorePackage:
+    """Keep the protected package until the card has it."""
+
+    order_id: str
+    package: Package
+    profile_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishOrder:
+    """The order has ended; its package is destroyed. `installed` tells whether the subscription is used up."""
+
+    order_id: str
+    iccid: str
+    status: ExecutionStatus
+    isdp_aid: bytes
+    installed: bool
+    pe_statuses: tuple[str, ...]
+
+
+type Change = Progress | StorePackage | FinishOrder

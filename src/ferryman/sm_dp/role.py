@@ -1,0 +1,217 @@
+"""The SM-DP as a role: orders become download procedures; answers of the SM-SR go to them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import Connection
+
+from ferryman.codec.ids import EID, ICCID
+from ferryman.contracts import admin, codes, es3
+from ferryman.contracts.message import Body, Header, decode, encode
+from ferryman.contracts.status import failed, from_refusal
+from ferryman.errors import InputError, PeerError, Refused
+from ferryman.platform.bus import Calls
+from ferryman.platform.clock import Clock, Entropy
+from ferryman.platform.crypto_client import CryptoClient
+from ferryman.platform.engine import Engine, Start
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.platform.procedure import ProcedureKind, Received
+from ferryman.profile.template import compile_template
+from ferryman.sm_dp import factory_store
+from ferryman.sm_dp.procedures import download, install
+from ferryman.sm_dp.procedures.state import State
+from ferryman.sm_dp.records import Change, DPSettings, Facts
+
+DOWNLOAD = "download"
+ALGORITHMS = ("milenage", "as-is")
+MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
+
+
+class SMDP:
+    """One SM-DP."""
+
+    def __init__(
+        self, *, mailbox: Mailbox, calls: Calls, settings: DPSettings, clock: Clock, entropy: Entropy
+    ) -> None:
+        self.mailbox = mailbox
+        self.settings = settings
+        self._clock = clock
+        crypto = CryptoClient(calls, mailbox.role)
+        self.engine = Engine(
+            mailbox=mailbox,
+            clock=clock,
+            entropy=entropy,
+            kinds=(ProcedureKind(DOWNLOAD, State, download.step),),
+            ask=crypto.ask,
+            load_facts=self._facts,
+            apply_change=self._apply,
+            answers=es3.RESPONSE_CODEC,
+        )
+
+    async def start(self) -> None:
+        """Resume what an earlier run left."""
+        await self.mailbox.start()
+        await self.engine.start()
+
+    async def stop(self) -> None:
+        """Stop; nothing that was accepted is lost."""
+        await self.engine.stop()
+        await self.mailbox.stop()
+
+    async def receive(self, raw: bytes) -> None:
+        """An answer of the SM-SR; returns after its commit."""
+        header, body = decode(raw, es3.RESPONSE_CODEC)
+        order_id, _, _ = header.function_call_id.rpartition("-")
+        await self.engine.deliver(header.eid, f"{DOWNLOAD}/{order_id}", Received(header, body), header=header)
+
+    async def serve(self, caller: str, raw: bytes) -> bytes:
+        """One call of the operator's tools; a refusal is an answer."""
+        header, body = decode(raw, admin.SM_DP_CODEC)
+        try:
+            answer = await self._answer(header, body)
+        except Refused as refusal:
+            answer = admin.AdminRefused(status=from_refusal(refusal))
+        except (PeerError, InputError) as problem:
+            answer = admin.AdminRefused(status=failed(*codes.FORMAT_INVALID, str(problem)))
+        del caller
+        return encode(header, answer)
+
+    async def _answer(self, header: Header, body: Body) -> Body:
+        match body:
+            case admin.ImportTemplate():
+                return await self._import_template(header, body)
+            case admin.RegisterSubscriptions():
+                return await self._register(header, body)
+            case admin.CreateOrder():
+                return await self._order(header, body)
+            case admin.ShowOrder():
+                return await self._show(body.owner, body.order_id)
+            case admin.ListOrders():
+                orders = await self.mailbox.store.read(lambda c: factory_store.list_orders(c, body.owner))
+                return admin.OrderPage(orders=orders)
+            case _:
+                raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the SM-DP")
+
+    # -- templates and subscriptions ----------------------------------------------------------------------
+
+    async def _import_template(self, header: Header, body: admin.ImportTemplate) -> admin.TemplateImported:
+        if not 1 <= len(body.name) <= 100:
+            raise InputError("name", "must have 1 to 100 characters")
+        if body.algorithm == "milenage":
+            compiled = compile_template(body.der, algorithm="milenage")
+        elif body.algorithm == "as-is":
+            compiled = compile_template(body.der, algorithm="as-is")
+        else:
+            raise InputError("algorithm", f"must be one of {', '.join(ALGORITHMS)}")
+        fingerprint = factory_store.fingerprint_of(body.der, body.algorithm)
+
+        def unit(tx: Tx) -> bool:
+            new = factory_store.put_template(
+                tx, body.owner, body.name, fingerprint, compiled.to_bytes(), len(body.der)
+            )
+            tx.audit(actor=header.requester, action="ImportTemplate", object=body.name, outcome="done")
+            return new
+
+        new = await self.mailbox.transact(unit)
+        slots = tuple(slot.name for slot in compiled.slots)
+        return admin.TemplateImported(name=body.name, size=len(body.der), slots=slots, new=new)
+
+    async def _register(self, header: Header, body: admin.RegisterSubscriptions) -> admin.SubscriptionsRegistered:
+        def unit(tx: Tx) -> tuple[int, int]:
+            counts = factory_store.put_subscriptions(tx, body.owner, body.profile_type, body.rows)
+            tx.audit(
+                actor=header.requester, action="RegisterSubscriptions", object=body.profile_type, outcome="done"
+            )
+            return counts
+
+        new, known = await self.mailbox.transact(unit)
+        return admin.SubscriptionsRegistered(new=new, known=known)
+
+    # -- orders -------------------------------------------------------------------------------------------
+
+    async def _order(self, header: Header, body: admin.CreateOrder) -> Body:
+        _check_order(body)
+        order_id = _order_id(header)
+        now = self._clock.now()
+
+        def first_state(tx: Tx) -> State:
+            """Reservation and order in the transaction that records the call."""
+            row = factory_store.reserve(tx, body, order_id)
+            factory_store.put_order(tx, body, order_id, row.iccid, row.profile_type)
+            return State(
+                order_id=order_id,
+                owner=body.owner,
+                eid=body.eid,
+                iccid=row.iccid,
+                imsi=row.imsi,
+                msisdn=row.msisdn,
+                profile_type=row.profile_type,
+                enable=body.enable,
+                deadline=now + body.validity,
+                validity=body.validity,
+            )
+
+        header = _with_deadline(header, body, now + body.validity)
+        start = Start(
+            kind=DOWNLOAD,
+            procedure_id=f"{DOWNLOAD}/{order_id}",
+            state=first_state,
+            exclusive=True,
+            caller=header,
+            request=body,
+        )
+        await self.engine.call(header, start)
+        return await self._show(body.owner, order_id)
+
+    async def _show(self, owner: str, order_id: str) -> admin.OrderView:
+        view = await self.mailbox.store.read(lambda c: factory_store.get_order(c, owner, order_id))
+        if view is None:
+            raise Refused(*codes.ICCID_UNKNOWN, f"no order {order_id}", identifier=order_id)
+        return view
+
+    # -- what procedures may see and change ---------------------------------------------------------------
+
+    def _facts(self, connection: Connection, _eid: str, state: object) -> Facts:
+        if not isinstance(state, State):
+            return Facts(self.settings)
+        row = factory_store.get_template(connection, state.owner, state.profile_type)
+        loading = state.phase in (install.LOADING, install.OPENING)
+        return Facts(
+            settings=self.settings,
+            template=bytes(row.compiled) if row is not None and state.phase == install.OPENING else b"",
+            template_size=row.size if row is not None else 0,
+            package=factory_store.get_package(connection, state.order_id) if loading else None,
+        )
+
+    def _apply(self, tx: Tx, eid: str, change: Change) -> None:
+        factory_store.apply(tx, eid, change)
+
+
+def _check_order(body: admin.CreateOrder) -> None:
+    eid = EID.parse(body.eid)
+    if not eid.check_digits_ok:
+        raise InputError("eid", "the check digits are wrong")
+    if bool(body.iccid) == bool(body.profile_type):
+        raise InputError("order", "give either an ICCID or a profile type")
+    if body.iccid:
+        ICCID.parse(body.iccid)
+    if not 1.0 <= body.validity <= MAX_VALIDITY:
+        raise InputError("validity", f"must be between 1 and {MAX_VALIDITY:.0f} seconds")
+
+
+def _order_id(header: Header) -> str:
+    """The order's name follows from its call, so that a repeat finds the same order."""
+    name = f"{header.requester}\0{header.function_call_id}".encode()
+    return hashlib.sha256(name).hexdigest()[:12]
+
+
+def _with_deadline(header: Header, body: admin.CreateOrder, deadline: float) -> Header:
+    return Header(
+        message_id=header.message_id,
+        sender=header.sender,
+        requester=header.requester,
+        function_call_id=header.function_call_id,
+        deadline=deadline,
+        eid=body.eid,
+    )

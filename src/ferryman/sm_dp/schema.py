@@ -1,0 +1,77 @@
+"""Tables of the SM-DP. Every row belongs to an owner (Mno-id); secrets of subscriptions are the CryptoServer's."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from ferryman.platform.schema import platform_tables
+
+METADATA = MetaData()
+PLATFORM = platform_tables(METADATA)
+
+template = Table(
+    "template",
+    METADATA,
+    Column("owner", String(200), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),  # SHA-256 of DER and algorithm
+    Column("compiled", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
+subscription = Table(
+    "subscription",
+    METADATA,
+    Column("iccid", String(20), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("profile_type", String(100), nullable=False),
+    Column("imsi", String(15), nullable=False),
+    Column("msisdn", String(15), nullable=False),
+    Column("state", String(10), nullable=False),  # free | ordered | installed
+    Column("order_id", String(40), nullable=False),
+    Column("created", Double, nullable=False),
+    UniqueConstraint("owner", "imsi", name="subscription_imsi"),
+    Index("subscription_free", "owner", "profile_type", "state", "iccid"),
+)
+
+profile_order = Table(
+    "profile_order",
+    METADATA,
+    Column("order_id", String(40), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("eid", String(32), nullable=False),
+    Column("iccid", String(20), nullable=False),
+    Column("profile_type", String(100), nullable=False),
+    Column("enable", Boolean, nullable=False),
+    Column("state", String(10), nullable=False),  # running | done
+    Column("step", String(60), nullable=False),
+    Column("steps", LargeBinary, nullable=False),
+    Column("status", LargeBinary, nullable=False),  # ExecutionStatus, JSON; empty while it runs
+    Column("isdp_aid", String(32), nullable=False),
+    Column("profile_bytes", Integer, nullable=False),
+    Column("pe_statuses", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Index("order_by_owner", "owner", "created"),
+)
+
+package = Table(
+    "package",
+    METADATA,
+    Column("order_id", String(40), primary_key=True),
+    Column("external_authenticate", LargeBinary, nullable=False),
+    Column("segments", LargeBinary, nullable=False),  # protected (ciphered and MACed) TLVs, JSON list
+)
