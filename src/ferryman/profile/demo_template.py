@@ -59,7 +59,7 @@ UST_BYTES = 14
 
 
 def demo_template() -> bytes:
-    """The template as DER, about 1.5 kB; `compile_template` finds all places of a subscription in it."""
+    """The template as DER, about 1.4 kB; `compile_template` finds all places of a subscription in it."""
     return encode(demo_package())
 
 
