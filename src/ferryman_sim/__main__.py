@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ferryman_sim.card_maker import command as card_maker_command
 from ferryman_sim.hlr import service as hlr_service
 from ferryman_sim.smsc import service as smsc_service
+from ferryman_sim.terminal import service as terminal_service
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -18,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     card_maker_command.add_parser(subparsers)
     hlr_service.add_parser(subparsers)
     smsc_service.add_parser(subparsers)
+    terminal_service.add_parser(subparsers)
     return parser
 
 
