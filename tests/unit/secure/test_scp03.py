@@ -47,11 +47,9 @@ def test_no_key_in_text() -> None:
 
 @pytest.mark.parametrize("position", [11, 12, *range(13, 32)])
 def test_every_part_of_the_initialize_answer_counts(position: int) -> None:
+    # The option byte says whether there is a counter; every other byte is compared.
+    raised = changed(INITIALIZE, position) if position != 12 else INITIALIZE[:12] + b"\x60" + INITIALIZE[13:]
     with pytest.raises(PeerError):
-        if position == 12:
-            raised = INITIALIZE[:12] + b"\x60" + INITIALIZE[13:]
-        else:
-            raised = changed(INITIALIZE, position)
         scp03.SecureChannel.open(STATIC, host_challenge=HOST, response=raised, aid=AID)
 
 
@@ -133,19 +131,25 @@ def test_error_objects_have_a_tag_and_a_code() -> None:
             scp03t.check_authenticate_response(bytes.fromhex(wrong))
 
 
-def test_a_later_counter_is_told_not_refused() -> None:
+def test_a_later_counter_is_told() -> None:
     challenge = scp03.predict_card_challenge(STATIC.enc, 4, AID)
     session = scp03.session_keys(STATIC, HOST, challenge)
     answer = (
         bytes(10) + b"\x30\x03\x70" + challenge + scp03.card_cryptogram(session, HOST, challenge) + b"\x00\x00\x04"
     )
-    read = scp03t.check_initialize_response(STATIC, response_84=tlv.encode(0x84, answer), **PLACE)
+    read = scp03t.check_initialize_response(
+        STATIC, response_84=tlv.encode(0x84, answer), host_challenge=HOST, isdp_aid=AID
+    )
     assert read.sequence_counter == 4
+    with pytest.raises(scp03t.CounterMovedError) as caught:
+        scp03t.check_initialize_response(STATIC, response_84=tlv.encode(0x84, answer), **PLACE)
+    assert caught.value.sequence_counter == 4
     for position in range(13, 32):
-        with pytest.raises(PeerError):
+        with pytest.raises(PeerError) as refused:
             scp03t.check_initialize_response(
                 STATIC, response_84=tlv.encode(0x84, changed(answer, position)), **PLACE
             )
+        assert not isinstance(refused.value, scp03t.CounterMovedError)
     no_counter = bytes(10) + b"\x30\x03\x60" + bytes(16)
     with pytest.raises(PeerError, match="counter"):
         scp03t.check_initialize_response(STATIC, response_84=tlv.encode(0x84, no_counter), **PLACE)
