@@ -6,7 +6,7 @@ Written apart from the card's own modules: it shares only the primitives of PyCr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -244,8 +244,9 @@ class Host:
         head = ber("86", bytes(len(ciphered) + 8))[: -(len(ciphered) + 8)]
         return head + ciphered + self._chain(head + ciphered)
 
-    def segments(self, package: bytes, size: int = 1007) -> list[bytes]:
-        return [self.segment(package[at : at + size]) for at in range(0, len(package), size)]
+    def segments(self, package: bytes, size: int = 1007) -> Iterator[bytes]:
+        """One after the other, so that the session stands where the card stopped."""
+        return (self.segment(package[at : at + size]) for at in range(0, len(package), size))
 
     def read_final(self, answer: bytes) -> bytes:
         """Check the R-MAC of the last 86 and decipher it."""
@@ -467,6 +468,8 @@ class Bench:
         assert opened == b"\xaf\x80\x84\x20" + host.initialize_answer() + b"\x85\x00\x00\x00"
         for tlv in host.segments(made, size):
             answer = self.https(b"\xae\x80" + tlv + b"\x00\x00", aid)[2:-2]
+            if answer != b"\x86\x00":
+                break
         return host.read_final(answer)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ScriptStatus = Literal["ok", "unknown-application", "not-a-security-domain", "security-error", "lost"]
-"""X-Admin-Script-Status (GlobalPlatform Amendment B); `lost` is no value of it: break the connection, send nothing."""
+"""X-Admin-Script-Status (GlobalPlatform Amendment B); `lost` is none of them: break the connection."""
 
 
 @dataclass(frozen=True, slots=True)

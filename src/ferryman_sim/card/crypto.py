@@ -25,6 +25,9 @@ POINT = 1 + 2 * COORDINATE
 SIGNATURE = 2 * COORDINATE
 """Bytes of a plain ECDSA signature r || s."""
 
+FIELD_PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
+"""Modulus of the coordinates of P-256 (FIPS 186-4 D.1.2.3)."""
+
 SHORT_MAC = 8
 """Bytes of a truncated CMAC (the leftmost ones) in SCP80, SCP03 and SCP03t."""
 
@@ -97,6 +100,9 @@ def read_point(point: bytes) -> ECC.EccKey:
         raise BadPoint("no uncompressed point")
     x = int.from_bytes(point[1 : 1 + COORDINATE])
     y = int.from_bytes(point[1 + COORDINATE :])
+    # The library takes (0, 0) for the point at infinity and reduces coordinates: neither is a public key.
+    if (x, y) == (0, 0) or max(x, y) >= FIELD_PRIME:
+        raise BadPoint("coordinates")
     try:
         return ECC.construct(curve=CURVE, point_x=x, point_y=y)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The simulated eUICC against the worked examples of the card reference (SGP.02 v3.2, sections 3 to 9), byte for byte."""
+"""The simulated eUICC against the worked examples of the card reference (SGP.02 v3.2, sections 3 to 9)."""
 
 from __future__ import annotations
 
