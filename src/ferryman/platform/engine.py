@@ -167,7 +167,7 @@ class Engine:
 
     # -- entry points -------------------------------------------------------------------------------------
 
-    async def call(self, header: Header, start: Start, also: Callable[[Tx], None] | None = None) -> None:
+    async def call(self, header: Header, start: Start) -> None:
         """Start a procedure for a function call, once; a repeat gets the first answer.
 
         Raises Refused when the FunctionCallIdentifier was used with other input (SGP.02 5.1.1), then nothing is

@@ -1,0 +1,363 @@
+"""Procedures as rows: what one dispatch loads, and what it writes in its one commit.
+
+Every function here runs inside a unit of the store. A row carries a version that each commit raises by one; a
+commit that finds another version than it loaded raises `Conflict` and writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ferryman.contracts import codes
+from ferryman.contracts.message import Body, Codec, Header, encode_body
+from ferryman.errors import FerrymanError, Refused
+from ferryman.platform.mailbox import Tx
+from ferryman.platform.procedure import ProcedureKind, Send, Signal
+from ferryman.platform.schema import PlatformTables
+from ferryman.platform.timer_queue import Timer
+
+DEADLINE = "deadline"  # the timer that every called procedure has from its start
+
+WAITING = "waiting"  # for the EID
+STARTING = "starting"  # admitted, its first step is not committed yet
+RUNNING = "running"
+DONE = "done"
+
+log = structlog.get_logger("ferryman.engine")
+
+
+class Conflict(FerrymanError):
+    """Another process moved a procedure meanwhile; the event is handled again from the start."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One procedure while a dispatch works on it; `version` is that of its row, 0 = no row yet."""
+
+    id: str
+    kind: ProcedureKind
+    eid: str
+    requester: str
+    caller: Header | None
+    state: Any
+    status: str
+    exclusive: bool
+    version: int
+    dirty: bool = False
+    reply: Body | None = None
+    timers: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A procedure to create: the type of `request` names the function whose repeats get the first answer.
+
+    `state` may be a function that makes it inside the transaction that records the call, together with what the
+    call reserves; what it raises refuses the call with nothing entered.
+    """
+
+    kind: str
+    procedure_id: str
+    state: msgspec.Struct | Callable[[Tx], msgspec.Struct]
+    exclusive: bool
+    caller: Header
+    request: Body
+
+
+class ProcedureRows:
+    """Reads and writes the platform tables of one role."""
+
+    def __init__(
+        self, *, tables: PlatformTables, role: str, kinds: Mapping[str, ProcedureKind], answers: Codec[Body]
+    ) -> None:
+        self._tables = tables
+        self._role = role
+        self._kinds = kinds
+        self._answers = answers
+
+    # -- calls ----------------------------------------------------------------------------------------------
+
+    def enter_call(self, tx: Tx, header: Header, start: Start, arrival: float) -> bool:
+        """Enter a function call; False when it was entered before (a repeat gets the first answer, if any).
+
+        Raises Refused when the identifier of the call was used with other input (SGP.02 5.1.1).
+        """
+        if not tx.first_time(header.message_id):
+            return False
+        table = self._tables.call
+        function = type(start.request).__name__
+        fingerprint = hashlib.sha256(encode_body(start.request)).digest()
+        known = tx.connection.execute(
+            select(table).where(
+                table.c.requester == header.requester,
+                table.c.function_call_id == header.function_call_id,
+                table.c.function == function,
+            )
+        ).first()
+        if known is not None:
+            if known.fingerprint != fingerprint:
+                raise Refused(*codes.CALL_ID_REUSED, "FunctionCallIdentifier was used with other input")
+            if known.answer is not None:
+                body = self._answers.decode_body(known.answer)
+                tx.send(header.sender, self._answer_header(header, known.procedure_id), body)
+            return False
+        tx.connection.execute(
+            insert(table).values(
+                requester=header.requester,
+                function_call_id=header.function_call_id,
+                function=function,
+                fingerprint=fingerprint,
+                procedure_id=start.procedure_id,
+                answer=None,
+                deadline=header.deadline,
+            )
+        )
+        tx.connection.execute(
+            insert(self._tables.procedure).values(
+                id=start.procedure_id,
+                kind=start.kind,
+                eid=header.eid,
+                requester=header.requester,
+                status=WAITING,
+                exclusive=int(start.exclusive),
+                version=1,
+                caller=msgspec.json.encode(header),
+                state=msgspec.json.encode(start.state(tx) if callable(start.state) else start.state),
+                created=arrival,
+                updated=tx.now,
+            )
+        )
+        # Fires in any phase, also while the procedure waits for the EID (ValidityPeriod, SGP.02 5.1.1).
+        tx.connection.execute(
+            insert(self._tables.timer).values(procedure_id=start.procedure_id, name=DEADLINE, due=header.deadline)
+        )
+        self.journal(tx, start.procedure_id, header.eid, "in", header.message_id, start.request)
+        return True
+
+    def _answer_header(self, caller: Header, procedure_id: str) -> Header:
+        return Header(
+            message_id=f"{self._role}/{procedure_id}/answer/{caller.message_id}",
+            sender=self._role,
+            requester=caller.requester,
+            function_call_id=caller.function_call_id,
+            deadline=caller.deadline,
+            eid=caller.eid,
+            causation_id=caller.message_id,
+        )
+
+    # -- admission ------------------------------------------------------------------------------------------
+
+    def admit(self, tx: Tx, eid: str) -> list[str]:
+        """Give the EID to the oldest waiting procedure when nobody holds it; those that need no lease pass."""
+        procedure, lease = self._tables.procedure, self._tables.lease
+        waiting = tx.connection.execute(
+            select(procedure.c.id, procedure.c.exclusive)
+            .where(procedure.c.eid == eid, procedure.c.status == WAITING)
+            .order_by(procedure.c.created, procedure.c.id)
+        ).all()
+        held = False
+        admitted: list[str] = []
+        for row in waiting:
+            if row.exclusive:
+                if held:
+                    continue
+                held = True  # by this one now, or by somebody else already
+                claim = _dialect(tx).insert(lease).values(eid=eid, procedure_id=row.id, since=tx.now)
+                if tx.connection.execute(claim.on_conflict_do_nothing(index_elements=["eid"])).rowcount != 1:
+                    continue
+            begun = update(procedure).where(procedure.c.id == row.id, procedure.c.status == WAITING)
+            # The version rises: a dispatch that loaded it as waiting (its deadline) must not write that back.
+            values = {"status": STARTING, "version": procedure.c.version + 1}
+            if tx.connection.execute(begun.values(values)).rowcount == 1:
+                admitted.append(row.id)
+        return admitted
+
+    # -- loading --------------------------------------------------------------------------------------------
+
+    def load(self, connection: Connection, procedure_id: str) -> Record | None:
+        """A procedure as it stands; None when there is none."""
+        table = self._tables.procedure
+        row = connection.execute(select(table).where(table.c.id == procedure_id)).first()
+        if row is None:
+            return None
+        kind = self._kinds[row.kind]
+        return Record(
+            id=row.id,
+            kind=kind,
+            eid=row.eid,
+            requester=row.requester,
+            caller=msgspec.json.decode(row.caller, type=Header) if row.caller else None,
+            state=msgspec.json.decode(row.state, type=kind.state_type),
+            status=row.status,
+            exclusive=bool(row.exclusive),
+            version=row.version,
+        )
+
+    def make(self, creation: Signal, eid: str) -> Record:
+        """A procedure that another event of this role brings to life; it has no caller and no lease."""
+        return Record(
+            id=creation.procedure_id,
+            kind=self._kinds[creation.kind],
+            eid=eid,
+            requester=self._role,
+            caller=None,
+            state=creation.initial,
+            status=RUNNING,
+            exclusive=False,
+            version=0,
+        )
+
+    # -- saving ---------------------------------------------------------------------------------------------
+
+    def save(self, tx: Tx, record: Record) -> bool:
+        """Write state, answer and timers; True when the record gave its EID free. Raises Conflict."""
+        table = self._tables.procedure
+        state = msgspec.json.encode(record.state)
+        if record.version == 0:
+            statement = _dialect(tx).insert(table).values(
+                id=record.id,
+                kind=record.kind.name,
+                eid=record.eid,
+                requester=record.requester,
+                status=record.status,
+                exclusive=int(record.exclusive),
+                version=1,
+                caller=b"",
+                state=state,
+                created=tx.now,
+                updated=tx.now,
+            )  # fmt: skip
+            done = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+        else:
+            done = tx.connection.execute(
+                update(table)
+                .where(table.c.id == record.id, table.c.version == record.version)
+                .values(state=state, status=record.status, version=record.version + 1, updated=tx.now)
+            )
+        if done.rowcount != 1:
+            raise Conflict(f"procedure {record.id} was moved by another process")
+        self._save_answer(tx, record)
+        if record.status != DONE:
+            self._save_timers(tx, record)
+            return False
+        timer, lease = self._tables.timer, self._tables.lease
+        tx.connection.execute(delete(timer).where(timer.c.procedure_id == record.id))
+        if not record.exclusive:
+            return False
+        freed = delete(lease).where(lease.c.eid == record.eid, lease.c.procedure_id == record.id)
+        return tx.connection.execute(freed).rowcount == 1
+
+    def _save_answer(self, tx: Tx, record: Record) -> None:
+        if record.reply is None or record.caller is None:
+            return
+        table = self._tables.call
+        first = update(table).where(table.c.procedure_id == record.id, table.c.answer.is_(None))
+        if tx.connection.execute(first.values(answer=encode_body(record.reply))).rowcount != 1:
+            log.warning("second answer dropped", procedure=record.id)
+            return
+        header = self._answer_header(record.caller, record.id)
+        tx.send(record.caller.sender, header, record.reply)
+        self.journal(tx, record.id, record.eid, "out", header.message_id, record.reply)
+
+    def _save_timers(self, tx: Tx, record: Record) -> None:
+        table = self._tables.timer
+        for name, due in record.timers.items():
+            if due is None:
+                tx.connection.execute(delete(table).where(table.c.procedure_id == record.id, table.c.name == name))
+                continue
+            statement = _dialect(tx).insert(table).values(procedure_id=record.id, name=name, due=due)
+            tx.connection.execute(
+                statement.on_conflict_do_update(index_elements=["procedure_id", "name"], set_={"due": due})
+            )
+
+    def send(self, tx: Tx, record: Record, send: Send, number: int) -> None:
+        """Put a message of a procedure into the outbox; its identifier follows from the commit it leaves in."""
+        header = Header(
+            message_id=f"{self._role}/{record.id}/{record.version}/{number}",
+            sender=self._role,
+            requester=record.requester,
+            function_call_id=send.function_call_id or record.id,
+            deadline=send.deadline,
+            eid=record.eid,
+            causation_id=record.caller.message_id if record.caller else record.id,
+        )
+        tx.send(send.dest, header, send.body)
+        self.journal(tx, record.id, record.eid, "out", header.message_id, send.body)
+
+    def journal(self, tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
+        """Keep what was received or sent, for replay and for the eyes of an operator."""
+        tx.connection.execute(
+            insert(self._tables.journal).values(
+                procedure_id=procedure_id,
+                eid=eid,
+                at=tx.now,
+                direction=direction,
+                kind=type(body).__name__,
+                message_id=message_id,
+                body=encode_body(body),
+            )
+        )
+
+    # -- what an earlier run left ---------------------------------------------------------------------------
+
+    def timers(self, connection: Connection) -> list[Timer]:
+        """Every timer that is set."""
+        timer, procedure = self._tables.timer, self._tables.procedure
+        statement = select(timer.c.due, timer.c.procedure_id, timer.c.name, procedure.c.eid).join(
+            procedure, procedure.c.id == timer.c.procedure_id
+        )
+        return [Timer(*row) for row in connection.execute(statement)]
+
+    def waiting_eids(self, connection: Connection) -> list[str]:
+        """EIDs that a procedure waits for."""
+        table = self._tables.procedure
+        statement = select(table.c.eid).where(table.c.status == WAITING).distinct()
+        return list(connection.execute(statement).scalars())
+
+    def starting(self, connection: Connection) -> list[tuple[str, str]]:
+        """Identifier and EID of procedures that were admitted and have not begun."""
+        table = self._tables.procedure
+        statement = select(table.c.id, table.c.eid).where(table.c.status == STARTING)
+        return [(row.id, row.eid) for row in connection.execute(statement)]
+
+    def is_set(self, connection: Connection, timer: Timer) -> bool:
+        """Whether a timer is still due at that time."""
+        table = self._tables.timer
+        key = (table.c.procedure_id == timer.procedure_id) & (table.c.name == timer.name)
+        return connection.execute(select(table.c.due).where(key)).scalar() == timer.due
+
+    def was_received(self, connection: Connection, message_id: str) -> bool:
+        """Whether the inbox knows a message."""
+        table = self._tables.inbox
+        return (
+            connection.execute(select(table.c.message_id).where(table.c.message_id == message_id)).first()
+            is not None
+        )
+
+    def holder(self, connection: Connection, eid: str) -> tuple[str, str] | None:
+        """Identifier and kind of the procedure that holds the EID."""
+        lease, procedure = self._tables.lease, self._tables.procedure
+        row = connection.execute(
+            select(procedure.c.id, procedure.c.kind)
+            .join(lease, lease.c.procedure_id == procedure.c.id)
+            .where(lease.c.eid == eid)
+        ).first()
+        return (row.id, row.kind) if row is not None else None
+
+
+def end(record: Record) -> None:
+    """Apply `Done`: an ended procedure has no timers."""
+    record.status = DONE
+    record.timers.clear()
+
+
+def _dialect(tx: Tx) -> Any:
+    return sqlite if tx.connection.dialect.name == "sqlite" else postgresql
