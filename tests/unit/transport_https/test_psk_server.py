@@ -394,6 +394,27 @@ async def test_a_lookup_that_never_ends_is_cut_by_the_deadline() -> None:
 
 
 @virtual
+async def test_nothing_more_is_read_while_the_key_is_fetched() -> None:
+    async with world() as w, raw(w.port) as (reader, writer):
+
+        async def slow(identity: bytes) -> bytes | None:
+            await asyncio.sleep(5.0)
+            return KEY
+
+        w.lookup = slow
+        client = MemoryClient()
+        writer.write(client.step())
+        writer.write(client.step(await reader.read(4096)))
+        await asyncio.sleep(1.0)
+        writer.write(bytes(20_000))
+        await asyncio.sleep(3.0)
+        assert w.refusals == []
+        await until(lambda: bool(w.sessions))
+        assert (await reader.read())[:3] == b"\x14\x03\x03"
+        assert w.told[-1] == ("closed", "s1 tls-error")
+
+
+@virtual
 async def test_a_card_that_says_nothing_after_the_handshake() -> None:
     async with world(idle_timeout=61.0) as w, card(w.port) as c:
         started = asyncio.get_running_loop().time()
