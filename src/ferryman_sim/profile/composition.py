@@ -25,6 +25,8 @@ class Composition:
         self._seen: list[str] = []
         self._identifications: set[int] = set()
         self._skipped: set[str] = set()
+        self._lost_directory = False
+        self._lost_naa: str | None = None
         self._pin_contexts: set[tuple[int, ...]] = set()
 
     def admit(self, name: str, identification: int | None) -> None:
@@ -37,12 +39,29 @@ class Composition:
             raise _order(f"second {name}")
         if name in (FULL_ONLY if self._build.header.iot else IOT_ONLY):
             raise _order(f"{name} in this kind of profile")
+        self._check_owner(name)
         self._check_place(name)
         self._seen.append(name)
 
     def skipped(self, name: str) -> None:
-        """An element that this card could not do and left out."""
+        """An element that this card could not do and left out; what belongs to it cannot be done either."""
         self._skipped.add(name)
+        if name in FILE_ELEMENTS:
+            self._lost_directory = True
+        if name in NAAS:
+            self._lost_naa = name
+
+    def _check_owner(self, name: str) -> None:
+        """Elements that would land in an older directory because theirs was left out."""
+        lost = self._lost_naa is not None and (
+            name in ("akaParameter", "cdmaParameter") or PARENT_APPLICATION.get(name) == self._lost_naa
+        )
+        if lost or (name == "pinCodes" and self._lost_directory):
+            raise Unsupported(Status.PE_NOT_SUPPORTED, f"{name} of an element that was left out")
+        if name in FILE_ELEMENTS:
+            self._lost_directory = False
+        if name in NAAS:
+            self._lost_naa = None
 
     def _check_place(self, name: str) -> None:
         if name in FILE_ELEMENTS - {"mf", "iot", "genericFileManagement"}:

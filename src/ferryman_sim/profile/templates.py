@@ -159,7 +159,7 @@ def _parse_row(row: str, index: int, number: int, template_version: int) -> File
     cells = [*row.split(), "-", "-", "-"]
     name, file_id, kind, size, short_id, content = cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]
     known_size = int(size) if size != "-" else None
-    if number == 4 and template_version >= 2 and name == "ef-ust":
+    if number == 4 and template_version >= 2 and name == "ef-ust*":
         known_size = 17  # the only size that template 4.2 changed
     literal = bytes.fromhex(content[1:]) if content.startswith("=") else None
     fill = bytes.fromhex(content[:-1]) if content.endswith("+") else b"\xff"

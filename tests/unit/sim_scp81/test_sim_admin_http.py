@@ -22,10 +22,14 @@ HTTP = {vector["id"]: vector for vector in vectors("scp81_http")}
 TYPE = "application/vnd.globalplatform.card-content-mgt;version=1.0"
 
 
-def wire(name: str) -> bytes:
+def named(name: str) -> dict[str, Any]:
     if name not in HTTP:
         pytest.skip("vectors not present")
-    return bytes.fromhex(HTTP[name]["input"]["http"])
+    return HTTP[name]
+
+
+def wire(name: str) -> bytes:
+    return bytes.fromhex(named(name)["input"]["http"])
 
 
 def post(uri: str, **changes: Any) -> bytes:
@@ -71,13 +75,13 @@ def test_requests_are_those_of_the_vectors(name: str, request_bytes: bytes) -> N
 
 
 def test_notification_goes_into_the_query() -> None:
-    notification = bytes.fromhex(HTTP["req-notification"]["expected"]["notification"])
+    notification = bytes.fromhex(named("req-notification")["expected"]["notification"])
     assert post(with_notification("/gsma/adminagent", notification)) == wire("req-notification")
     assert with_notification("/a?b=1", b"\xe1\x00") == "/a?b=1&msg=E100"
 
 
 def test_content_length_instead_of_chunks() -> None:
-    body = bytes.fromhex(HTTP["req-content-length"]["expected"]["body"])
+    body = bytes.fromhex(named("req-content-length")["expected"]["body"])
     request = post("/gsma/next/5", style=RequestStyle(content_length=True), result=ScriptResult("ok", body))
     assert request == wire("req-content-length")
 
@@ -105,7 +109,7 @@ def test_requests_that_cannot_be(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["aid-isdr", "aid-isdp"])
 def test_application_paths(name: str) -> None:
-    vector = HTTP.get(name) or pytest.skip("vectors not present")
+    vector = named(name)
     aid = bytes.fromhex(vector["input"]["aid"])
     assert application_path(aid) == vector["expected"]["targeted_application"]
     assert agent_identity(EID, aid) == vector["expected"]["admin_from"]

@@ -33,6 +33,10 @@ def suite_number(vector: dict[str, Any]) -> int:
     return {suite.name: number for number, suite in SUITES.items()}[vector["input"]["suite"]]
 
 
+def bound(vector: dict[str, Any]) -> bool:
+    return bool(vector["input"]["extended_master_secret"])
+
+
 def replayed(pieces: list[bytes]) -> Callable[[int], bytes]:
     """Entropy that gives recorded values one after the other."""
     left = list(pieces)
@@ -61,11 +65,9 @@ def test_key_schedule(vector: dict[str, Any]) -> None:
     assert prf(master, b"client finished", seed, 12).hex() == wanted["client_verify_data"]
 
 
-@pytest.mark.parametrize("vector", SESSIONS, ids=by_id)
+@pytest.mark.parametrize("vector", [each for each in SESSIONS if bound(each)], ids=by_id)
 def test_extended_master_secret(vector: dict[str, Any]) -> None:
-    given, wanted = vector["input"], vector["expected"]
-    if not given["extended_master_secret"]:
-        pytest.skip("session without extended master secret")
+    wanted = vector["expected"]
     # EMS is bound to the messages up to ClientKeyExchange, which is all there is before the client's Finished.
     premaster = bytes.fromhex(wanted["premaster_secret"])
     session_hash = bytes.fromhex(wanted["handshake_hash_before_client_finished"])
