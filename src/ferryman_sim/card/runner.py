@@ -20,6 +20,7 @@ from ferryman_sim.card.core import Core
 from ferryman_sim.card.dialogue import ChainBroken, Dialogues
 from ferryman_sim.card.isdp import IsdP
 from ferryman_sim.card.isdr import IsdR
+from ferryman_sim.card.mno_sd import enabled_mno_sd
 from ferryman_sim.card.tlv import TLV
 
 _SCP03T = {
@@ -135,4 +136,7 @@ class ScriptRunner:
             return IsdP(self._core, isdp).execute(apdu, context)
         if target == ECASD_AID and apdu.ins == INS_GET_DATA:
             return ecasd_object(self._core.state, apdu.p1p2), SW_OK
+        operator = enabled_mno_sd(self._core.state)
+        if operator is not None and target == operator[0].aid:
+            return operator[0].execute(apdu), SW_OK
         raise CommandError(SW_BAD_INS)

@@ -328,8 +328,8 @@ class State:
             "ecasd": self.ecasd.to_dict(),
             "memory": {"nvm": self.nvm, "ram": self.ram},
             "isdps": [item.to_dict() for item in self.isdps],
-            "limits": self.limits,
-            "quirks": self.quirks,
+            "limits": dict(self.limits),
+            "quirks": dict(self.quirks),
             "applications": [_hex(aid) for aid in self.applications],
             "run": {
                 "active_kvn": self.active_kvn,
@@ -341,7 +341,7 @@ class State:
                 "sms_reference": self.sms_reference,
                 "chain": self.chain,
             },
-            "log": self.log,
+            "log": list(self.log),
         }
 
 
