@@ -138,6 +138,12 @@ def test_certificate(vector: dict[str, Any]) -> None:
     assert rebuilt == parsed.tbs
 
 
+def test_milenage_lengths() -> None:
+    for k, op in ((bytes(15), bytes(16)), (bytes(16), bytes(17))):
+        with pytest.raises(ValueError):
+            milenage.opc(k, op)
+
+
 @pytest.mark.parametrize("vector", vectors("milenage"), ids=lambda vector: vector["id"])
 def test_milenage(vector: dict[str, Any]) -> None:
     given, expected = vector["input"], vector["expected"]

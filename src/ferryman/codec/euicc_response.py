@@ -75,11 +75,8 @@ class EUICCResponse:
 def _integer(item: tlv.TLV, field: str) -> int:
     if not 1 <= len(item.value) <= MAX_INTEGER_BYTES:
         raise PeerError(f"INTEGER of {len(item.value)} bytes", field=field, clause=_CLAUSE)
-    value = int.from_bytes(item.value, signed=True)
-    if value < 0:
-        # A 2-byte 9xxx without its leading 00 is a known slip of encoders; as a number it can only be meant so.
-        value = int.from_bytes(item.value)
-    return value
+    # No number here is ever negative: 9485 without a leading 00 can only be meant as that status word.
+    return int.from_bytes(item.value)
 
 
 def _pe_status(item: tlv.TLV) -> PEStatus:

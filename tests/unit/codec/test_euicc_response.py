@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferryman.codec import euicc_response
+from ferryman.codec import euicc_response, tlv
 from ferryman.codec.euicc_response import EUICCResponse, PEStatus
 from ferryman.errors import PeerError
 
@@ -65,11 +65,35 @@ def test_message_is_shown_quoted() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["", "3000", "3005A003300181", "3004A0023000", "3105A0033001", "3009A0073005800500000000", "30028100"]
+    "data",
+    [
+        "",
+        "3000",
+        "3005A003300181",
+        "3004A0023000",
+        "3105A0033001",
+        "3009A0073005800500000000",
+        "30028100",
+        "3007A0053103800100",
+        "300BA009300780050000000000",
+        "3005A003300180",
+        "3007A0053003810100",
+    ],
 )
 def test_broken_responses_are_refused(data: str) -> None:
     with pytest.raises(PeerError):
         euicc_response.parse(bytes.fromhex(data))
+
+
+def test_message_is_bounded() -> None:
+    listed = bytes.fromhex("A0053003800100")
+    for size, fine in ((256, True), (257, False)):
+        data = tlv.encode(0x30, listed + tlv.encode(0x82, b"m" * size))
+        if fine:
+            assert euicc_response.parse(data).message == "m" * size
+        else:
+            with pytest.raises(PeerError):
+                euicc_response.parse(data)
 
 
 @settings(max_examples=100, deadline=None)

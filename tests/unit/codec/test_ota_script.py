@@ -71,6 +71,19 @@ def test_broken_answers(data: str) -> None:
         ota_script.parse_response_script(h(data))
 
 
+def test_objects_of_an_answer_are_bounded() -> None:
+    with pytest.raises(PeerError, match="objects"):
+        ota_script.parse_response_script(b"\xaf\x80" + h("8500") * (tlv.MAX_OBJECTS + 1) + h("0000"))
+
+
+@pytest.mark.parametrize(
+    "data", ["AB03 900201 01", "AB04 8100 8500", "AB03 240190", "AB02 8000", "AB05 8003000001"]
+)
+def test_broken_parts_of_an_answer(data: str) -> None:
+    with pytest.raises(PeerError):
+        ota_script.parse_response_script(h(data))
+
+
 def test_unknown_chaining_value() -> None:
     with pytest.raises(ValueError):
         ota_script.build_command_script([], indefinite=True, chaining=4)
@@ -182,6 +195,11 @@ def test_8_6_timers_in_bcd_and_binary() -> None:
     assert ota_script.parse_trigger(h("810B 8309 8607 0000 2503 00001E")).retry_delay == 30
     trigger = ota_script.Trigger(retry_count=1, retry_delay=3725)
     assert ota_script.build_session_parameters(trigger) == h("8607 0001 A503 102050")
+
+
+def test_8_6_retry_without_timer() -> None:
+    read = ota_script.parse_trigger(h("8106 8304 8602 0005"))
+    assert (read.retry_count, read.retry_delay) == (5, None)
 
 
 def test_trace_trigger() -> None:

@@ -70,7 +70,13 @@ def test_signatures_of_both_curves(curve: Curve) -> None:
     ecka.verify(public, b"message", signature, curve=curve)
     random = ecka.sign(PRIVATE, b"message", curve=curve, deterministic=False)
     ecka.verify(public, b"message", random, curve=curve)
-    for wrong in (signature[:-1], signature[::-1], bytes(64), b"\xff" * 64):
+    for wrong in (
+        signature[:-1],
+        signature[:32] + b"\x00" + signature[32:],
+        signature[::-1],
+        bytes(64),
+        b"\xff" * 64,
+    ):
         with pytest.raises(PeerError):
             ecka.verify(public, b"message", wrong, curve=curve)
     with pytest.raises(PeerError):

@@ -79,6 +79,17 @@ def test_error_statuses_come_back_as_they_are() -> None:
     assert without.unwrap(ResponseAPDU(b"x", 0x9000)).data == b"x"
 
 
+def test_ciphered_answer_data_are_whole_blocks() -> None:
+    channel = opened()
+    wrapped = channel.wrap(bytes.fromhex("80E2880001AA"))
+    chain = cmac(SESSION.mac, cmac(SESSION.mac, bytes(16) + channel.external_authenticate()[:13]) + wrapped[:-8])
+    channel = opened()
+    channel.wrap(bytes.fromhex("80E2880001AA"))
+    answer = b"odd" + cmac(SESSION.rmac, chain + b"odd" + b"\x90\x00")[:8]
+    with pytest.raises(PeerError, match="whole blocks"):
+        channel.unwrap(ResponseAPDU(answer, 0x9000))
+
+
 def test_limits_of_a_protected_command() -> None:
     assert len(opened().wrap(CommandAPDU(0x80, 0xE2, 0x88, 0, bytes(239)).encode())) == 5 + 240 + 8
     with pytest.raises(ValueError):

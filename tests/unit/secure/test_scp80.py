@@ -58,6 +58,21 @@ def test_short_responses(packet: str) -> None:
         scp80.unwrap_response(KEY, KEY, bytes.fromhex(packet.replace(" ", "")), spi2=0x01, **RESPONSE)
 
 
+@pytest.mark.parametrize("packet", ["", "02", "010D0A0000010000000000000000", "020B0A0000010000000000", "0280"])
+def test_short_ber_responses(packet: str) -> None:
+    with pytest.raises(PeerError):
+        scp80.unwrap_response(KEY, KEY, bytes.fromhex(packet), spi2=0x01, ber=True, **RESPONSE)
+
+
+def test_part_of_a_block_is_refused() -> None:
+    packet = scp80.wrap_response(KEY, OTHER, spi2=0x39, tar=TAR, counter=5, status=0, **RESPONSE)
+    longer = (len(packet) - 1).to_bytes(2) + packet[2:] + b"\x00"
+    with pytest.raises(PeerError, match="whole number of blocks"):
+        scp80.unwrap_response(KEY, OTHER, longer, spi2=0x39, **RESPONSE)
+    with pytest.raises(ValueError):
+        scp80.wrap_response(KEY, OTHER, spi2=0x39, tar=b"", counter=5, status=0, **RESPONSE)
+
+
 def test_open_response_is_taken_when_it_was_asked_for() -> None:
     # A PoR of the traces: SPI2 01.
     packet = bytes.fromhex("000B0A00000100000002330000")

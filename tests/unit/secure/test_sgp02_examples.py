@@ -110,6 +110,7 @@ def test_5_2_certificate_built_byte_for_byte() -> None:
     parsed = certificate.parse_certificate(built)
     certificate.verify(parsed, ecka.public_key(CI))
     assert parsed.valid_on(datetime.date(2039, 12, 31))
+    assert parsed.valid_on(datetime.date(2024, 1, 1))
     assert not parsed.valid_on(datetime.date(2023, 12, 31))
     assert not parsed.valid_on(datetime.date(2040, 1, 1))
     with pytest.raises(PeerError, match="signature is wrong"):
