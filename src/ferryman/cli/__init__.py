@@ -1,0 +1,1 @@
+"""The `ferryman` command: reads settings, wires roles, starts them; decides nothing."""

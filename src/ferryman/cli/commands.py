@@ -1,0 +1,313 @@
+"""Commands on templates, subscriptions, cards, orders, keys and certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from cyclopts import App
+
+from ferryman.cli import output
+from ferryman.cli.session import operator
+from ferryman.codec import saip
+from ferryman.contracts import admin, crypto
+from ferryman.contracts.eis import EIS
+from ferryman.errors import InputError
+from ferryman.profile import inspect as package_inspect
+
+OWNER = "1.3.6.1.4.1.99999.30"  # Mno-id used when none is given: a documentation OID (docs/divergences.md)
+DATA = Path("var/ferryman")
+POLL = 0.2  # s between looks at an order that is waited for
+
+template = App(name="template", help="Profile templates.")
+subscription = App(name="subscription", help="Subscriptions of an operator.")
+euicc = App(name="euicc", help="eUICCs and their EIS.")
+order = App(name="order", help="Orders of profile downloads.")
+profile = App(name="profile", help="Profile packages.")
+certificate = App(name="certificate", help="Our certificates and the CIs we trust.")
+key = App(name="key", help="Keys agreed with others.")
+ALL = (template, subscription, euicc, order, profile, certificate, key)
+
+
+def read_file(path: Path) -> bytes:
+    """Contents of a file a person named; raises InputError."""
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise InputError(str(path), f"cannot be read ({problem.strerror})") from None
+
+
+@template.command(name="import")
+async def template_import(
+    file: Path,
+    *,
+    name: str,
+    algorithm: str = "milenage",
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
+) -> int:
+    """Import a profile package (DER) as the template of a profile type.
+
+    Parameters
+    ----------
+    file
+        The package: a concatenation of DER profile elements.
+    name
+        Name of the profile type.
+    algorithm
+        "milenage": authentication is changed to Milenage; "as-is": algorithm stays.
+    """
+    request = admin.ImportTemplate(owner=owner, name=name, der=read_file(file), algorithm=algorithm)
+    async with operator(data, owner) as calls:
+        done = await calls.sm_dp(request)
+    if json:
+        output.emit(done)
+    elif isinstance(done, admin.TemplateImported):
+        state = "imported" if done.new else "was imported before"
+        output.line(f"template {done.name} {state}: {done.size} bytes, needs {', '.join(done.slots)}")
+    return output.DONE
+
+
+@subscription.command(name="import")
+async def subscription_import(
+    file: Path, *, profile_type: str, data: Path = DATA, owner: str = OWNER, json: bool = False
+) -> int:
+    """Import subscriptions from CSV: the secrets go to the CryptoServer, whole file or nothing.
+
+    Parameters
+    ----------
+    file
+        CSV with ICCID, IMSI, MSISDN, KI, OPC (or OP), PIN1, PUK1, ADM1, KIC, KID, KIK.
+    profile_type
+        The profile type (template) that the subscriptions are for.
+    """
+    content = read_file(file)
+    async with operator(data, owner) as calls:
+        sealed = await calls.crypto(crypto.SealSubscriptions(owner=owner, csv=content))
+        rows = sealed.rows if isinstance(sealed, crypto.SubscriptionsSealed) else ()
+        request = admin.RegisterSubscriptions(owner=owner, profile_type=profile_type, rows=rows)
+        done = await calls.sm_dp(request)
+    if json:
+        output.emit(done)
+    elif isinstance(done, admin.SubscriptionsRegistered):
+        output.line(f"{done.new} subscriptions imported, {done.known} were there before")
+    return output.DONE
+
+
+@euicc.command(name="import")
+async def euicc_import(file: Path, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Register the cards of a card maker's EIS delivery (XML), all or none."""
+    request = admin.RegisterEIS(xml=read_file(file))
+    async with operator(data, owner) as calls:
+        done = await calls.sm_sr(request)
+    if json:
+        output.emit(done)
+    elif isinstance(done, admin.Registered):
+        output.line(f"{len(done.new)} eUICCs registered, {len(done.known)} were there before")
+    return output.DONE
+
+
+@euicc.command(name="list")
+async def euicc_list(*, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """List the eUICCs with the profiles that the owner may see."""
+    found: list[EIS] = []
+    async with operator(data, owner) as calls:
+        while True:
+            after = found[-1].eid if found else ""
+            page = await calls.sm_sr(admin.ListEUICCs(owner=owner, after=after))
+            if not isinstance(page, admin.EUICCPage) or not page.euiccs:
+                break
+            found += page.euiccs
+    if json:
+        output.emit({"euiccs": [public(eis) for eis in found]})
+    else:
+        rows = [[eis.eid, eis.platform_type, str(eis.remaining_memory), _profiles(eis)] for eis in found]
+        output.table("eUICCs", ["EID", "type", "free bytes", "profiles"], rows)
+    return output.DONE
+
+
+def public(eis: EIS) -> dict[str, object]:
+    """An EIS as a person reads it; the signed XML is left out."""
+    return {
+        "eid": eis.eid,
+        "eum_id": eis.eum_id,
+        "platform_type": eis.platform_type,
+        "platform_version": eis.platform_version,
+        "remote_provisioning_version": eis.remote_provisioning_version,
+        "remaining_memory": eis.remaining_memory,
+        "smsr_id": eis.smsr_id,
+        "profiles": [
+            {
+                "iccid": p.iccid,
+                "isdp_aid": p.isdp_aid.hex().upper(),
+                "state": p.state.value,
+                "fallback": p.fallback,
+                "msisdn": p.msisdn,
+                "profile_type": p.profile_type,
+                "allocated_memory": p.allocated_memory,
+            }
+            for p in eis.profiles
+        ],
+    }
+
+
+def _profiles(eis: EIS) -> str:
+    return ", ".join(f"{p.iccid} {p.state.value}" for p in eis.profiles) or "-"
+
+
+@euicc.command(name="show")
+async def euicc_show(eid: str, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Show one eUICC."""
+    async with operator(data, owner) as calls:
+        page = await calls.sm_sr(admin.ShowEUICC(owner=owner, eid=eid))
+    eis = page.euiccs[0] if isinstance(page, admin.EUICCPage) else None
+    if eis is not None and json:
+        output.emit(public(eis))
+    elif eis is not None:
+        output.line(f"EID {eis.eid}, type {eis.platform_type} {eis.platform_version}, {eis.remaining_memory} bytes free")
+        rows = [[p.iccid, p.isdp_aid.hex().upper(), p.state.value, p.profile_type] for p in eis.profiles]
+        output.table("profiles", ["ICCID", "ISD-P AID", "state", "type"], rows)
+    return output.DONE
+
+
+@profile.command(name="inspect")
+async def profile_inspect(file: Path, *, json: bool = False) -> int:
+    """Show what a profile package holds; keys and PINs are masked."""
+    lines = package_inspect.describe(saip.decode(read_file(file)))
+    if json:
+        output.emit({"elements": lines})
+    else:
+        output.line(package_inspect.as_text(lines))
+    return output.DONE
+
+
+@order.command(name="create")
+async def order_create(
+    *,
+    eid: str,
+    iccid: str = "",
+    profile_type: str = "",
+    enable: bool = True,
+    validity: float = 86_400.0,
+    call_id: str = "",
+    wait: bool = False,
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
+) -> int:
+    """Order the download of a profile (ES2.DownloadProfile).
+
+    Parameters
+    ----------
+    eid
+        The eUICC.
+    iccid
+        The subscription; or give `--profile-type` to take the next free one.
+    validity
+        Seconds in which the whole order must be done.
+    call_id
+        FunctionCallIdentifier; the same one again finds the same order.
+    wait
+        Wait until the order has ended; exit status 1 when it failed.
+    """
+    request = admin.CreateOrder(
+        owner=owner, eid=eid, iccid=iccid, profile_type=profile_type, enable=enable, validity=validity
+    )
+    async with operator(data, owner) as calls:
+        view = await calls.sm_dp(request, call_id=call_id)
+        while wait and isinstance(view, admin.OrderView) and view.state == "running":
+            await asyncio.sleep(POLL)
+            view = await calls.sm_dp(admin.ShowOrder(owner=owner, order_id=view.order_id))
+    return _show_order(view, json=json)
+
+
+@order.command(name="show")
+async def order_show(order_id: str, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Show an order: its state, its steps with their times, its result."""
+    async with operator(data, owner) as calls:
+        view = await calls.sm_dp(admin.ShowOrder(owner=owner, order_id=order_id))
+    _show_order(view, json=json)
+    return output.DONE
+
+
+def _show_order(view: object, *, json: bool) -> int:
+    if not isinstance(view, admin.OrderView):
+        return output.FAILED
+    if json:
+        output.emit(view)
+    else:
+        result = "" if view.status is None else f", {view.status.status} {view.status.code} {view.status.message}".rstrip()
+        output.line(f"order {view.order_id}: ICCID {view.iccid} to EID {view.eid}, {view.step}{result}")
+    return output.FAILED if view.status is not None and not view.status.ok else output.DONE
+
+
+@certificate.command(name="request")
+async def certificate_request(
+    *, role: str = "dp", output_file: Path | None = None, data: Path = DATA, owner: str = OWNER, json: bool = False
+) -> int:
+    """Make our signing key if there is none and print its public half, for the CI to certify."""
+    async with operator(data, owner) as calls:
+        made = await calls.crypto(crypto.MakeSigningKey(role=role))
+    pem = made.public_key_pem.decode() if isinstance(made, crypto.SigningKey) else ""
+    if output_file is not None:
+        output_file.write_text(pem)
+    if json:
+        output.emit({"role": role, "public_key_pem": pem})
+    elif output_file is None:
+        output.line(pem.rstrip())
+    return output.DONE
+
+
+@certificate.command(name="import")
+async def certificate_import(
+    file: Path, *, role: str = "dp", data: Path = DATA, owner: str = OWNER, json: bool = False
+) -> int:
+    """Import the certificate that a CI issued for our key (7F21, hexadecimal or binary)."""
+    content = read_file(file)
+    try:
+        content = bytes.fromhex(content.decode("ascii").strip())
+    except ValueError:
+        pass  # binary
+    async with operator(data, owner) as calls:
+        await calls.crypto(crypto.ImportCertificate(role=role, certificate=content))
+    _said("certificate imported", json=json)
+    return output.DONE
+
+
+@certificate.command(name="trust")
+async def certificate_trust(file: Path, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Trust a CI: its self-signed X.509 certificate, PEM."""
+    request = crypto.ImportTrustAnchor(pem=read_file(file))
+    async with operator(data, owner) as calls:
+        await calls.crypto(request)
+    _said("CI certificate trusted", json=json)
+    return output.DONE
+
+
+@key.command(name="import-transport")
+async def key_import_transport(
+    file: Path, *, eum: str, data: Path = DATA, owner: str = OWNER, json: bool = False
+) -> int:
+    """Import the transport key agreed with a card maker (a file with its hexadecimal value).
+
+    Parameters
+    ----------
+    eum
+        Eum-id (OID) of the card maker.
+    """
+    try:
+        value = bytes.fromhex(read_file(file).decode("ascii").strip())
+    except ValueError:
+        raise InputError(str(file), "must hold the key in hexadecimal") from None
+    async with operator(data, owner) as calls:
+        await calls.crypto(crypto.ImportTransportKey(eum_id=eum, key=value))
+    _said("transport key imported", json=json)
+    return output.DONE
+
+
+def _said(sentence: str, *, json: bool) -> None:
+    if json:
+        output.emit({"done": sentence})
+    else:
+        output.line(sentence)

@@ -1,0 +1,51 @@
+"""`ferryman`: the command line. Exit 0 done, 1 failed, 2 wrong usage; an error is one sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from ferryman import __version__
+from ferryman.cli import commands, output
+from ferryman.cli.demo import demo
+from ferryman.cli.up import up
+from ferryman.errors import FerrymanError
+
+app = App(
+    name="ferryman",
+    help="Open eSIM subscription management (GSMA SGP.02): SM-DP and SM-SR.",
+    version=__version__,
+    result_action="return_value",
+)
+for group in commands.ALL:
+    app.command(group)
+app.command(up)
+app.command(demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the console script."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    json = "--json" in words
+    try:
+        result = app(words, exit_on_error=False, print_error=False)
+    except CycloptsError as problem:
+        output.fail(_sentence(problem), json=json)
+        sys.exit(output.USAGE)
+    except FerrymanError as problem:
+        output.fail(str(problem), json=json)
+        sys.exit(output.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(result if isinstance(result, int) else output.DONE)
+
+
+def _sentence(problem: CycloptsError) -> str:
+    text = " ".join(str(problem).split())
+    return f"{text} (see ferryman --help)"
+
+
+if __name__ == "__main__":
+    main()

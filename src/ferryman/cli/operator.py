@@ -1,0 +1,50 @@
+"""An operator's calls to SM-SR, SM-DP and CryptoServer, from wherever the command runs."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from ferryman.contracts import admin, crypto
+from ferryman.contracts.message import Body, Codec, Header, decode, encode
+from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR
+from ferryman.errors import Refused
+from ferryman.platform.bus import Calls
+
+CALL_SECONDS = 600.0
+
+
+class Operator:
+    """Typed calls in the name of one operator (Mno-id)."""
+
+    def __init__(self, calls: Calls, owner: str) -> None:
+        self._calls = calls
+        self.owner = owner
+
+    async def sm_sr(self, body: Body) -> Body:
+        """Ask the SM-SR; raises Refused."""
+        return await self._ask(SM_SR, body, admin.ANSWER_CODEC)
+
+    async def sm_dp(self, body: Body, *, call_id: str = "") -> Body:
+        """Ask the SM-DP; raises Refused."""
+        return await self._ask(SM_DP, body, admin.ANSWER_CODEC, call_id)
+
+    async def crypto(self, body: Body) -> Body:
+        """Ask the CryptoServer; raises Refused."""
+        return await self._ask(CRYPTO_SERVER, body, crypto.ANSWER_CODEC)
+
+    async def _ask(self, role: str, body: Body, answers: Codec[Body], call_id: str = "") -> Body:
+        identifier = call_id or secrets.token_hex(8)
+        header = Header(
+            message_id=f"{OPERATOR}/{secrets.token_hex(8)}",
+            sender=OPERATOR,
+            requester=self.owner,
+            function_call_id=identifier,
+            deadline=time.time() + CALL_SECONDS,
+            eid=getattr(body, "eid", ""),
+        )
+        _, answer = decode(await self._calls.call(role, OPERATOR, encode(header, body)), answers)
+        if isinstance(answer, (admin.AdminRefused, crypto.CryptoRefused)):
+            status = answer.status
+            raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
+        return answer

@@ -1,0 +1,116 @@
+"""Settings of an installation: `ferryman.toml` in its data directory, every key optional.
+
+A section for each role, its keys those of the role's settings; an unknown key or a bad value is an error that
+names both. Passwords may stand in a file of their own (`password_file`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ferryman.cli.wiring import Configuration
+from ferryman.errors import InputError
+from ferryman.sm_dp.records import DPSettings
+from ferryman.sm_sr.records import SRSettings
+from ferryman.transport_https.session import HTTPSSettings
+from ferryman.transport_sms.settings import SMPPSettings
+
+FILE = "ferryman.toml"
+SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "log")
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything in the file."""
+
+    data: Path
+    sm_sr: SRSettings = field(default_factory=SRSettings)
+    sm_dp: DPSettings = field(default_factory=DPSettings)
+    smpp: SMPPSettings | None = None
+    https: HTTPSSettings | None = None
+    log_level: str = "warning"
+    log_format: str = "console"
+
+    def configuration(self) -> Configuration:
+        """For an installation with its transports."""
+        return Configuration(
+            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, smpp=self.smpp, https=self.https
+        )
+
+    def without_transports(self) -> Configuration:
+        """For a command that only looks at or changes records."""
+        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp)
+
+
+def load(data: Path) -> Settings:
+    """Read the file of a data directory; the defaults when there is none. Raises InputError."""
+    path = data / FILE
+    if not path.exists():
+        return Settings(data)
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InputError(str(path), f"is not readable TOML: {problem}") from None
+    for name in content:
+        if name not in SECTIONS or not isinstance(content[name], dict):
+            raise InputError(name, f"is no section of {FILE}; there are {', '.join(SECTIONS)}")
+    log = _log(content.get("log", {}))
+    return Settings(
+        data=data,
+        sm_sr=_section(content, "sm_sr", SRSettings),
+        sm_dp=_section(content, "sm_dp", DPSettings),
+        smpp=_section(_with_password(content, data), "smpp", SMPPSettings) if "smpp" in content else None,
+        https=_section(content, "https", HTTPSSettings) if "https" in content else None,
+        log_level=log["level"],
+        log_format=log["format"],
+    )
+
+
+def _section[T](content: dict[str, Any], name: str, kind: type[T]) -> T:
+    values = content.get(name, {})
+    known = _fields(kind)
+    for key in values:
+        if key not in known:
+            raise InputError(f"{name}.{key}", f"is no setting; there are {', '.join(sorted(known))}")
+    try:
+        return msgspec.convert(values, type=kind, strict=True)
+    except msgspec.ValidationError as problem:
+        raise InputError(name, str(problem).replace("$.", f"{name}.").replace(" - at `", ", at `")) from None
+
+
+def _fields(kind: type[Any]) -> frozenset[str]:
+    if dataclasses.is_dataclass(kind):
+        return frozenset(f.name for f in dataclasses.fields(kind))
+    return frozenset(kind.__struct_fields__)
+
+
+def _with_password(content: dict[str, Any], data: Path) -> dict[str, Any]:
+    section = dict(content["smpp"])
+    name = section.pop("password_file", None)
+    if name is not None:
+        path = data / name
+        try:
+            section["password"] = path.read_text().strip()
+        except OSError:
+            raise InputError("smpp.password_file", f"{path} cannot be read") from None
+    return {**content, "smpp": section}
+
+
+def _log(section: dict[str, Any]) -> dict[str, str]:
+    values = {"level": "warning", "format": "console"} | section
+    if set(values) != {"level", "format"}:
+        raise InputError("log", "there are only the settings level and format")
+    if values["level"] not in LEVELS:
+        raise InputError("log.level", f"must be one of {', '.join(LEVELS)}")
+    if values["format"] not in ("console", "json"):
+        raise InputError("log.format", "must be console or json")
+    return values
+
+

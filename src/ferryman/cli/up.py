@@ -1,0 +1,121 @@
+"""`ferryman up`: the whole platform in one process, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from ferryman.cli import output
+from ferryman.cli.commands import DATA
+from ferryman.cli.control import SOCKET, ControlServer, DataLock
+from ferryman.cli.settings import Settings, load
+from ferryman.cli.wiring import Installation
+from ferryman.errors import InputError
+from ferryman.platform.log import configure
+from ferryman.transport_https.session import HTTPSSettings
+from ferryman.transport_sms.settings import SMPPSettings
+
+STANDARD_HTTPS_PORT = 8443
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[str, str]]]:
+    """An installation with its control socket, and every address it listens on or speaks to."""
+    data = settings.data
+    with DataLock(data):
+        installation = Installation(settings.configuration())
+        control = ControlServer(data, installation.bus.call)
+        try:
+            await installation.start()
+            await control.start()
+            addresses = {"control": str(data / SOCKET)}
+            if settings.https is not None:
+                addresses["https"] = f"{settings.https.host}:{installation.https_port}"
+            if settings.smpp is not None:
+                addresses["smsc"] = f"{settings.smpp.host}:{settings.smpp.port}"
+            yield installation, addresses
+        finally:
+            await control.stop()
+            await installation.stop()
+
+
+async def up(
+    *,
+    data: Path = DATA,
+    transport: str | None = None,
+    https: str | None = None,
+    smsc: str | None = None,
+    json: bool = False,
+) -> int:
+    """Run the platform: SM-DP, SM-SR, CryptoServer and the transports, until SIGTERM.
+
+    Parameters
+    ----------
+    data
+        Data directory; its `ferryman.toml` holds the settings.
+    transport
+        How commands are carried: "https" or "sms"; overrides the setting.
+    https
+        HOST:PORT where eUICCs connect; overrides the setting, port 0 takes a free one.
+    smsc
+        SYSTEM_ID@HOST:PORT of the SMSC, its password in the environment as FERRYMAN_SMPP_PASSWORD; overrides
+        the setting.
+    """
+    settings = with_options(load(data), transport=transport, https=https, smsc=smsc)
+    configure(settings.log_level, settings.log_format)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as (_, addresses):
+        if json:
+            sys.stdout.write(msgspec.json.encode({"ready": addresses}).decode() + "\n")
+        else:
+            sys.stdout.write("ready " + " ".join(f"{name}={address}" for name, address in addresses.items()) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+    return output.DONE
+
+
+def with_options(
+    settings: Settings, *, transport: str | None = None, https: str | None = None, smsc: str | None = None
+) -> Settings:
+    """The settings of the file with what the command line says."""
+    if transport is not None:
+        settings = replace(settings, sm_sr=msgspec.structs.replace(settings.sm_sr, transport=transport))
+        settings.sm_sr.__post_init__()
+    if https is not None:
+        host, port = _address(https, "--https")
+        changed = replace(settings.https, host=host, port=port) if settings.https else HTTPSSettings(host, port)
+        settings = replace(settings, https=changed)
+    elif settings.https is None and settings.sm_sr.transport == "https":
+        settings = replace(settings, https=HTTPSSettings("127.0.0.1", STANDARD_HTTPS_PORT))
+    if smsc is not None:
+        settings = replace(settings, smpp=_smpp(settings.smpp, smsc))
+    return settings
+
+
+def _smpp(known: SMPPSettings | None, text: str) -> SMPPSettings:
+    system_id, _, address = text.rpartition("@")
+    host, port = _address(address, "--smsc")
+    password = os.environ.get("FERRYMAN_SMPP_PASSWORD")
+    if known is not None:
+        return replace(known, host=host, port=port, system_id=system_id or known.system_id)
+    if not system_id or password is None:
+        raise InputError("--smsc", "give SYSTEM_ID@HOST:PORT, and the password as FERRYMAN_SMPP_PASSWORD")
+    return SMPPSettings(host=host, port=port, system_id=system_id, password=password)
+
+
+def _address(text: str, name: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise InputError(name, "must be HOST:PORT")
+    return host, int(port)

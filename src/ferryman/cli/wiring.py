@@ -1,0 +1,150 @@
+"""Puts the roles of one installation together in one process: the only place that picks real adapters.
+
+Each role gets a database file of its own; they meet only at the bus and at the call port, as bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.crypto_server import schema as crypto_schema
+from ferryman.crypto_server.role import CryptoServer
+from ferryman.crypto_server.vault import Vault, open_key_file
+from ferryman.platform.bus import InProcessBus
+from ferryman.platform.clock import Clock, Entropy, LoopClock, system_entropy
+from ferryman.platform.mailbox import Mailbox
+from ferryman.platform.migrate import upgrade
+from ferryman.platform.schema import PlatformTables
+from ferryman.platform.store import CommitHook, SQLiteStore
+from ferryman.sm_dp import schema as dp_schema
+from ferryman.sm_dp.records import DPSettings
+from ferryman.sm_dp.role import SMDP
+from ferryman.sm_sr import schema as sr_schema
+from ferryman.sm_sr.records import SRSettings
+from ferryman.sm_sr.role import SMSR
+from ferryman.transport_https import schema as https_schema
+from ferryman.transport_https.role import TransportHTTPS
+from ferryman.transport_https.session import HTTPSSettings
+from ferryman.transport_sms import schema as sms_schema
+from ferryman.transport_sms.role import TransportSMS
+from ferryman.transport_sms.settings import SMPPSettings
+
+VAULT_KEY = "vault.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What one installation is made of; a transport without settings is not installed."""
+
+    data: Path
+    sm_sr: SRSettings = field(default_factory=SRSettings)
+    sm_dp: DPSettings = field(default_factory=DPSettings)
+    smpp: SMPPSettings | None = None
+    https: HTTPSSettings | None = None
+    threaded: bool = True
+    on_commit: CommitHook | None = None
+
+
+class Installation:
+    """All roles of one data directory."""
+
+    def __init__(self, configuration: Configuration, *, clock: Clock | None = None, entropy: Entropy | None = None) -> None:
+        self.configuration = configuration
+        self.bus = InProcessBus()
+        self._clock = clock
+        self._entropy: Entropy = entropy or system_entropy
+        self.stores: list[SQLiteStore] = []
+        self._stops: list[Callable[[], Awaitable[None]]] = []
+        self.https_port = 0
+        self.sms: TransportSMS | None = None
+        self.https: TransportHTTPS | None = None
+
+    async def start(self) -> None:
+        """Open the databases and start every role; the transports last, when somebody is there to answer."""
+        configuration = self.configuration
+        configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.clock = self._clock or LoopClock()
+        await self._start_crypto()
+        await self._start_sm_sr()
+        await self._start_sm_dp()
+        if configuration.smpp is not None:
+            self.sms = TransportSMS(
+                mailbox=self._mailbox(TRANSPORT_SMS, sms_schema.PLATFORM),
+                settings=configuration.smpp,
+                clock=self.clock,
+                entropy=self._entropy,
+            )
+            self.bus.register(TRANSPORT_SMS, self.sms.receive)
+            await self._run(self.sms.start, self.sms.stop)
+        if configuration.https is not None:
+            self.https = TransportHTTPS(
+                mailbox=self._mailbox(TRANSPORT_HTTPS, https_schema.PLATFORM),
+                calls=self.bus,
+                settings=configuration.https,
+                clock=self.clock,
+                entropy=self._entropy,
+            )
+            self.bus.register(TRANSPORT_HTTPS, self.https.receive)
+            await self._run(self.https.start, self.https.stop)
+            self.https_port = self.https.server.port
+
+    async def _start_crypto(self) -> None:
+        key = open_key_file(self.configuration.data / VAULT_KEY, self._entropy)
+        crypto = CryptoServer(
+            mailbox=self._mailbox(CRYPTO_SERVER, crypto_schema.PLATFORM),
+            vault=Vault(key, self._entropy),
+            entropy=self._entropy,
+        )
+        self.bus.serve(CRYPTO_SERVER, crypto.serve)
+        await self._run(crypto.start, crypto.stop)
+
+    async def _start_sm_sr(self) -> None:
+        configuration = self.configuration
+        smsr = SMSR(
+            mailbox=self._mailbox(SM_SR, sr_schema.PLATFORM),
+            calls=self.bus,
+            settings=configuration.sm_sr,
+            clock=self.clock,
+            entropy=self._entropy,
+            smdps=frozenset({configuration.sm_dp.smdp_id}),
+        )
+        self.bus.register(SM_SR, smsr.receive)
+        self.bus.serve(SM_SR, smsr.admin.serve)
+        await self._run(smsr.start, smsr.stop)
+
+    async def _start_sm_dp(self) -> None:
+        smdp = SMDP(
+            mailbox=self._mailbox(SM_DP, dp_schema.PLATFORM),
+            calls=self.bus,
+            settings=self.configuration.sm_dp,
+            clock=self.clock,
+            entropy=self._entropy,
+        )
+        self.bus.register(SM_DP, smdp.receive)
+        self.bus.serve(SM_DP, smdp.serve)
+        await self._run(smdp.start, smdp.stop)
+
+    def _mailbox(self, role: str, tables: PlatformTables) -> Mailbox:
+        configuration = self.configuration
+        path = configuration.data / f"{role}.db"
+        store = SQLiteStore(str(path), threaded=configuration.threaded, on_commit=configuration.on_commit)
+        self.stores.append(store)
+        upgrade(store, role)
+        path.chmod(0o600)
+        return Mailbox(role=role, store=store, tables=tables, bus=self.bus, clock=self.clock)
+
+    async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        await start()
+        self._stops.append(stop)
+
+    async def stop(self) -> None:
+        """Stop in reverse order; what was accepted is in the databases."""
+        for stop in reversed(self._stops):
+            await stop()
+        self._stops.clear()
+        await asyncio.gather(*(store.close() for store in self.stores))
+        self.stores.clear()
