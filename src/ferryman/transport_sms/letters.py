@@ -1,0 +1,83 @@
+"""What the SMS transport tells the SM-SR, with a journal entry for each message both ways."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import insert
+
+from ferryman.contracts.es5 import SMSAccepted, SMSReceipt, SMSReceived, SMSRejected, SubmitSMS
+from ferryman.contracts.message import Header, encode_body
+from ferryman.contracts.roles import SM_SR, TRANSPORT_SMS
+from ferryman.platform.mailbox import Tx
+from ferryman.transport_sms.schema import PLATFORM
+
+MO_PATIENCE: Final = 3_600.0  # seconds after which a card's message is not worth handling: it repeats sooner
+
+_JOURNAL: Final = insert(PLATFORM.journal)
+
+type Body = SubmitSMS | SMSAccepted | SMSRejected | SMSReceipt | SMSReceived
+
+
+def journal(tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
+    """Enter one message; packets are ciphered (or public notifications), so they may stand there."""
+    tx.connection.execute(
+        _JOURNAL,
+        {
+            "procedure_id": procedure_id,
+            "eid": eid,
+            "at": tx.now,
+            "direction": direction,
+            "kind": type(body).__name__,
+            "message_id": message_id,
+            "body": encode_body(body),
+        },
+    )
+
+
+def send_about_sms(
+    tx: Tx,
+    body: SMSAccepted | SMSRejected | SMSReceipt,
+    *,
+    eid: str,
+    causation_id: str,
+    deadline: float,
+) -> None:
+    """Tell what became of a submission; the same kind of news about one submission is one message."""
+    _send(
+        tx,
+        body,
+        Header(
+            message_id=f"{TRANSPORT_SMS}/{body.sms_id}/{type(body).__name__}",
+            sender=TRANSPORT_SMS,
+            requester=TRANSPORT_SMS,
+            function_call_id=body.sms_id,
+            deadline=deadline,
+            eid=eid,
+            causation_id=causation_id,
+        ),
+        body.sms_id,
+    )
+
+
+def send_received(tx: Tx, body: SMSReceived) -> None:
+    """Pass on a whole packet of a card; whose card it is, the SM-SR finds out."""
+    _send(
+        tx,
+        body,
+        Header(
+            message_id=f"{TRANSPORT_SMS}/{body.mo_id}",
+            sender=TRANSPORT_SMS,
+            requester=TRANSPORT_SMS,
+            function_call_id=body.mo_id,
+            deadline=tx.now + MO_PATIENCE,
+        ),
+        body.mo_id,
+    )
+
+
+def _send(
+    tx: Tx, body: SMSAccepted | SMSRejected | SMSReceipt | SMSReceived, header: Header, subject: str
+) -> None:
+    tx.send(SM_SR, header, body)
+    journal(tx, subject, header.eid, "out", header.message_id, body)

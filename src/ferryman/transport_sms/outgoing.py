@@ -1,0 +1,216 @@
+"""The record of every submission: what is due, what was tried, what became of it (statements and units of work).
+
+A submission is `queued`, then `sending` (its parts are named and the first is about to leave), then one of
+`accepted`, `rejected`, `unknown`. A part is `sending` from before it leaves until its answer is committed: found
+so after a restart, nobody knows whether it left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ferryman.contracts.es5 import SMSAccepted, SMSRejected, SubmitSMS
+from ferryman.contracts.message import Header
+from ferryman.platform.mailbox import Tx
+from ferryman.transport_sms import receipts
+from ferryman.transport_sms.letters import journal, send_about_sms
+from ferryman.transport_sms.schema import ADDRESS, MESSAGE_ID, outgoing, part, reference
+
+QUEUED, SENDING, ACCEPTED, REJECTED, UNKNOWN = "queued", "sending", "accepted", "rejected", "unknown"
+WAITING, REFUSED = "waiting", "refused"  # of a part: not tried yet; refused, so certainly not sent
+_MAYBE_SENT: Final = (SENDING, ACCEPTED, UNKNOWN)
+
+REFERENCES: Final = 256  # an 8-bit concatenation reference; the next of a number differs from its last 255
+KEEP: Final = 14 * 86_400.0  # seconds a finished submission is remembered: receipts come days late
+SWEEP_BATCH: Final = 500  # rows in one DELETE, so that the writer is not held for long
+
+_DUE: Final = select(outgoing.c.destination).where(outgoing.c.status.in_((QUEUED, SENDING))).distinct()
+_NEXT: Final = (
+    select(outgoing)
+    .where(outgoing.c.destination == bindparam("to"), outgoing.c.status.in_((QUEUED, SENDING)))
+    .order_by(outgoing.c.seq)
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One submission that is not finished; times in seconds since 1970."""
+
+    seq: int
+    sms_id: str
+    eid: str
+    causation_id: str
+    deadline: float
+    destination: str
+    packet: bytes
+    status: str
+    reference: int
+    max_ud: int
+    expires: float
+
+
+def destinations_due(connection: Connection) -> list[str]:
+    """Every number that something waits to be sent to."""
+    return list(connection.execute(_DUE).scalars())
+
+
+def next_job(connection: Connection, destination: str) -> Job | None:
+    """The oldest unfinished submission to a number."""
+    row = connection.execute(_NEXT, {"to": destination}).first()
+    if row is None:
+        return None
+    return Job(
+        row.seq,
+        row.sms_id,
+        row.eid,
+        row.causation_id,
+        row.deadline,
+        row.destination,
+        bytes(row.packet),
+        row.status,
+        row.reference,
+        row.max_ud,
+        row.expires,
+    )
+
+
+def record(tx: Tx, header: Header, body: SubmitSMS, max_ud: int) -> bool:
+    """Enter a submission; False when it is known already or needs no sending (it was refused at once)."""
+    if not tx.first_time(header.message_id):
+        return False
+    usable = body.destination.isascii() and body.destination.isdecimal() and len(body.destination) <= ADDRESS
+    sendable = usable and bool(body.packet)
+    dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(outgoing).values(
+        sms_id=body.sms_id,
+        eid=header.eid,
+        causation_id=header.message_id,
+        deadline=header.deadline,
+        destination=body.destination[:ADDRESS],
+        packet=body.packet,
+        status=QUEUED if sendable else REJECTED,
+        reference=0,
+        max_ud=max_ud,
+        created=tx.now,
+        expires=tx.now + body.validity,
+        finished=None if sendable else tx.now,
+        receipt="",
+    )
+    if not tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["sms_id"])).rowcount:
+        return False
+    journal(tx, body.sms_id, header.eid, "in", header.message_id, body)
+    if not sendable:
+        why = "empty packet" if usable else "the destination is no number"
+        refused = SMSRejected(sms_id=body.sms_id, nothing_sent=True, permanent=True, reason=why)
+        send_about_sms(tx, refused, eid=header.eid, causation_id=header.message_id, deadline=header.deadline)
+    return sendable
+
+
+def begin(tx: Tx, job: Job, max_ud: int) -> int:
+    """Choose the concatenation reference of a submission that starts; the same one when it had started."""
+    if job.status == SENDING:
+        return job.reference
+    connection = tx.connection
+    mine = reference.c.destination == job.destination
+    last: int | None = connection.execute(select(reference.c.last).where(mine)).scalar()
+    if last is None:
+        chosen = 0
+        connection.execute(insert(reference), {"destination": job.destination, "last": chosen})
+    else:
+        chosen = (last + 1) % REFERENCES
+        connection.execute(update(reference).where(mine).values(last=chosen))
+    started = {"status": SENDING, "reference": chosen, "max_ud": max_ud}
+    connection.execute(update(outgoing).where(outgoing.c.seq == job.seq).values(started))
+    return chosen
+
+
+def open_parts(tx: Tx, job: Job, total: int) -> list[int]:
+    """Make sure that the parts are recorded; the numbers of those that the SMSC has not accepted yet.
+
+    A part whose sending a restart interrupted becomes unknown.
+    """
+    connection = tx.connection
+    rows = connection.execute(select(part.c.number, part.c.status).where(part.c.sms_seq == job.seq)).all()
+    if not rows:
+        fresh = {"sms_seq": job.seq, "status": WAITING, "attempts": 0, "unknowns": 0, "message_id": ""}
+        connection.execute(
+            insert(part), [{**fresh, "number": number, "last": number == total} for number in range(1, total + 1)]
+        )
+        return list(range(1, total + 1))
+    connection.execute(
+        update(part)
+        .where(part.c.sms_seq == job.seq, part.c.status == SENDING)
+        .values(status=UNKNOWN, unknowns=part.c.unknowns + 1)
+    )
+    return sorted(row.number for row in rows if row.status != ACCEPTED)
+
+
+def about_to_send(tx: Tx, job: Job, number: int) -> None:
+    """Record that a part leaves now. A part of unknown fate stays unknown until the SMSC accepts it."""
+    values = {"attempts": part.c.attempts + 1}
+    tx.connection.execute(_one_part(job, number).values(values))
+    tx.connection.execute(_one_part(job, number).where(part.c.status != UNKNOWN).values(status=SENDING))
+
+
+def was_accepted(tx: Tx, job: Job, number: int, message_id: str, next_number: int | None) -> None:
+    """Record the SMSC's name of a part; the next one leaves, or the whole submission is accepted."""
+    tx.connection.execute(_one_part(job, number).values(status=ACCEPTED, message_id=message_id[:MESSAGE_ID]))
+    if next_number is not None:
+        about_to_send(tx, job, next_number)
+        return
+    _finish(tx, job, ACCEPTED)
+    send_about_sms(
+        tx, SMSAccepted(sms_id=job.sms_id), eid=job.eid, causation_id=job.causation_id, deadline=job.deadline
+    )
+    receipts.match_early(tx, job.seq, job.destination, message_id)
+
+
+def was_refused(tx: Tx, job: Job, number: int, smpp_status: int) -> None:
+    """Record a refusal that may pass; doubt about an earlier attempt remains."""
+    tx.connection.execute(_one_part(job, number).values(smpp_status=smpp_status))
+    tx.connection.execute(_one_part(job, number).where(part.c.status == SENDING).values(status=REFUSED))
+
+
+def was_not_sent(tx: Tx, job: Job, number: int) -> None:
+    """Record that a part which was about to leave certainly did not."""
+    tx.connection.execute(_one_part(job, number).where(part.c.status == SENDING).values(status=WAITING))
+
+
+def is_unknown(tx: Tx, job: Job, number: int) -> None:
+    """Record that nobody knows what became of a part."""
+    tx.connection.execute(_one_part(job, number).values(status=UNKNOWN, unknowns=part.c.unknowns + 1))
+
+
+def give_up(tx: Tx, job: Job, reason: str, *, permanent: bool) -> None:
+    """End a submission that was refused or ran out of time, and say whether anything can have left."""
+    maybe = tx.connection.execute(
+        select(func.count()).where(part.c.sms_seq == job.seq, part.c.status.in_(_MAYBE_SENT))
+    ).scalar_one()
+    _finish(tx, job, UNKNOWN if maybe else REJECTED)
+    send_about_sms(
+        tx,
+        SMSRejected(sms_id=job.sms_id, nothing_sent=not maybe, permanent=permanent, reason=reason),
+        eid=job.eid,
+        causation_id=job.causation_id,
+        deadline=job.deadline,
+    )
+
+
+def sweep(connection: Connection, now: float) -> bool:
+    """Forget some submissions that ended long ago; True when there is more to forget."""
+    old = select(outgoing.c.seq).where(outgoing.c.finished < now - KEEP).limit(SWEEP_BATCH)
+    removed = connection.execute(delete(outgoing).where(outgoing.c.seq.in_(old))).rowcount
+    return removed == SWEEP_BATCH
+
+
+def _one_part(job: Job, number: int) -> Update:
+    return update(part).where(part.c.sms_seq == job.seq, part.c.number == number)
+
+
+def _finish(tx: Tx, job: Job, status: str) -> None:
+    tx.connection.execute(update(outgoing).where(outgoing.c.seq == job.seq).values(status=status, finished=tx.now))
