@@ -76,12 +76,16 @@ type Event = Begin | Received | TimerFired | Answered | Signalled
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a message to a role; its identifier is derived from procedure and step."""
+    """Send a message to a role; its identifier is derived from procedure and step.
+
+    `requester` names the party that calls, when it is not the one the procedure was started for.
+    """
 
     dest: str
     body: Body
     deadline: float
     function_call_id: str = ""
+    requester: str = ""
 
 
 @dataclass(frozen=True, slots=True)

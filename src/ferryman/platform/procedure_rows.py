@@ -283,7 +283,7 @@ class ProcedureRows:
         header = Header(
             message_id=f"{self._role}/{record.id}/{record.version}/{number}",
             sender=self._role,
-            requester=record.requester,
+            requester=send.requester or record.requester,
             function_call_id=send.function_call_id or record.id,
             deadline=send.deadline,
             eid=record.eid,

@@ -141,6 +141,7 @@ class SMDP:
             factory_store.put_order(tx, body, order_id, row.iccid, row.profile_type)
             return State(
                 order_id=order_id,
+                smdp_id=self.settings.smdp_id,
                 owner=body.owner,
                 eid=body.eid,
                 iccid=row.iccid,

@@ -25,9 +25,8 @@ def fail(state: State, context: Context, status: ExecutionStatus) -> Step[State]
     if not state.isdp_aid:
         return finish(state)
     state = replace(state, phase=DELETING, calls=state.calls + 1)
-    send = Send(
-        SM_SR, ES3DeleteISDP(eid=state.eid, iccid=state.iccid), context.now + CLEAN_UP_TIME, call_id(state)
-    )
+    request = ES3DeleteISDP(eid=state.eid, iccid=state.iccid)
+    send = Send(SM_SR, request, context.now + CLEAN_UP_TIME, call_id(state), state.smdp_id)
     # The SM-SR answers by the end of that period; later than that nothing is waited for.
     guard = SetTimer("last-word", context.now + CLEAN_UP_TIME * 1.1)
     return Step(state, (send, guard, Apply(Progress(state.order_id, "DeleteISDP"))))

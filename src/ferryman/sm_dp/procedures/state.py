@@ -20,6 +20,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Durable state of one profile download and installation (SGP.02 3.1)."""
 
     order_id: str
+    smdp_id: str  # we: the requester of every ES3 call
     owner: str
     eid: str
     iccid: str
@@ -62,7 +63,7 @@ def call(state: State, phase: str, body: Body, *, step: str) -> Step[State]:
     state = replace(state, phase=phase, calls=state.calls + 1)
     deadline = state.deadline - min(MAX_MARGIN, state.validity * MARGIN)
     effects: tuple[Effect, ...] = (
-        Send(SM_SR, body, deadline, call_id(state)),
+        Send(SM_SR, body, deadline, call_id(state), state.smdp_id),
         Apply(Progress(state.order_id, step)),
     )
     return Step(state, effects)

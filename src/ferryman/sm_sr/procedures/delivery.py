@@ -18,7 +18,7 @@ BAD_FORMAT = 0x90
 SCP03T_ERRORS = (0x9F44, 0x9F45, 0x9F46)
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One script for the card.
 
     `tlvs` are command TLVs (`22` C-APDU or SCP03t), `chain` says that a following script belongs to the same
@@ -35,7 +35,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
     destination: str = ""
 
 
-class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
+class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     """Forget a command that was not sent yet."""
 
     command_id: str
@@ -50,7 +50,7 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"  # it may have been executed: ask the card before acting again
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of one command; `script` is the response script when it was answered."""
 
     command_id: str
@@ -59,7 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
     detail: str = ""
 
 
-class CardNotification(msgspec.Struct, frozen=True, kw_only=True, tag="notification"):
+class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated notification of the card and the transport to confirm it on."""
 
     type: int
