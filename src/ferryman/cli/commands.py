@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from cyclopts import App
@@ -35,6 +36,14 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as problem:
         raise InputError(str(path), f"cannot be read ({problem.strerror})") from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file a person named; raises InputError."""
+    try:
+        path.write_text(text)
+    except OSError as problem:
+        raise InputError(str(path), f"cannot be written ({problem.strerror})") from None
 
 
 @template.command(name="import")
@@ -165,7 +174,9 @@ async def euicc_show(eid: str, *, data: Path = DATA, owner: str = OWNER, json: b
     if eis is not None and json:
         output.emit(public(eis))
     elif eis is not None:
-        output.line(f"EID {eis.eid}, type {eis.platform_type} {eis.platform_version}, {eis.remaining_memory} bytes free")
+        output.line(
+            f"EID {eis.eid}, type {eis.platform_type} {eis.platform_version}, {eis.remaining_memory} bytes free"
+        )
         rows = [[p.iccid, p.isdp_aid.hex().upper(), p.state.value, p.profile_type] for p in eis.profiles]
         output.table("profiles", ["ICCID", "ISD-P AID", "state", "type"], rows)
     return output.DONE
@@ -237,7 +248,11 @@ def _show_order(view: object, *, json: bool) -> int:
     if json:
         output.emit(view)
     else:
-        result = "" if view.status is None else f", {view.status.status} {view.status.code} {view.status.message}".rstrip()
+        result = (
+            ""
+            if view.status is None
+            else f", {view.status.status} {view.status.code} {view.status.message}".rstrip()
+        )
         output.line(f"order {view.order_id}: ICCID {view.iccid} to EID {view.eid}, {view.step}{result}")
     return output.FAILED if view.status is not None and not view.status.ok else output.DONE
 
@@ -251,7 +266,7 @@ async def certificate_request(
         made = await calls.crypto(crypto.MakeSigningKey(role=role))
     pem = made.public_key_pem.decode() if isinstance(made, crypto.SigningKey) else ""
     if output_file is not None:
-        output_file.write_text(pem)
+        write_file(output_file, pem)
     if json:
         output.emit({"role": role, "public_key_pem": pem})
     elif output_file is None:
@@ -265,10 +280,8 @@ async def certificate_import(
 ) -> int:
     """Import the certificate that a CI issued for our key (7F21, hexadecimal or binary)."""
     content = read_file(file)
-    try:
+    with contextlib.suppress(ValueError):  # binary when it is no hexadecimal text
         content = bytes.fromhex(content.decode("ascii").strip())
-    except ValueError:
-        pass  # binary
     async with operator(data, owner) as calls:
         await calls.crypto(crypto.ImportCertificate(role=role, certificate=content))
     _said("certificate imported", json=json)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 DONE, FAILED, USAGE = 0, 1, 2
 
-progress = Console(stderr=True, highlight=False)
-_out = Console(highlight=False)
+progress = Console(stderr=True, highlight=False, soft_wrap=True)
+MIN_WIDTH = 120  # an EID has 32 digits: narrower tables would cut it into pieces nobody can copy
+_out = Console(highlight=False, width=max(MIN_WIDTH, shutil.get_terminal_size().columns))
 
 
 def emit(value: Any) -> None:
@@ -28,9 +31,9 @@ def line(text: str) -> None:
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table on stdout."""
-    shown = Table(title=title, title_justify="left")
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, no_wrap=True)
     for row in rows:
         shown.add_row(*row)
     _out.print(shown)

@@ -40,9 +40,7 @@ class Settings:
 
     def configuration(self) -> Configuration:
         """For an installation with its transports."""
-        return Configuration(
-            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, smpp=self.smpp, https=self.https
-        )
+        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, smpp=self.smpp, https=self.https)
 
     def without_transports(self) -> Configuration:
         """For a command that only looks at or changes records."""
@@ -112,5 +110,3 @@ def _log(section: dict[str, Any]) -> dict[str, str]:
     if values["format"] not in ("console", "json"):
         raise InputError("log.format", "must be console or json")
     return values
-
-

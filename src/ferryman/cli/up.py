@@ -79,7 +79,9 @@ async def up(
         if json:
             sys.stdout.write(msgspec.json.encode({"ready": addresses}).decode() + "\n")
         else:
-            sys.stdout.write("ready " + " ".join(f"{name}={address}" for name, address in addresses.items()) + "\n")
+            sys.stdout.write(
+                "ready " + " ".join(f"{name}={address}" for name, address in addresses.items()) + "\n"
+            )
         sys.stdout.flush()
         await stop.wait()
     return output.DONE

@@ -52,7 +52,9 @@ class Configuration:
 class Installation:
     """All roles of one data directory."""
 
-    def __init__(self, configuration: Configuration, *, clock: Clock | None = None, entropy: Entropy | None = None) -> None:
+    def __init__(
+        self, configuration: Configuration, *, clock: Clock | None = None, entropy: Entropy | None = None
+    ) -> None:
         self.configuration = configuration
         self.bus = InProcessBus()
         self._clock = clock
