@@ -155,6 +155,20 @@ class TestOrder:
     def test_first_wrong_element_is_named(self) -> None:
         refused(GOOD.but(aka=make.aka() + make.aka(number=20)), Status.INVALID_REQUEST_FORMAT, 20)
 
+    @pytest.mark.parametrize(
+        ("package", "number"),
+        [
+            (GOOD.but(aka=b"", after=make.isim() + make.aka()), 9),
+            (GOOD.but(aka=element(0xA5, tlv(0x81, bytes(8)), tlv(0x82, bytes(16)), number=20)), 20),
+            (GOOD.but(end=b"\xaa\x81\x07" + make.end()[2:]), None),
+            (GOOD.but(end=b"\xaa\x82\x00\x07" + make.end()[2:]), None),
+        ],
+    )
+    def test_blame(self, package: Package, number: int | None) -> None:
+        outcome = run(package)
+        assert outcome.statuses[-1].status == Status.INVALID_REQUEST_FORMAT
+        assert outcome.statuses[-1].identification == number
+
     def test_an_abort_comes_at_once(self) -> None:
         running = Installation(free_memory=FREE)
         assert running.feed(GOOD.header) is None
@@ -263,6 +277,10 @@ class TestPins:
         package = GOOD.but(after=make.usim(changes={2: adf}, number=20) + make.aka(number=21))
         refused(package, Status.PIN_CODE_MISSING)
         profile(GOOD.but(after=make.usim(changes={2: adf}, number=20) + shared + make.aka(number=21)))
+        nowhere = element(0xA2, tlv(0xA1, tlv(0x81, bytes.fromhex("7FD05F70"))), number=22)
+        open_adf = fcp(file_id="7FD1", df_name=make.ISIM_AID, pin_status="01")
+        second = make.usim(changes={2: open_adf}, number=20)
+        refused(GOOD.but(after=second + nowhere + make.aka(number=21)), Status.PIN_CODE_MISSING)
 
     def test_lower_directories_use_those_above(self) -> None:
         command = create(descriptor="7821", file_id="5F70", security="6F0601", pin_status="81")

@@ -194,6 +194,7 @@ def test_good_answers(data: bytes) -> None:
         answer({"Transfer-Encoding": "gzip"}, b"0\r\n\r\n"),
         answer({"Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
         answer({"Transfer-Encoding": "chunked"}, b"2\r\nabc\r\n0\r\n\r\n"),
+        answer({"Transfer-Encoding": "chunked"}, b"1\r\naXX0\r\n\r\n"),
         answer({"Transfer-Encoding": "chunked"}, b"-1\r\n"),
         answer({"Transfer-Encoding": "chunked"}, b"0x1\r\n"),
         answer({"Transfer-Encoding": "chunked"}, b"\r\n"),

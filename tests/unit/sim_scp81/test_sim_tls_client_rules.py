@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 
 import pytest
+from Cryptodome.Cipher import AES
 
 from ferryman_sim.scp81.tls import TlsClient, TlsOptions
 from ferryman_sim.scp81.tls_keys import (
     SUITES,
+    DirectionKeys,
     key_block,
     key_block_length,
     master_secret,
@@ -193,6 +196,27 @@ def test_any_flipped_bit_of_a_record_is_found(suite: int) -> None:
             break
         data[place] ^= 1
         assert alert_of(client, bytes(data)) == Alert.BAD_RECORD_MAC
+
+
+@pytest.mark.parametrize("encrypt_then_mac", [False, True])
+@pytest.mark.parametrize("tail", ["0001", "0202", "00000003", "010F", "FF"])
+def test_padding_is_checked_although_the_mac_is_right(tail: str, encrypt_then_mac: bool) -> None:
+    keys = DirectionKeys(b"m" * 32, b"k" * 16, b"")
+    padding = bytes.fromhex(tail).rjust(16, b"\x00")
+    number_type_version = bytes(8) + b"\x17\x03\x03"
+    if encrypt_then_mac:
+        sealed = bytes(16) + AES.new(keys.key, AES.MODE_CBC, bytes(16)).encrypt(bytes(16) + padding)
+        mac = hmac.digest(keys.mac, number_type_version + len(sealed).to_bytes(2) + sealed, "sha256")
+        payload = sealed + mac
+    else:
+        content = bytes(16)
+        mac = hmac.digest(keys.mac, number_type_version + len(content).to_bytes(2) + content, "sha256")
+        body = content + mac + padding
+        payload = bytes(16) + AES.new(keys.key, AES.MODE_CBC, bytes(16)).encrypt(body)
+    reader = Protection(SUITES[0x00AE], keys, encrypt_then_mac=encrypt_then_mac)
+    with pytest.raises(TlsFailure) as failure:
+        reader.unprotect(23, payload)
+    assert failure.value.alert == Alert.BAD_RECORD_MAC
 
 
 @pytest.mark.parametrize("suite", [0x00AE, 0x00A8])
