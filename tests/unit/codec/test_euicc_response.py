@@ -37,6 +37,8 @@ def test_a_warning_is_not_a_bare_success() -> None:
     warned = EUICCResponse((PEStatus(1, 5), PEStatus(0)), False)
     assert warned.installed
     assert not warned.ok
+    # Without the closing status (that of PE-End, which names no element) nothing is installed.
+    assert not EUICCResponse((PEStatus(0, 5),), False).installed
 
 
 @pytest.mark.parametrize(

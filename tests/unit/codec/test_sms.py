@@ -93,6 +93,9 @@ def test_messages_expire() -> None:
     assert table.pending == 1
     assert table.add("a", part(1, 2, 2), 11.0) is None
     assert table.add("a", part(2, 2, 2), 14.0) is not None
+    # Also without a call of `expire`: a part that comes too late does not complete anything.
+    table.add("a", part(3, 2, 1), 20.0)
+    assert table.add("a", part(3, 2, 2), 30.0) is None
 
 
 def test_a_reference_used_again_starts_a_new_message() -> None:
@@ -100,8 +103,8 @@ def test_a_reference_used_again_starts_a_new_message() -> None:
     table.add("a", part(1, 3, 1, b"old"), 0.0)
     table.add("a", part(1, 3, 2, b"old"), 0.0)
     table.add("a", part(1, 3, 1, b"new"), 1.0)
-    table.add("a", part(1, 3, 2, b"new"), 1.0)
-    assert table.add("a", part(1, 3, 3, b"new"), 1.0) == UserData(0x71, None, b"newnewnew")
+    assert table.add("a", part(1, 3, 3, b"new"), 1.0) is None
+    assert table.add("a", part(1, 3, 2, b"new"), 1.0) == UserData(0x71, None, b"newnewnew")
 
 
 @pytest.mark.parametrize(

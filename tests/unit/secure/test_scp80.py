@@ -58,7 +58,18 @@ def test_short_responses(packet: str) -> None:
         scp80.unwrap_response(KEY, KEY, bytes.fromhex(packet.replace(" ", "")), spi2=0x01, **RESPONSE)
 
 
-@pytest.mark.parametrize("packet", ["", "02", "010D0A0000010000000000000000", "020B0A0000010000000000", "0280"])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        "",
+        "02",
+        "010B0A00000100000000000000",
+        "020C0A00000100000000000000",
+        "020A0A00000100000000000000",
+        "020B0A0000010000000000",
+        "0280",
+    ],
+)
 def test_short_ber_responses(packet: str) -> None:
     with pytest.raises(PeerError):
         scp80.unwrap_response(KEY, KEY, bytes.fromhex(packet), spi2=0x01, ber=True, **RESPONSE)
