@@ -313,7 +313,6 @@ class Device:
         """The network has dropped the subscription: try again, and fall back in the end."""
         self._off_network()
         self.https.lost_network()
-        self._lost_since = self._clock()
         await self._attach()
 
     async def coverage_changed(self) -> None:
