@@ -220,9 +220,7 @@ class AID:
 def isdp_aid(index: int) -> bytes:
     """AID of ISD-P number `index` (0x0010 to 0xFFFF); ValueError outside, where Annex H has other objects."""
     if not ISDP_INDEX_FIRST <= index <= ISDP_INDEX_LAST:
-        raise ValueError(
-            f"ISD-P index {index:#06x} is not in {ISDP_INDEX_FIRST:#06x}..{ISDP_INDEX_LAST:#06x}"
-        )
+        raise ValueError(f"ISD-P index {index:#06x} is not in {ISDP_INDEX_FIRST:#06x}..{ISDP_INDEX_LAST:#06x}")
     return ISDP_PREFIX + index.to_bytes(3) + b"\x00"
 
 

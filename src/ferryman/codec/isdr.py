@@ -132,10 +132,7 @@ def delete_profile(aid: bytes) -> bytes:
 
 def _master_delete_body(aid: bytes, sin: bytes, sdin: bytes, provider: bytes, token_id: bytes) -> bytes:
     template = (
-        tlv.encode(0x42, sin)
-        + tlv.encode(0x45, sdin)
-        + tlv.encode(0x5F20, provider)
-        + tlv.encode(0x93, token_id)
+        tlv.encode(0x42, sin) + tlv.encode(0x45, sdin) + tlv.encode(0x5F20, provider) + tlv.encode(0x93, token_id)
     )
     return tlv.encode(0x4F, aid) + tlv.encode(0xB6, template)
 
@@ -155,9 +152,7 @@ def master_delete(
     return _command(_INS_DELETE, 0x00, _P2_DELETE_RELATED, body + tlv.encode(0x9E, token))
 
 
-def get_status(
-    aid: bytes | None = None, tags: Sequence[int] = AUDIT_TAGS, *, following: bool = False
-) -> bytes:
+def get_status(aid: bytes | None = None, tags: Sequence[int] = AUDIT_TAGS, *, following: bool = False) -> bytes:
     """GET STATUS (3.8) of one ISD-P or of all (`aid` None); `following` asks on after status word 6310."""
     data = tlv.encode(0x4F, aid or b"")
     if tags:

@@ -138,9 +138,7 @@ def parse_confirmation(data: bytes) -> list[bytes]:
         if item.tag == 0x80:
             inner = tlv.parse(item.value, clause=_CLAUSE_CONFIRMATION)
             deleted += [
-                _aid(entry.value, field="4F", clause=_CLAUSE_CONFIRMATION)
-                for entry in inner
-                if entry.tag == 0x4F
+                _aid(entry.value, field="4F", clause=_CLAUSE_CONFIRMATION) for entry in inner if entry.tag == 0x4F
             ]
     return deleted
 

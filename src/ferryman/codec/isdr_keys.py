@@ -111,9 +111,7 @@ def store_key_parameters(a6: bytes, epk: bytes, signature: bytes) -> bytes:
     return _command(0xE2, 0x89, 0x01, _signed_part(a6, epk) + tlv.encode(0x5F37, signature))
 
 
-def put_keys(
-    key_version: int, keys: Sequence[KeyComponent], *, first_key_id: int = 1, replace: int = 0
-) -> bytes:
+def put_keys(key_version: int, keys: Sequence[KeyComponent], *, first_key_id: int = 1, replace: int = 0) -> bytes:
     """PUT KEY (8.4) of a keyset or a single key; `replace` is the version to replace, 0 for a new keyset."""
     data = bytes((key_version,)) + b"".join(key_field(key) for key in keys)
     multiple = 0x80 if len(keys) > 1 else 0x00

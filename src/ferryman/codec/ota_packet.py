@@ -70,6 +70,11 @@ class PoR(IntEnum):
     ON_ERROR = 2
 
 
+# Indexing is several times faster than calling the enumeration, and every packet does it.
+_CHECKS = tuple(Check)
+_COUNTER_MODES = tuple(CounterMode)
+
+
 @dataclass(frozen=True, slots=True)
 class SPI:
     """Security parameter indicator, both bytes."""
@@ -79,7 +84,7 @@ class SPI:
     @property
     def check(self) -> Check:
         """Check over the command."""
-        return Check(self.value[0] & 0x03)
+        return _CHECKS[self.value[0] & 0x03]
 
     @property
     def ciphered(self) -> bool:
@@ -89,7 +94,7 @@ class SPI:
     @property
     def counter_mode(self) -> CounterMode:
         """Rule for the counter."""
-        return CounterMode(self.value[0] >> 3 & 0x03)
+        return _COUNTER_MODES[self.value[0] >> 3 & 0x03]
 
     @property
     def por(self) -> PoR:
@@ -100,7 +105,7 @@ class SPI:
     @property
     def por_check(self) -> Check:
         """Check over the response."""
-        return Check(self.value[1] >> 2 & 0x03)
+        return _CHECKS[self.value[1] >> 2 & 0x03]
 
     @property
     def por_ciphered(self) -> bool:

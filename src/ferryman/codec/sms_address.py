@@ -48,9 +48,7 @@ def read_counted(data: bytes, offset: int, *, field: str) -> tuple[str, int, int
     count, ton_npi = data[offset], data[offset + 1]
     end = offset + 2 + (count + 1) // 2
     if count > MAX_DIGITS or end > len(data):
-        raise PeerError(
-            f"address of {count} digits does not fit", field=field, clause="3GPP TS 23.040 9.1.2.5"
-        )
+        raise PeerError(f"address of {count} digits does not fit", field=field, clause="3GPP TS 23.040 9.1.2.5")
     digits = unswap_nibbles(data[offset + 2 : end], field=field)
     if len(digits) != count:
         raise PeerError(f"{len(digits)} digits where {count} are announced", field=field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from functools import lru_cache
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -22,6 +23,7 @@ _CRC16, _CRC32 = 0x1, 0x5
 AES_CHECK_BYTES = (4, 8)
 AES_ONLY = frozenset((_AES_CBC,))
 _DES_BLOCK, _AES_BLOCK = 8, 16
+_AES_ZERO_IV = CBC(bytes(_AES_BLOCK))  # holds no state; made once because every packet needs it
 
 
 def _nibble(octet: int, known: frozenset[int], field: str) -> int:
@@ -56,7 +58,7 @@ def _algorithm(key: bytes, nibble: int) -> AES | TripleDES:
     if nibble == _AES_CBC:
         return AES(key)
     # Single DES is 3DES with three equal keys, two-key 3DES uses the first key again.
-    return TripleDES({8: key * 3, 16: key + key[:8]}.get(len(key), key))
+    return TripleDES((key * 3)[:24] if len(key) < 24 else key)
 
 
 def block_bytes(kic: int) -> int:
@@ -65,9 +67,11 @@ def block_bytes(kic: int) -> int:
 
 
 def _cipher(kic: int, key: bytes | None) -> Cipher[CBC | ECB]:
+    if kic & 0x0F == _AES_CBC and key is not None and len(key) in _AES_KEY_BYTES:
+        return Cipher(AES(key), _AES_ZERO_IV)
     nibble = _nibble(kic, _CIPHER_NIBBLES, "KIc")
     checked = _key(key, nibble, "ciphering")
-    mode: CBC | ECB = ECB() if nibble == _DES_ECB else CBC(bytes(block_bytes(kic)))  # noqa: S305
+    mode: CBC | ECB = ECB() if nibble == _DES_ECB else CBC(bytes(_DES_BLOCK))  # noqa: S305
     return Cipher(_algorithm(checked, nibble), mode)
 
 
@@ -85,6 +89,7 @@ def decrypt(kic: int, key: bytes | None, data: bytes) -> bytes:
     return decryptor.update(data) + decryptor.finalize()
 
 
+@lru_cache(maxsize=256)
 def check_bytes(check: Check, kid: int, cc_length: int) -> int:
     """Length of the check value; `cc_length` (4 or 8) counts for AES, DES has 8, CRC 2 or 4."""
     if check is Check.NONE:
