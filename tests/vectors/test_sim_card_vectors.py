@@ -348,9 +348,9 @@ def test_recorded_creation_of_an_isdp() -> None:
 
 def test_recorded_key_establishment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Byte for byte; only the ECDH is put in, because the real card's private key is of course unknown."""
+    recorded("s1-keys")
     keys = one("ecka_kdf", "sgp02-trace-0")["expected"]
     authority = one("ecka_kdf", "sgp02-cert-dp")["input"]["ci_public"]
-    recorded("s1-keys")
     dump = real_card().dump()
     dump["ecasd"]["ci_pk"] = authority
     card = Card.load(dump, 0.0, entropy=entropy_of(bytes(range(16))))

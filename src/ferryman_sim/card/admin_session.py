@@ -42,7 +42,14 @@ class AdminSession:
         limits = (core.limit("https_retries"), core.limit("https_retry_delay"))
         self._retries_left = limits[0] if https.retries is None else https.retries
         self._retry_delay = limits[1] if https.retry_delay is None else https.retry_delay
-        return [self._start(open_session(core, keyset, https), keyset.kvn)]
+        # A trigger takes the place of the retry that a broken session waits for: the card goes on where it was.
+        scripts = self._scripts if self._retry_at is not None else 0
+        if not scripts:
+            self._dialogues.end_session()
+        action = replace(open_session(core, keyset, https), resume=scripts > 0)
+        self._start(action, keyset.kvn)
+        self._scripts = scripts
+        return [action]
 
     def opened_for_notification(self, actions: list[Action]) -> list[Action]:
         """Take note of a session that the notifier opens; the notification itself is its retry policy."""
@@ -53,10 +60,9 @@ class AdminSession:
                 self._start(action, None if keyset is None else keyset.kvn)
         return actions
 
-    def _start(self, action: OpenHTTPS, kvn: int | None) -> OpenHTTPS:
+    def _start(self, action: OpenHTTPS, kvn: int | None) -> None:
         self._current, self._kvn, self._scripts, self._retry_at = action, kvn, 0, None
         self._core.https_open = True
-        return action
 
     def _refusal(self, aid: bytes) -> ScriptStatus:
         """Why a target is not one of this session's."""

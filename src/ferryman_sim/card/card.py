@@ -23,6 +23,7 @@ from ferryman_sim.card.notification import Notifier
 from ferryman_sim.card.runner import ScriptRunner
 from ferryman_sim.card.sms_channel import SmsChannel
 from ferryman_sim.card.state import State, load_state
+from ferryman_sim.card.tlv import BadTLV
 from ferryman_sim.profile import Profile
 
 
@@ -102,9 +103,13 @@ class Card:
         return None if enabled is None else enabled.profile
 
     def smsc(self) -> str | None:
-        """SMSC address of the enabled Profile's connectivity parameters, if it has any."""
+        """SMSC address of the enabled Profile's connectivity parameters, if it has any that can be read."""
         enabled = self._core.state.enabled()
-        return None if enabled is None else smsc_address(enabled.connectivity)
+        try:
+            return None if enabled is None else smsc_address(enabled.connectivity)
+        except BadTLV:
+            # The Profile header is not checked for this when it is installed.
+            return None
 
     def profiles(self) -> list[dict[str, Any]]:
         """The ISD-Ps: aid, iccid and imsi (None while empty), state, fallback, pol1."""

@@ -164,6 +164,37 @@ def test_kept_chain_carries_a_download_over_a_reset() -> None:
     assert host.read_final(answer[5:]) == H("3007A0053003800100")
 
 
+def test_a_refresh_resets_the_ram_of_the_card() -> None:
+    bench = Bench.of(image(profiles=two_profiles()))
+    bench.run(create(ISDP3))
+    bench.establish(ISDP3)
+    host = Host(*REFERENCE_KEYS, aid=ISDP3)
+    bench.https(b"\xae\x80" + host.initialize_tlv() + host.authenticate_tlv() + b"\x00\x00", ISDP3)
+    assert bench.https_run(enable(ISDP2)) == [(b"", 0x9000)]
+    assert bench.card.response_delivered(bench.now) == [Refresh()]
+    segment = b"\xae\x80" + host.segment(b"\xa0") + b"\x00\x00"
+    assert bench.https(segment, ISDP3) == H("AF809F4601020000")
+
+
+def test_a_trigger_after_a_broken_session_resumes_it() -> None:
+    bench = Bench.of()
+    bench.run(create(ISDP1))
+    bench.establish()
+    for broken in (True, False):
+        opened = bench.send(bench.packet(H("8100")))[1]
+        assert isinstance(opened, OpenHTTPS)
+        assert not opened.resume
+        host = Host(*REFERENCE_KEYS, sequence=1 if broken else 2)
+        bench.https(b"\xae\x80" + host.initialize_tlv() + host.authenticate_tlv() + b"\x00\x00", ISDP1)
+        bench.card.https_closed(bench.now, completed=not broken)
+        again = bench.send(bench.packet(H("8100")))[1]
+        assert isinstance(again, OpenHTTPS)
+        assert again.resume is broken
+        answer = bench.https(b"\xae\x80" + host.segment(b"\xa0") + b"\x00\x00", ISDP1)
+        assert answer == (H("AF8086000000") if broken else H("AF809F4601020000"))
+        bench.card.https_closed(bench.now, completed=True)
+
+
 def test_the_session_of_a_dropped_connection_lives_on_but_not_after_its_end() -> None:
     for completed, answer in ((False, H("AF8086000000")), (True, H("AF809F4601020000"))):
         bench = Bench.of()

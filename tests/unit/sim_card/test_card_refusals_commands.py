@@ -418,6 +418,27 @@ def test_row_42_wrong_host_cryptogram_or_mac() -> None:
         assert tlvs(bench, again.initialize_tlv(), again.authenticate_tlv())[2:34] == again.initialize_answer()
 
 
+def test_row_42_wrong_host_cryptogram_under_a_right_mac() -> None:
+    """Whoever has K-MAC alone could make this one."""
+    bench = personalized()
+    host = Host(*REFERENCE_KEYS)
+    host.cryptogram = bytes(8)
+    assert tlvs(bench, host.initialize_tlv(), host.authenticate_tlv())[-4:] == H("9F450102")
+    host = Host(*REFERENCE_KEYS, sequence=2)
+    host.cryptogram = bytes(8)
+    answers = bench.https_run(host.initialize_apdu(), host.authenticate_apdu(), target=ISDP1)
+    assert answers[1] == (b"", 0x6982)
+
+
+@pytest.mark.parametrize("bad", ["8608" + "00" * 8, "8511" + "33" + "00" * 16, "8400"])
+def test_row_43_any_error_ends_the_session(bad: str) -> None:
+    bench = personalized()
+    host = Host(*REFERENCE_KEYS)
+    tlvs(bench, host.initialize_tlv(), host.authenticate_tlv())
+    tlvs(bench, H(bad))
+    assert tlvs(bench, host.segment(b"\xa0")) == (H("8600") if bad == "8400" else H("9F460102"))
+
+
 def test_row_43_segment_without_session_or_with_a_wrong_mac() -> None:
     bench = personalized()
     host = Host(*REFERENCE_KEYS)
