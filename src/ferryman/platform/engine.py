@@ -24,6 +24,7 @@ from ferryman.errors import FerrymanError, Refused, Unavailable
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import (
+    DEADLINE,
     Answered,
     Apply,
     Ask,
@@ -44,7 +45,6 @@ from ferryman.platform.procedure import (
     TimerFired,
 )
 from ferryman.platform.procedure_rows import (
-    DEADLINE,
     DONE,
     RUNNING,
     STARTING,

@@ -16,6 +16,8 @@ import msgspec
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import ExecutionStatus
 
+DEADLINE = "deadline"  # the timer that every called procedure has from its start
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

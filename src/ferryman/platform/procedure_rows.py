@@ -20,11 +20,9 @@ from ferryman.contracts import codes
 from ferryman.contracts.message import Body, Codec, Header, encode_body
 from ferryman.errors import FerrymanError, Refused
 from ferryman.platform.mailbox import Tx
-from ferryman.platform.procedure import ProcedureKind, Send, Signal
+from ferryman.platform.procedure import DEADLINE, ProcedureKind, Send, Signal
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.timer_queue import Timer
-
-DEADLINE = "deadline"  # the timer that every called procedure has from its start
 
 WAITING = "waiting"  # for the EID
 STARTING = "starting"  # admitted, its first step is not committed yet

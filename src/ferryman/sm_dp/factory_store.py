@@ -1,4 +1,4 @@
-"""Templates, subscriptions and orders in the database; every query takes the owner. Inside a caller's transaction."""
+"""Templates, subscriptions and orders; every query takes the owner and runs in the caller's transaction."""
 
 from __future__ import annotations
 

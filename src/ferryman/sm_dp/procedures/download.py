@@ -12,8 +12,8 @@ from ferryman.contracts import codes, crypto, es3
 from ferryman.contracts.eis import EIS, ProfileState
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, expired, failed, warning
-from ferryman.platform.engine import DEADLINE
 from ferryman.platform.procedure import (
+    DEADLINE,
     Answered,
     Ask,
     Begin,

@@ -1,0 +1,33 @@
+# Every target does its own set-up; see tools/bootstrap.
+.PHONY: setup demo test check up soak requirements
+
+PYTHON := .venv/bin/python
+
+setup:
+	@tools/bootstrap
+
+demo: setup
+	@.venv/bin/ferryman demo $(ARGS)
+
+test: setup
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: setup
+	.venv/bin/ruff check src tests tools
+	.venv/bin/ruff format --check src tests tools
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTHON) tools/purity.py
+
+up: setup
+	@.venv/bin/ferryman up $(ARGS)
+
+# What takes too long for every day: all crash points with more seeds, long property runs.
+soak: setup
+	@FERRYMAN_SOAK=1 $(PYTHON) -m pytest --timeout 3600 $(ARGS)
+
+# Pin what pyproject.toml asks for: names, versions and hashes, no addresses.
+requirements:
+	uv export --quiet --no-emit-project --no-header --all-extras --no-default-groups --no-annotate -o requirements.lock
+	uv export --quiet --no-emit-project --no-header --all-extras --group dev --no-annotate -o requirements-dev.lock
+	@! grep -nE '://' requirements.lock requirements-dev.lock
