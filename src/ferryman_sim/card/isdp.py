@@ -25,8 +25,9 @@ from ferryman_sim.card.apdu import (
 from ferryman_sim.card.connectivity import check_connectivity
 from ferryman_sim.card.context import Context
 from ferryman_sim.card.core import Core
+from ferryman_sim.card.keysets import KeySet03
 from ferryman_sim.card.put_key import TYPE_AES, read_put_key
-from ferryman_sim.card.state import Isdp, KeySet03
+from ferryman_sim.card.state import Isdp
 from ferryman_sim.card.tlv import TLV, BadTLV, as_map, read_only_dgi
 
 TOKEN_KEY_VERSION = 0x70

@@ -31,8 +31,9 @@ from ferryman_sim.card.key_establishment import (
     read_key_request,
     read_parameters,
 )
+from ferryman_sim.card.keysets import KeySet03, KeySet80, KeySet81
 from ferryman_sim.card.put_key import TYPE_AES, TYPE_PSK, read_put_key
-from ferryman_sim.card.state import PERSONALIZED, SELECTABLE, KeySet03, KeySet80, KeySet81
+from ferryman_sim.card.state import PERSONALIZED, SELECTABLE
 from ferryman_sim.card.tlv import BadTLV, read_all, read_dgi, read_only_dgi, tlv
 
 SCP80_VERSIONS = range(0x01, 0x10)

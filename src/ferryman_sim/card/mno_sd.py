@@ -16,8 +16,9 @@ from ferryman_sim.card.apdu import (
     CommandError,
 )
 from ferryman_sim.card.connectivity import check_connectivity
+from ferryman_sim.card.keysets import KeySet80
 from ferryman_sim.card.put_key import TYPE_AES
-from ferryman_sim.card.state import ENABLED, POL1_KNOWN, Isdp, KeySet80, State
+from ferryman_sim.card.state import ENABLED, POL1_KNOWN, Isdp, State
 from ferryman_sim.card.tlv import BadTLV, as_map, read_only_dgi
 
 DEFAULT_TAR = bytes.fromhex("B20100")

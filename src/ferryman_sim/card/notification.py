@@ -6,7 +6,8 @@ from ferryman_sim.card import scp80, sms
 from ferryman_sim.card.actions import Action, OpenHTTPS, SendSMS
 from ferryman_sim.card.addressing import ISD_R_AID, imei_object, psk_identity, tar_of
 from ferryman_sim.card.core import Core
-from ferryman_sim.card.state import HTTPSConfig, KeySet80, KeySet81, Notification
+from ferryman_sim.card.keysets import KeySet80, KeySet81
+from ferryman_sim.card.state import HTTPSConfig, Notification
 from ferryman_sim.card.tlv import tlv
 
 DECLARATION = 0x01

@@ -9,11 +9,11 @@ from ferryman_sim.card.actions import Action, DeliverReport, SendSMS
 from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID, tar_of
 from ferryman_sim.card.admin_session import AdminSession
 from ferryman_sim.card.core import CONFIRMATION, Core
+from ferryman_sim.card.keysets import KeySet80
 from ferryman_sim.card.mno_sd import MnoSd, enabled_mno_sd
 from ferryman_sim.card.notification import next_reference
 from ferryman_sim.card.runner import ScriptRunner
 from ferryman_sim.card.session_trigger import TRIGGER_TAG, read_trigger
-from ferryman_sim.card.state import KeySet80
 from ferryman_sim.card.tlv import BadTLV
 
 MAX_DELIVER_REPORT = 128

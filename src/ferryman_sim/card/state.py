@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ferryman_sim.card.addressing import ISD_R_AID
+from ferryman_sim.card.keysets import KeySet03, KeySet80, KeySet81
 from ferryman_sim.profile import Profile, install
 
 DUMP_FORMAT = 1
@@ -32,62 +33,6 @@ def _hex(value: bytes | None) -> str | None:
 
 def _bytes(value: str | None) -> bytes | None:
     return None if value is None else bytes.fromhex(value)
-
-
-@dataclass(slots=True)
-class KeySet80:
-    """SCP80 keys of the ISD-R, key version 01..0F; `counter` is the last one accepted."""
-
-    kvn: int
-    kic: bytes = field(repr=False)
-    kid: bytes = field(repr=False)
-    dek: bytes = field(repr=False)
-    counter: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        keys = {name: _hex(getattr(self, name)) for name in ("kic", "kid", "dek")}
-        return {"kvn": self.kvn, **keys, "counter": self.counter}
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> KeySet80:
-        kic, kid, dek = (bytes.fromhex(stored[name]) for name in ("kic", "kid", "dek"))
-        return cls(stored["kvn"], kic, kid, dek, stored.get("counter", 0))
-
-
-@dataclass(slots=True)
-class KeySet81:
-    """SCP81 keys of the ISD-R, key version 40..4F: the PSK (key id 01) and the DEK (key id 02)."""
-
-    kvn: int
-    psk: bytes = field(repr=False)
-    dek: bytes = field(repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kvn": self.kvn, "psk": _hex(self.psk), "dek": _hex(self.dek)}
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> KeySet81:
-        return cls(stored["kvn"], bytes.fromhex(stored["psk"]), bytes.fromhex(stored["dek"]))
-
-
-@dataclass(slots=True)
-class KeySet03:
-    """SCP03 keys of an ISD-P, key version 30..3F; `sequence` is the last sequence counter used."""
-
-    kvn: int
-    enc: bytes = field(repr=False)
-    mac: bytes = field(repr=False)
-    dek: bytes = field(repr=False)
-    sequence: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        keys = {name: _hex(getattr(self, name)) for name in ("enc", "mac", "dek")}
-        return {"kvn": self.kvn, **keys, "sequence": self.sequence}
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> KeySet03:
-        enc, mac, dek = (bytes.fromhex(stored[name]) for name in ("enc", "mac", "dek"))
-        return cls(stored["kvn"], enc, mac, dek, stored["sequence"])
 
 
 @dataclass(slots=True)
