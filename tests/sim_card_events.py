@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ferryman_sim.card import Action, OpenHTTPS, Refresh, SendSMS
-from sim_card_kit import EID, ISDP2, KID, SERVER, Bench, H, enable, image, mac, two_profiles
+from sim_card_kit import Bench, image, two_profiles
+from sim_card_wire import EID, ISDP2, KID, SERVER, H, enable, mac
 
 
 def notified(actions: list[Action]) -> tuple[int, int, bytes]:

@@ -1,286 +1,43 @@
-"""The off-card side for tests of the simulated eUICC: SM-SR packets, SM-DP keys and sessions, and card images.
-
-Written apart from the card's own modules: it shares only the primitives of PyCryptodome with them.
-"""
+"""Card images, and the SM-SR's end of a simulated eUICC's channels, for tests."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from Cryptodome.Cipher import AES
-from Cryptodome.Hash import CMAC, SHA256
-from Cryptodome.PublicKey import ECC
-from Cryptodome.Signature import DSS
 
 from ferryman_sim.card import Action, Card, SendSMS
 from shared_data import shared
-
-H = bytes.fromhex
-EID = "89049032123456789012345678901203"
-ISDR = H("A0000005591010FFFFFFFF8900000100")
-ISDP1 = H("A0000005591010FFFFFFFF8900001000")
-ISDP2 = H("A0000005591010FFFFFFFF8900001100")
-ISDP3 = H("A0000005591010FFFFFFFF8900001200")
-KIC, KID, DEK = bytes(range(0x10, 0x20)), bytes(range(0x20, 0x30)), bytes(range(0x30, 0x40))
-PSK, PSK_DEK = bytes(range(0x70, 0x80)), bytes(range(0x80, 0x90))
-SERVER = "+33612345678"
-ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-RC = bytes(range(0xA0, 0xB0))
-
-
-def private(name: str) -> ECC.EccKey:
-    """The P-256 key of the reference: SHA-256 of its name."""
-    return ECC.construct(curve="P-256", d=int.from_bytes(hashlib.sha256(name.encode()).digest()) % ORDER)
-
-
-def point(key: ECC.EccKey) -> bytes:
-    """Uncompressed public point."""
-    return b"\x04" + int(key.pointQ.x).to_bytes(32) + int(key.pointQ.y).to_bytes(32)
-
-
-CI, SM_DP, SM_SR = private("sgp02-ref CI"), private("sgp02-ref SM-DP"), private("sgp02-ref SM-SR")
-ECASD, EPH_DP, EPH_SR = (private(f"sgp02-ref {name}") for name in ("ECASD ECKA", "eph DP", "eph SR"))
-
-
-def ber(tag: str, *values: bytes) -> bytes:
-    """One TLV."""
-    value = b"".join(values)
-    size = (
-        bytes([len(value)])
-        if len(value) < 128
-        else (b"\x81" + bytes([len(value)]) if len(value) < 256 else b"\x82" + len(value).to_bytes(2))
-    )
-    return H(tag) + size + value
-
-
-def sign(key: ECC.EccKey, data: bytes) -> bytes:
-    """ECDSA with RFC 6979 nonce, r || s."""
-    return DSS.new(key, "deterministic-rfc6979").sign(SHA256.new(data))
-
-
-def mac(key: bytes, data: bytes) -> bytes:
-    """AES-CMAC."""
-    return CMAC.new(key, msg=data, ciphermod=AES).digest()
-
-
-def cbc(key: bytes, data: bytes, iv: bytes = bytes(16)) -> bytes:
-    """AES-CBC encryption."""
-    return AES.new(key, AES.MODE_CBC, iv=iv).encrypt(data)
-
-
-def uncbc(key: bytes, data: bytes, iv: bytes = bytes(16)) -> bytes:
-    """AES-CBC decryption."""
-    return AES.new(key, AES.MODE_CBC, iv=iv).decrypt(data)
-
-
-def certificate(
-    key: ECC.EccKey,
-    *,
-    role: int = 1,
-    subject: str = "534D445001",
-    serial: str = "0102030405",
-    usage: str = "88",
-    signer: ECC.EccKey = CI,
-    public: bytes | None = None,
-) -> bytes:
-    """A 7F21 certificate of the reference."""
-    aki = hashlib.sha1(point(CI)).digest()
-    fields = ber("93", H(serial)) + ber("42", H("0A0B0C0D")) + ber("5F20", H(subject)) + ber("95", H(usage))
-    fields += ber("5F25", H("20240101")) + ber("5F24", H("20391231"))
-    fields += ber("73", ber("C8", bytes([role])), ber("C9", aki))
-    fields += ber("7F49", ber("B0", public or point(key)), ber("F0", b"\x00"))
-    return ber("7F21", fields, ber("5F37", sign(signer, fields)))
-
-
-CERT_DP = certificate(SM_DP)
-CERT_SR = certificate(SM_SR, role=2, subject="534D535201", serial="0102030406")
-
-# --- commands -------------------------------------------------------------------------------------
-
-
-def store(dgi: str, value: bytes, p1p2: str = "8800") -> bytes:
-    """STORE DATA with one DGI."""
-    body = H(dgi) + bytes([len(value)]) + value
-    return H("80E2" + p1p2) + bytes([len(body)]) + body + b"\x00"
-
-
-def create(aid: bytes, quota: int = 0, *, privileges: str = "80C000", c9: str = "C90481020370") -> bytes:
-    """CreateISDP."""
-    prefix = H("10A0000005591010FFFFFFFF8900000D0010A0000005591010FFFFFFFF8900000E00")
-    parameters = H(c9) + (ber("EF", ber("83", quota.to_bytes(4))) if quota else b"")
-    body = prefix + bytes([len(aid)]) + aid + b"\x03" + H(privileges)
-    body += bytes([len(parameters)]) + parameters + b"\x00"
-    return H("80E60C00") + bytes([len(body)]) + body + b"\x00"
-
-
-def enable(aid: bytes) -> bytes:
-    return store("3A03", ber("4F", aid))
-
-
-def disable(aid: bytes) -> bytes:
-    return store("3A04", ber("4F", aid))
-
-
-def set_fallback(aid: bytes) -> bytes:
-    return store("3A05", ber("4F", aid))
-
-
-def confirm(sequence: int) -> bytes:
-    return store("3A08", ber("4E", sequence.to_bytes(2)), "8900")
-
-
-def delete(aid: bytes) -> bytes:
-    return H("80E4004012") + ber("4F", aid) + b"\x00"
-
-
-def status(aid: bytes = b"", tags: str = "4F9F7053") -> bytes:
-    body = ber("4F", aid) + ber("5C", H(tags))
-    return H("80F24002") + bytes([len(body)]) + body + b"\x00"
-
-
-def for_personalization(aid: bytes) -> bytes:
-    return H("80E62000160000") + b"\x10" + aid + H("00000000")
-
-
-def certificate_command(cert: bytes) -> bytes:
-    return store("3A01", cert, "0900")
-
-
-def key_parameters(kvn: int = 0x30, options: int = 0x09, *, extra: bytes = b"", scenario: int = 3) -> bytes:
-    """The A6 template."""
-    return ber(
-        "A6",
-        ber("90", bytes([scenario, options])),
-        H("950110800188810110820101"),
-        ber("83", bytes([kvn])),
-        H("9100"),
-        extra,
-    )
-
-
-def key_command(
-    crt: bytes,
-    signer: ECC.EccKey = SM_DP,
-    ephemeral: bytes | None = None,
-    challenge: bytes = RC,
-    signature: bytes | None = None,
-) -> bytes:
-    """The second STORE DATA."""
-    ephemeral = point(EPH_DP) if ephemeral is None else ephemeral
-    head = b"\x3a\x02" + bytes([len(crt)]) + crt + ber("7F49", ephemeral)
-    signature = (
-        sign(signer, head + b"\x00\x85" + bytes([len(challenge)]) + challenge) if signature is None else signature
-    )
-    body = head + ber("5F37", signature)
-    return H("80E28901") + bytes([len(body)]) + body + b"\x00"
-
-
-def commands(*apdus: bytes, definite: bool = True, chaining: int | None = None) -> bytes:
-    """A command script of C-APDUs."""
-    content = b"" if chaining is None else bytes([0x83, 1, chaining])
-    content += b"".join(ber("22", apdu) for apdu in apdus)
-    return ber("AA", content) if definite else b"\xae\x80" + content + b"\x00\x00"
-
-
-# --- SCP03 and SCP03t, off-card ------------------------------------------------------------------
-
-
-def kdf(key: bytes, constant: int, bits: int, context: bytes) -> bytes:
-    """SCP03 derivation, one block."""
-    return mac(key, bytes(11) + bytes([constant, 0]) + bits.to_bytes(2) + b"\x01" + context)[: bits // 8]
-
-
-@dataclass
-class Host:
-    """The SM-DP's end of an SCP03 session; predicts the card's challenge."""
-
-    enc: bytes
-    mac: bytes
-    dek: bytes
-    aid: bytes = ISDP1
-    kvn: int = 0x30
-    sequence: int = 1
-    challenge: bytes = H("1122334455667788")
-    chain: bytes = field(default=bytes(16), init=False)
-    counter: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        self.card_challenge = kdf(self.enc, 2, 64, self.sequence.to_bytes(3) + self.aid)
-        context = self.challenge + self.card_challenge
-        self.s_enc, self.s_mac, self.s_rmac = (
-            kdf(key, constant, 128, context) for key, constant in ((self.enc, 4), (self.mac, 6), (self.mac, 7))
-        )
-        self.card_cryptogram = kdf(self.s_mac, 0, 64, context)
-        self.cryptogram = kdf(self.s_mac, 1, 64, context)
-
-    def initialize_answer(self) -> bytes:
-        head = bytes(10) + bytes([self.kvn, 3, 0x70])
-        return head + self.card_challenge + self.card_cryptogram + self.sequence.to_bytes(3)
-
-    def _chain(self, data: bytes) -> bytes:
-        self.chain = mac(self.s_mac, self.chain + data)
-        return self.chain[:8]
-
-    def initialize_tlv(self) -> bytes:
-        return b"\x84\x0a" + bytes([self.kvn, 0]) + self.challenge
-
-    def authenticate_tlv(self) -> bytes:
-        head = b"\x85\x11\x33" + self.cryptogram
-        return head + self._chain(head)
-
-    def _icv(self, first: int = 0) -> bytes:
-        block = bytes([first]) + self.counter.to_bytes(15)
-        return AES.new(self.s_enc, AES.MODE_ECB).encrypt(block)
-
-    def _encrypt(self, plain: bytes) -> bytes:
-        self.counter += 1
-        return cbc(self.s_enc, plain + b"\x80" + bytes(-(len(plain) + 1) % 16), self._icv())
-
-    def segment(self, plain: bytes) -> bytes:
-        ciphered = self._encrypt(plain)
-        head = ber("86", bytes(len(ciphered) + 8))[: -(len(ciphered) + 8)]
-        return head + ciphered + self._chain(head + ciphered)
-
-    def segments(self, package: bytes, size: int = 1007) -> Iterator[bytes]:
-        """One after the other, so that the session stands where the card stopped."""
-        return (self.segment(package[at : at + size]) for at in range(0, len(package), size))
-
-    def read_final(self, answer: bytes) -> bytes:
-        """Check the R-MAC of the last 86 and decipher it."""
-        assert answer[0] == 0x86
-        ciphered, code = answer[2:-8], answer[-8:]
-        assert mac(self.s_rmac, self.chain + answer[:2] + ciphered)[:8] == code
-        return uncbc(self.s_enc, ciphered, self._icv(0x80)).rstrip(b"\x00")[:-1]
-
-    def initialize_apdu(self) -> bytes:
-        return H("8050") + bytes([self.kvn]) + H("0008") + self.challenge + b"\x00"
-
-    def authenticate_apdu(self) -> bytes:
-        head = H("8482330010") + self.cryptogram
-        return head + self._chain(head)
-
-    def wrap(self, apdu: str, data: bytes) -> bytes:
-        ciphered = self._encrypt(data)
-        head = H(apdu) + bytes([len(ciphered) + 8])
-        return head + ciphered + self._chain(head + ciphered)
-
-    def read_answer(self, data: bytes) -> bytes:
-        ciphered, code = data[:-8], data[-8:]
-        assert mac(self.s_rmac, self.chain + ciphered + b"\x90\x00")[:8] == code
-        return uncbc(self.s_enc, ciphered, self._icv(0x80)).rstrip(b"\x00")[:-1] if ciphered else b""
-
-
-REFERENCE_KEYS = (
-    H("54987D05DB14E28ED09EDB948EC684B4"),
-    H("562DC75017C379F40FA654171AF0421D"),
-    H("09A50DE516060B4B352DC9ED0B547023"),
+from sim_card_host import REFERENCE_KEYS, Host
+from sim_card_wire import (
+    CERT_DP,
+    CI,
+    DEK,
+    ECASD,
+    EID,
+    ISDP1,
+    ISDP2,
+    ISDR,
+    KIC,
+    KID,
+    PSK,
+    PSK_DEK,
+    RC,
+    SERVER,
+    H,
+    ber,
+    cbc,
+    certificate,
+    certificate_command,
+    commands,
+    confirm,
+    for_personalization,
+    key_command,
+    key_parameters,
+    mac,
+    point,
+    uncbc,
 )
-"""ENC, MAC, DEK of the reference's key establishment example."""
-
-# --- packages and images --------------------------------------------------------------------------
 
 
 def package(iccid: str = "89000123456789012341", pol1: int | None = None, connectivity: str = "") -> bytes:

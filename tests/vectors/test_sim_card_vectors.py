@@ -15,7 +15,8 @@ from ferryman_sim.card.state import load_state
 from ferryman_sim.card.tlv import read_tlv
 from ferryman_sim.profile import InstallOutcome, install
 from shared_data import vectors
-from sim_card_kit import Bench, H, entropy_of, image, package
+from sim_card_kit import Bench, entropy_of, image, package
+from sim_card_wire import H
 
 REAL_ISDP = H("A0000005591010FFFFFFFF8900001300")
 

@@ -10,14 +10,14 @@ import pytest
 from ferryman_sim.card import Card, OpenHTTPS, PowerCut, Refresh, SendSMS
 from ferryman_sim.card.state import BadImage
 from sim_card_events import changing, notified, states
-from sim_card_kit import (
+from sim_card_host import REFERENCE_KEYS
+from sim_card_kit import Bench, entropy_of, image, two_profiles
+from sim_card_wire import (
     DEK,
     ISDP1,
     ISDP2,
     ISDR,
     KID,
-    REFERENCE_KEYS,
-    Bench,
     H,
     ber,
     cbc,
@@ -25,11 +25,8 @@ from sim_card_kit import (
     confirm,
     create,
     enable,
-    entropy_of,
-    image,
     status,
     store,
-    two_profiles,
 )
 
 # --- faults ---------------------------------------------------------------------------------------

@@ -6,15 +6,14 @@ import json
 
 from ferryman_sim.card import Card, OpenHTTPS, Refresh, SendSMS
 from sim_card_events import changing, notified, states
-from sim_card_kit import (
+from sim_card_host import REFERENCE_KEYS, Host
+from sim_card_kit import Bench, image, installed, package, two_profiles
+from sim_card_wire import (
     CERT_DP,
     ISDP1,
     ISDP2,
     ISDP3,
-    REFERENCE_KEYS,
-    Bench,
     H,
-    Host,
     ber,
     certificate_command,
     commands,
@@ -24,14 +23,10 @@ from sim_card_kit import (
     disable,
     enable,
     for_personalization,
-    image,
-    installed,
     key_command,
     key_parameters,
-    package,
     set_fallback,
     status,
-    two_profiles,
 )
 
 

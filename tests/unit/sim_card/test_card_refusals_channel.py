@@ -5,23 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ferryman_sim.card import Card, DeliverReport, HTTPSResult, OpenHTTPS, SendSMS
-from sim_card_kit import (
-    ISDP1,
-    ISDP2,
-    ISDR,
-    KIC,
-    KID,
-    Bench,
-    H,
-    commands,
-    confirm,
-    create,
-    delete,
-    image,
-    set_fallback,
-    status,
-    two_profiles,
-)
+from sim_card_kit import Bench, image, two_profiles
+from sim_card_wire import ISDP1, ISDP2, ISDR, KIC, KID, H, commands, confirm, create, delete, set_fallback, status
 
 AUDIT = H("80CAFF2100")
 

@@ -7,24 +7,8 @@ from typing import Any
 import pytest
 
 from ferryman_sim.card import Card, Refresh
-from sim_card_kit import (
-    ISDP1,
-    ISDP2,
-    ISDP3,
-    Bench,
-    H,
-    confirm,
-    create,
-    delete,
-    disable,
-    enable,
-    image,
-    installed,
-    package,
-    set_fallback,
-    status,
-    two_profiles,
-)
+from sim_card_kit import Bench, image, installed, package, two_profiles
+from sim_card_wire import ISDP1, ISDP2, ISDP3, H, confirm, create, delete, disable, enable, set_fallback, status
 
 
 def changed(made: dict[str, Any], **isdps: dict[str, Any]) -> Bench:

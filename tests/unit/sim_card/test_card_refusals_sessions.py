@@ -6,28 +6,25 @@ from typing import Any
 
 import pytest
 
-from sim_card_kit import (
+from sim_card_host import REFERENCE_KEYS, Host
+from sim_card_kit import Bench, image, package
+from sim_card_wire import (
     CERT_DP,
     CERT_SR,
     EPH_DP,
     ISDP1,
     ISDR,
     RC,
-    REFERENCE_KEYS,
     SM_DP,
     SM_SR,
-    Bench,
     H,
-    Host,
     ber,
     certificate,
     certificate_command,
     create,
     for_personalization,
-    image,
     key_command,
     key_parameters,
-    package,
     point,
 )
 

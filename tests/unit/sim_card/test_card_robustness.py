@@ -10,28 +10,24 @@ from hypothesis import strategies as st
 from ferryman_sim.card import Card
 from ferryman_sim.card.session_trigger import read_trigger
 from ferryman_sim.card.tlv import BadTLV, as_map, ber_length, read_all, read_dgi, read_length, tlv
-from sim_card_kit import (
+from sim_card_host import REFERENCE_KEYS, Host
+from sim_card_kit import Bench, entropy_of, image, two_profiles
+from sim_card_wire import (
     CERT_DP,
     ISDP1,
     ISDP2,
     ISDR,
-    REFERENCE_KEYS,
     SERVER,
-    Bench,
     H,
-    Host,
     certificate_command,
     commands,
     create,
     delete,
     enable,
-    entropy_of,
     for_personalization,
-    image,
     key_command,
     key_parameters,
     status,
-    two_profiles,
 )
 
 SEEDS = [

@@ -7,7 +7,9 @@ import pytest
 from ferryman_sim.card import Card, Refresh, SendSMS, notification
 from ferryman_sim.card.core import Core
 from ferryman_sim.card.state import load_state
-from sim_card_kit import (
+from sim_card_host import REFERENCE_KEYS, Host
+from sim_card_kit import Bench, entropy_of, image, two_profiles
+from sim_card_wire import (
     CERT_DP,
     CERT_SR,
     ECASD,
@@ -16,20 +18,14 @@ from sim_card_kit import (
     ISDP2,
     ISDR,
     RC,
-    REFERENCE_KEYS,
     SERVER,
     SM_SR,
-    Bench,
     H,
-    Host,
     certificate_command,
     commands,
-    entropy_of,
-    image,
     key_command,
     key_parameters,
     point,
-    two_profiles,
 )
 
 RECEIPT = H("6F39A4B22EE21E20B08D4655197ABC61")
