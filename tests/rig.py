@@ -116,6 +116,11 @@ class World:
         (self.folder / "operator.csv").write_text(self.csv)
         self.batch: dict[str, Any] = json.loads((self.folder / "batch.json").read_text())
 
+    def load(self) -> None:
+        """Take up files that an earlier `prepare` (or a copy of its folder) left."""
+        self.csv = (self.folder / "operator.csv").read_text()
+        self.batch = json.loads((self.folder / "batch.json").read_text())
+
     async def start(self) -> None:
         """Power on."""
         lists = [(self.folder / "subscriptions.csv").read_text(), self.csv]
@@ -156,6 +161,7 @@ class Platform:
     sm_dp: DPSettings = field(default_factory=DPSettings)
     threaded: bool = False
     on_commit: CommitHook | None = None
+    before_commit: CommitHook | None = None
     entropy: Callable[[int], bytes] = field(default_factory=lambda: SeededEntropy("platform"))
     https_port: int = 0
 
@@ -187,6 +193,7 @@ class Platform:
             https=HTTPSSettings("127.0.0.1", self.https_port) if self.https_port else None,
             threaded=self.threaded,
             on_commit=self.on_commit,
+            before_commit=self.before_commit,
         )
 
     async def open(self) -> Operator:

@@ -46,7 +46,8 @@ class Configuration:
     smpp: SMPPSettings | None = None
     https: HTTPSSettings | None = None
     threaded: bool = True
-    on_commit: CommitHook | None = None
+    on_commit: CommitHook | None = None  # for the crash tests, as is the next
+    before_commit: CommitHook | None = None
 
 
 class Installation:
@@ -75,7 +76,7 @@ class Installation:
         await self._start_sm_dp()
         if configuration.smpp is not None:
             self.sms = TransportSMS(
-                mailbox=self._mailbox(TRANSPORT_SMS, sms_schema.PLATFORM),
+                mailbox=await self._mailbox(TRANSPORT_SMS, sms_schema.PLATFORM),
                 settings=configuration.smpp,
                 clock=self.clock,
                 entropy=self._entropy,
@@ -84,7 +85,7 @@ class Installation:
             await self._run(self.sms.start, self.sms.stop)
         if configuration.https is not None:
             self.https = TransportHTTPS(
-                mailbox=self._mailbox(TRANSPORT_HTTPS, https_schema.PLATFORM),
+                mailbox=await self._mailbox(TRANSPORT_HTTPS, https_schema.PLATFORM),
                 calls=self.bus,
                 settings=configuration.https,
                 clock=self.clock,
@@ -97,7 +98,7 @@ class Installation:
     async def _start_crypto(self) -> None:
         key = open_key_file(self.configuration.data / VAULT_KEY, self._entropy)
         crypto = CryptoServer(
-            mailbox=self._mailbox(CRYPTO_SERVER, crypto_schema.PLATFORM),
+            mailbox=await self._mailbox(CRYPTO_SERVER, crypto_schema.PLATFORM),
             vault=Vault(key, self._entropy),
             entropy=self._entropy,
         )
@@ -107,7 +108,7 @@ class Installation:
     async def _start_sm_sr(self) -> None:
         configuration = self.configuration
         smsr = SMSR(
-            mailbox=self._mailbox(SM_SR, sr_schema.PLATFORM),
+            mailbox=await self._mailbox(SM_SR, sr_schema.PLATFORM),
             calls=self.bus,
             settings=configuration.sm_sr,
             clock=self.clock,
@@ -120,7 +121,7 @@ class Installation:
 
     async def _start_sm_dp(self) -> None:
         smdp = SMDP(
-            mailbox=self._mailbox(SM_DP, dp_schema.PLATFORM),
+            mailbox=await self._mailbox(SM_DP, dp_schema.PLATFORM),
             calls=self.bus,
             settings=self.configuration.sm_dp,
             clock=self.clock,
@@ -130,12 +131,17 @@ class Installation:
         self.bus.serve(SM_DP, smdp.serve)
         await self._run(smdp.start, smdp.stop)
 
-    def _mailbox(self, role: str, tables: PlatformTables) -> Mailbox:
+    async def _mailbox(self, role: str, tables: PlatformTables) -> Mailbox:
         configuration = self.configuration
         path = configuration.data / f"{role}.db"
-        store = SQLiteStore(str(path), threaded=configuration.threaded, on_commit=configuration.on_commit)
+        store = SQLiteStore(
+            str(path),
+            threaded=configuration.threaded,
+            on_commit=configuration.on_commit,
+            before_commit=configuration.before_commit,
+        )
         self.stores.append(store)
-        upgrade(store, role)
+        await upgrade(store, role)
         path.chmod(0o600)
         return Mailbox(role=role, store=store, tables=tables, bus=self.bus, clock=self.clock)
 
