@@ -200,14 +200,16 @@ async def test_questions_from_a_peer_that_never_reads_do_not_fill_memory() -> No
         caller.writer.transport.pause_reading()
         caller.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         block = encode(m.EnquireLink(sequence=1)) * 10_000
-        unread = 0
-        while unread < 1_000_000:  # until the ESME has stopped reading: otherwise the loop's limit ends this
+        unread, asked = 0, 0
+        while unread < 1_000_000 and asked < 100:  # until the ESME has stopped reading
+            asked += 1
             caller.raw(block)
             await asyncio.sleep(0.001)
             unread = caller.writer.transport.get_write_buffer_size()
             assert esme._link is not None
             assert esme._link._transport is not None
             most = max(most, esme._link._transport.get_write_buffer_size())
+        assert unread >= 1_000_000
         stuck.set()
         caller.writer.transport.resume_reading()
         with contextlib.suppress(ConnectionResetError):
