@@ -279,6 +279,9 @@ class Mailbox:
         return len(identifiers) == SWEEP_BATCH
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._stopping:
+            work.close()
+            return
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
