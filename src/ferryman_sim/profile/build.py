@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .applications import Application, RemoteFileManagement, SecurityDomain
 from .authentication import Authenticator
-from .filesystem import Directory, FileMissing, FileSystem
+from .filesystem import Directory, FileSystem
 from .header import CardLimits, ProfileHeader
 from .outcome import Abort, Status
 from .pins import PinSet, Puk
@@ -52,16 +52,6 @@ class Build:
         if self.files is None:
             raise Abort(Status.INVALID_REQUEST_FORMAT, "no MF yet", offset)
         return self.files
-
-    def directory(self, path: tuple[int, ...], offset: int) -> Directory:
-        """The DF or ADF at a path. Raises Abort (bad values)."""
-        try:
-            node = self.tree(offset).select(path)
-        except FileMissing as error:
-            raise Abort(Status.BAD_VALUES, str(error), offset) from None
-        if not isinstance(node, Directory):
-            raise Abort(Status.BAD_VALUES, "path of an EF where a directory is needed", offset)
-        return node
 
     def last_naa(self, kind: str) -> Application3G | None:
         """The latest network access application of a kind."""

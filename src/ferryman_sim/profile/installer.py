@@ -20,6 +20,7 @@ from .header import OFFSET_SINCE, CardLimits, parse_header, peek_version
 from .outcome import Abort, InstallOutcome, PEStatus, Status, Unsupported, encode_response
 from .pins import PIN_MEMORY, parse_pin_codes, parse_puk_codes
 from .profile import profile_of
+from .service_tables import clear_lacking
 from .templates import ELEMENTS, Version
 
 MAX_ELEMENT = 1 << 20
@@ -133,6 +134,7 @@ class Installation:
         check_complete(build)
         if self._buffer:
             raise Abort(Status.INVALID_REQUEST_FORMAT, "bytes after PE-End")
+        clear_lacking(build)
         statuses = (*self._warnings, PEStatus(Status.OK))
         self._outcome = InstallOutcome(
             encode_response(statuses, aborted=False), profile_of(build), build.used, statuses
