@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from postgres import Server, find_binaries, running_server
+
+# Reasons (their beginnings) for which a test may be skipped although FERRYMAN_NO_SKIP or CI is set; each with why.
+ALLOWED_SKIPS = (
+    "soak only",  # long runs belong to `make soak`
+)
+NO_SKIP = bool(os.environ.get("FERRYMAN_NO_SKIP") or os.environ.get("CI"))
+_not_allowed: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +46,40 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             if name == "seed":
                 report.sections.append(("seed", f"run again with FERRYMAN_SEED={value}"))
     return report
+
+
+# -- skips --------------------------------------------------------------------------------------------------------
+
+
+def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if not reason.startswith(ALLOWED_SKIPS):
+        _not_allowed.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """With workers this runs in the process that collects their reports too."""
+    _note_skip(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A module that skips itself as a whole."""
+    _note_skip(report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where no skip is allowed, one makes the run fail."""
+    if NO_SKIP and _not_allowed and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which, and why the run failed."""
+    if NO_SKIP and _not_allowed:
+        terminalreporter.section("skips that are not allowed here (FERRYMAN_NO_SKIP or CI is set)")
+        for line in _not_allowed:
+            terminalreporter.line(line)
