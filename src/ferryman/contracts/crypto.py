@@ -163,6 +163,7 @@ class SCP80OpenResponse(Body, frozen=True, kw_only=True, tag=True):
     eid: str
     key_version: int
     spi: bytes
+    tar: bytes
     packet: bytes
 
 

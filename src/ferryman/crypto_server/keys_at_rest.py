@@ -153,7 +153,7 @@ class CardKeys:
         """Check and decipher a proof of receipt."""
         kic, kid = await self._pair(body.eid, body.key_version)
         octet = body.key_version << 4 | AES_CBC_CMAC
-        found = scp80.unwrap_response(kic, kid, body.packet, spi2=body.spi[1], kic=octet, kid=octet)
+        found = scp80.unwrap_response(kic, kid, body.packet, spi2=body.spi[1], kic=octet, kid=octet, tar=body.tar)
         return crypto.SCP80Response(tar=found.tar, counter=found.counter, status=found.status, data=found.data)
 
     async def open_command(self, _header: Header, body: crypto.SCP80OpenCommand) -> crypto.SCP80Command:

@@ -73,6 +73,11 @@ def load(connection: Connection, eid: str) -> EUICC | None:
     )
 
 
+def exists(connection: Connection, eid: str) -> bool:
+    """Whether the card is registered here."""
+    return connection.execute(select(euicc.c.eid).where(euicc.c.eid == eid)).first() is not None
+
+
 def register(connection: Connection, card: EUICC, now: float) -> None:
     """Store a new card (ES1.RegisterEIS)."""
     values = {field: getattr(card, field) for field in card.__struct_fields__ if field != "profiles"}

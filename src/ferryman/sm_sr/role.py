@@ -169,10 +169,13 @@ class SMSR:
     async def _claimed(self, body: es5.SMSReceived) -> list[str]:
         if body.kind == KIND_COMMAND:
             try:
-                return [parse_notification(clear_payload(body.packet)).eid]
+                eid = parse_notification(clear_payload(body.packet)).eid
             except PeerError as problem:
                 log.warning("notification refused", originator=mask(body.originator), reason=str(problem))
                 return []
+            # A made-up EID must not leave a trace in the database.
+            known = await self.mailbox.store.read(lambda c: eis_store.exists(c, eid))
+            return [eid] if known else []
         eids = await self.mailbox.store.read(lambda c: eis_store.eids_of_msisdn(c, body.originator))
         if not eids:
             log.warning("answer of an unknown subscriber", originator=mask(body.originator))

@@ -1,4 +1,4 @@
-"""ES3.AuditEIS (SGP.02 5.4.2; ES5.eUICCCapabilityAudit 4.1.1.7): the card is asked, the EIS corrected."""
+"""ES3.AuditEIS (SGP.02 5.4.2; ES5.eUICCCapabilityAudit): the card is asked, the EIS corrected."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def _told(state: State, outcome: Outcome, context: Context) -> Step[State]:
     try:
         apdus = read(outcome.script).apdus
         if len(apdus) < 2 or any(sw != 0x9000 for _, sw in apdus):
-            raise PeerError("not both commands answered 9000", field="R-APDU", clause="SGP.02 4.1.1.7")
+            raise PeerError(
+                "not both commands answered 9000", field="R-APDU", clause="SGP.02 ES5.eUICCCapabilityAudit"
+            )
         found = parse_status(apdus[0][0])
         memory = parse_card_resources(apdus[1][0]).free_nvm
     except PeerError as problem:

@@ -1,4 +1,4 @@
-"""Asking the card for the state of an ISD-P (ES5.eUICCCapabilityAudit, SGP.02 4.1.1.7): the end of `unknown`."""
+"""Asking the card for the state of an ISD-P (SGP.02 ES5.eUICCCapabilityAudit): the end of `unknown`."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def card_state(outcome: Outcome, aid: bytes) -> ISDPStatus | None:
     if sw == SW_NOT_FOUND:
         return None
     if sw != 0x9000:
-        raise PeerError(f"GET STATUS answered {sw:04X}", field="R-APDU", clause="SGP.02 4.1.1.7")
+        raise PeerError(f"GET STATUS answered {sw:04X}", field="R-APDU", clause="SGP.02 ES5.eUICCCapabilityAudit")
     return next((found for found in parse_status(data) if found.aid == aid), None)

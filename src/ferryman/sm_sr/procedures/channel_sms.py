@@ -27,6 +27,8 @@ POR_MORE_TIME = 0x08
 POR_FOLLOWS = (0x0B, 0x0C)
 
 SMS_PACKET = 122  # octets of one short message's packet at this security level (SGP.02 2.4.3, TS 31.115)
+COUNTER_JUMP = 0x1000  # far more than the packets a lost day could have used, far less than 2^40 allows
+MAX_COUNTER = 0xFF_FFFF_FFFE  # the highest value blocks the key set for ever (status 04)
 RETRY_SPACING = 1.5  # each repeat waits this much longer: a congested SMSC gets fewer, not more
 
 CHAIN_FIRST, CHAIN_MORE, CHAIN_LAST = 0x01, 0x02, 0x03
@@ -57,6 +59,12 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
             effects.outcome(command.owner, outcome)
         return state
     counter = max(state.counter, card.scp80_counter) + 1
+    if counter > MAX_COUNTER:
+        effects.audit("SCP80", "alarm", "the counter of the key set is used up; renew the keys")
+        if command is not None:
+            outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNREACHABLE, detail="SCP80 counter used up")
+            effects.outcome(command.owner, outcome)
+        return state
     if command is None:
         tar, data = ids.ISDR_TAR, _trigger(effects)
     else:
@@ -74,7 +82,7 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
             data=data,
         ),
     )
-    flight = Flight(command=command, counter=counter, destination=destination)
+    flight = Flight(command=command, counter=counter, destination=destination, tar=tar)
     return replace(state, counter=counter, flight=flight)
 
 
@@ -122,7 +130,7 @@ def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
         es5.SubmitSMS(sms_id=sms_id, destination=flight.destination, packet=flight.packet, validity=wait)
     )
     effects.timer(TIMER, wait)
-    return replace(state, flight=replace(flight, attempt=attempt, sms_id=sms_id, maybe_sent=True))
+    return replace(state, flight=replace(flight, attempt=attempt, sms_id=sms_id))
 
 
 def _patience(flight: Flight, effects: Effects) -> float:
@@ -137,6 +145,11 @@ def silence(state: Channel, effects: Effects) -> Channel:
         return state
     if flight.command is None and state.session:
         return _land(state, effects)  # the session that the trigger was for is there
+    if flight.counter_low:
+        # Repeating is of no use. Whether it ran, the card tells; the question gets past it with a higher counter.
+        if flight.command is None:
+            return _land(replace(_jump(state), trigger_wanted=True), effects)
+        return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="the card's counter is ahead")
     if flight.attempt >= effects.settings.sms_attempts:
         if flight.command is None:
             return _land(state, effects)
@@ -170,6 +183,7 @@ def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel
             eid=eid,
             key_version=effects.euicc.scp80_version,
             spi=bytes.fromhex(effects.settings.spi),
+            tar=state.flight.tar,
             packet=body.packet,
         ),
     )
@@ -190,11 +204,16 @@ def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> 
     if status == POR_OK:
         return _end(state, effects, OutcomeKind.ANSWERED, script=response.data)
     if status == POR_COUNTER_LOW and flight.attempt > 1:
-        return _end(state, effects, OutcomeKind.UNKNOWN, detail="executed, its answer was lost")
+        return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="executed, its answer was lost")
     if status == POR_COUNTER_LOW:
-        # First attempt: either the SMSC repeated it and the first answer is on its way, or our counter is behind.
-        return state
+        # First attempt: the SMSC repeated it and the answer is on its way, or our counter is behind the card's.
+        return replace(state, flight=replace(flight, counter_low=True))
     return _end(state, effects, OutcomeKind.REJECTED, detail=f"proof of receipt {status:02X}")
+
+
+def _jump(state: Channel) -> Channel:
+    """Move our counter ahead: gaps are allowed, a counter that is too low is not (TS 102 225 5.1.4)."""
+    return replace(state, counter=state.counter + COUNTER_JUMP)
 
 
 def _end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes = b"", detail: str = "") -> Channel:

@@ -31,10 +31,11 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     command: Command | None
     counter: int
     destination: str
+    tar: bytes
     packet: bytes = b""
     attempt: int = 0
     sms_id: str = ""
-    maybe_sent: bool = False  # at least one attempt may have reached the card
+    counter_low: bool = False  # the card said so: it has run this packet, or its counter is ahead of ours
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -206,7 +206,8 @@ def _deadline(state: State, context: Context) -> Step[State]:
 def _leave(state: State, context: Context) -> Step[State]:
     """Expired with unknown outcome: left as Created, so that the SM-DP cleans it up (SGP.02 3.1.5)."""
     audit = Audit("0100 CreateISDP", "unknown", object=state.aid.hex().upper(), detail="the card did not answer")
-    return Step(state, (Apply(SetState(state.aid, CREATED)), audit, Done()))
+    taken = Apply(TakeMemory(state.request.required_memory))  # given back when the ISD-P is deleted
+    return Step(state, (Apply(SetState(state.aid, CREATED)), taken, audit, Done()))
 
 
 def _end(

@@ -1,4 +1,4 @@
-"""ES3.DeleteISDP (SGP.02 3.6, 5.4.10; ES5 4.1.1.5), also the clean-up of a failed download (3.1.4, 3.1.5)."""
+"""ES3.DeleteISDP (SGP.02 3.6, 5.4.10; ES5.DeleteProfile), also clean-up after a failed download (3.1.4, 3.1.5)."""
 
 from __future__ import annotations
 

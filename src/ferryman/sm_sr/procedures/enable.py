@@ -2,8 +2,10 @@
 
 The card answers 9000 over the old profile, attaches with the new one and notifies. Confirming is the decision:
 it is taken once, before the validity period ends, committed before it is sent, and the caller hears the same.
-Without confirmation the card rolls back; a change that was confirmed is success even if the answer to the
-confirmation is lost. The lease on the EID is kept until the card has said how it ended.
+Without confirmation the card rolls back. Only the card's word ends the change: 9000 to the confirmation, or
+"nothing pending" together with its state. State 3F alone proves nothing, a card that waits for us is in it too.
+A roll-back is believed in the same way, so that a replayed notification cannot end a good change. The lease on
+the EID is kept until the card has said how it ended.
 """
 
 from __future__ import annotations
@@ -60,8 +62,9 @@ from ferryman.sm_sr.records import EUICC, Contacted, Facts
 COMMANDED, CHANGING, CONFIRMING, ASKING, RETURNING = "commanded", "changing", "confirming", "asking", "returning"
 ASK_LATER = "ask"  # timer: the card is silent, ask it
 GRACE = "grace"  # timer: how long after the end of the call the card's last word is waited for
-SW_POLICY = 0x69E1
-SW_NOTHING_PENDING = 0x6985
+SW_OK, SW_POLICY = 0x9000, 0x69E1
+SW_NOTHING_PENDING, SW_OTHER_SEQUENCE = 0x6985, 0x6A88
+RECONFIRM_DELAY = 20.0  # s until a confirmation whose fate is not known is sent again
 CARD_ENABLED, CARD_DISABLED = 0x3F, 0x1F
 
 
@@ -76,6 +79,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     sent: int = 0
     attempts: int = 0
     confirmed: CardNotification | None = None  # what we decided to confirm
+    nothing_pending: bool = False  # the card said so: it is where it will stay
     replied: bool = False
     response: bytes = b""
 
@@ -148,7 +152,7 @@ def _commanded(state: State, outcome: Outcome, context: Context) -> Step[State]:
         state = replace(state, response=read(outcome.script).response)
     except PeerError:
         return _change(state, context)
-    if sw == 0x9000:
+    if sw == SW_OK:
         return _change(state, context)
     reason = codes.POL1_REFUSES if sw == SW_POLICY else codes.ISDR_ERROR
     return _end(state, failed(*reason, f"the card answered {sw:04X} to EnableProfile", context.eid))
@@ -188,33 +192,50 @@ def _confirm(state: State, found: CardNotification, context: Context, received: 
 
 
 def _confirmation_answered(state: State, outcome: Outcome, context: Context) -> Step[State]:
-    gone: list[bytes] = []
-    if outcome.kind is not OutcomeKind.ANSWERED:
-        return _ask(state, context)
     try:
-        data, sw = single(outcome)
-        if sw == 0x9000:
-            gone = parse_confirmation(data)
-        elif sw != SW_NOTHING_PENDING:
-            return _ask(state, context)
+        data, sw = single(outcome) if outcome.kind is OutcomeKind.ANSWERED else (b"", 0)
+        gone = parse_confirmation(data) if sw == SW_OK else []
     except PeerError:
-        return _ask(state, context)
+        sw, gone = 0, []
+    if sw == SW_OK:
+        return _success(state, context, gone)
     if sw == SW_NOTHING_PENDING:
-        return _ask(state, context)  # confirmed by an earlier copy, or rolled back: the card knows
-    return _success(state, context, gone)
+        return _ask(
+            replace(state, nothing_pending=True), context
+        )  # an earlier copy came through, or it rolled back
+    # Confirming twice is harmless: the card acts on the sequence number once.
+    return Step(state, (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
+
+
+def _reconfirm(state: State, context: Context) -> Step[State]:
+    """The same decision again; whether the card heard it is what its answer tells."""
+    found = state.confirmed
+    if found is None:
+        return Step(state)
+    state = replace(state, sent=state.sent + 1)
+    command = confirmation(_command_id(state, context), context.procedure_id, found, context.facts.euicc)
+    return Step(state, (deliver(command, context.eid, Channel()),))
 
 
 def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[State]:
-    """The card is back on its former profile, whether or not it heard our confirmation of that."""
+    """The card took our confirmation of its roll-back; else only its state proves one."""
+    try:
+        _, sw = single(outcome) if outcome.kind is OutcomeKind.ANSWERED else (b"", 0)
+    except PeerError:
+        sw = 0
+    if sw == SW_OK:
+        return _returned(state, context)
+    return _ask(replace(state, nothing_pending=sw in (SW_NOTHING_PENDING, SW_OTHER_SEQUENCE)), context)
+
+
+def _returned(state: State, context: Context) -> Step[State]:
     card: EUICC | None = context.facts.euicc
     found = state.confirmed
-    effects = (
-        enabled_is(found.aid, card) if card is not None and found is not None and found.aid in _aids(card) else []
-    )
-    status = failed(
-        *codes.NO_CONNECTIVITY, "the profile gave no connectivity and the card rolled back", context.eid
-    )
-    return _end(state, status, tuple(effects))
+    effects: list[Effect] = []
+    if card is not None and found is not None and card.by_aid(found.aid) is not None and found.aid != state.target:
+        effects = enabled_is(found.aid, card)
+    sentence = "the profile gave no connectivity and the card rolled back"
+    return _end(state, failed(*codes.NO_CONNECTIVITY, sentence, context.eid), tuple(effects))
 
 
 # -- asking the card -----------------------------------------------------------------------------------------
@@ -236,25 +257,35 @@ def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
         found = card_state(outcome, state.target) if outcome.kind is OutcomeKind.ANSWERED else None
     except PeerError:
         found = None
-    if outcome.kind is not OutcomeKind.ANSWERED or found is None:
+    if found is None or found.state not in (CARD_ENABLED, CARD_DISABLED):
         if state.replied:
             return Step(state)  # the grace timer ends it
         return Step(replace(state, phase=_waiting(state)), (SetTimer(ASK_LATER, context.now + 30.0),))
-    if found.state == CARD_ENABLED and state.confirmed is not None:
-        return _success(state, context, [])
     if found.state == CARD_ENABLED:
-        # It changed and waits for us; its notification is repeated, or was lost: only that can be confirmed.
-        return Step(replace(state, phase=CHANGING), (SetTimer(ASK_LATER, context.now + 60.0),))
-    if found.state == CARD_DISABLED and not state.replied and state.confirmed is None:
+        return _still_there(state, context)
+    if state.confirmed is None and not state.replied:
+        # It never changed (or it rolled back): then the command may go out again, a few times.
         if state.attempts < context.facts.settings.card_attempts:
             return _command(state, context)
         return _end(state, failed(*codes.ISDR_ERROR, "the card did not enable the profile", context.eid))
-    status = failed(*codes.NO_CONNECTIVITY, "the card is back on its former profile", context.eid)
-    return _end(state, status)
+    return _returned(state, context)
+
+
+def _still_there(state: State, context: Context) -> Step[State]:
+    """The target is the enabled profile now; final only when nothing is pending any more."""
+    if state.confirmed is not None and state.confirmed.type == CHANGED:
+        if state.nothing_pending:
+            return _success(state, context, [])
+        return _reconfirm(replace(state, phase=CONFIRMING), context)
+    # It waits for us, and its notification was lost or is repeated; a roll-back that was told was a replay.
+    state = replace(state, phase=CHANGING, confirmed=None, nothing_pending=False)
+    return Step(state, (SetTimer(ASK_LATER, context.now + 60.0),))
 
 
 def _waiting(state: State) -> str:
-    return CONFIRMING if state.confirmed is not None else CHANGING
+    if state.confirmed is None:
+        return CHANGING
+    return CONFIRMING if state.confirmed.type == CHANGED else RETURNING
 
 
 def _timer(state: State, name: str, context: Context) -> Step[State]:
@@ -263,7 +294,9 @@ def _timer(state: State, name: str, context: Context) -> Step[State]:
         if state.replied:
             return Step(state, (unknown, Done()))
         return _end(state, expired("the card did not say whether it took the confirmation"), (unknown,))
-    if state.phase in (CHANGING, CONFIRMING):
+    if state.phase == CONFIRMING:
+        return _reconfirm(state, context)
+    if state.phase in (CHANGING, RETURNING):
         return _ask(state, context)
     return Step(state)
 
@@ -282,10 +315,6 @@ def _deadline(state: State, context: Context) -> Step[State]:
 
 
 # -- ends ----------------------------------------------------------------------------------------------------
-
-
-def _aids(card: EUICC) -> tuple[bytes, ...]:
-    return tuple(p.aid for p in card.profiles)
 
 
 def _success(state: State, context: Context, gone: list[bytes]) -> Step[State]:

@@ -20,7 +20,7 @@ DECLARATION = 0x01
 CHANGED = 0x02
 ROLLED_BACK = 0x03
 FELL_BACK = 0x05
-SW_NOTHING_PENDING = 0x6985
+SEQUENCES = 0x10000
 
 AUDIT_NAMES = {
     DECLARATION: "0001 eUICC declaration",
@@ -49,6 +49,10 @@ def _notified(state: NotificationState, found: CardNotification, context: Contex
         return Step(state, (Audit(name, "not confirmed", detail="no change of ours is waiting for it"),))
     if state.pending is not None and _same(found, state.pending):
         return Step(state)  # its confirmation is on the way
+    if not _same(found, state.last) and not _newer(found, state.last):
+        return Step(
+            state, (Audit(name, "not confirmed", detail="an old sequence number: a replay, or a card reset"),)
+        )
     sent = state.sent + 1
     command = confirmation(f"{context.procedure_id}/{sent}", context.procedure_id, found, context.facts.euicc)
     effects: list[Effect] = [deliver(command, context.eid, Channel())]
@@ -70,7 +74,8 @@ def _confirmed(
         gone = parse_confirmation(data) if sw == 0x9000 else []
     except PeerError as problem:
         return Step(state, (Audit("HandleNotificationConfirmation", "failed", detail=str(problem)),))
-    if sw not in (0x9000, SW_NOTHING_PENDING):
+    if sw != 0x9000:
+        # The card does not know this notification (any more): what it says proves nothing.
         return Step(state, (Audit("HandleNotificationConfirmation", "failed", detail=f"SW {sw:04X}"),))
     facts: Facts = context.facts
     effects: list[Effect] = [Audit("HandleNotificationConfirmation", "done", object=found.aid.hex().upper())]
@@ -118,6 +123,11 @@ def confirmation(command_id: str, owner: str, found: CardNotification, card: EUI
         transport=found.via,
         destination=destination,
     )
+
+
+def _newer(one: CardNotification, last: CardNotification | None) -> bool:
+    """Whether a sequence number lies ahead of the last one confirmed, counting round (`sgp02-euicc.md` 4.1)."""
+    return last is None or 1 <= (one.sequence - last.sequence) % SEQUENCES < SEQUENCES // 2
 
 
 def _same(one: CardNotification, other: CardNotification | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from ferryman.codec import ids, ota_script, tlv
+from ferryman.codec.apdu import CommandAPDU
 from ferryman.contracts import codes
 from ferryman.contracts.es3 import ES3SendData, ES3SendDataResponse
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, expired, failed
@@ -28,11 +29,13 @@ from ferryman.platform.procedure import (
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, cancel, deliver, read
 from ferryman.sm_sr.procedures.structs import replace
-from ferryman.sm_sr.records import Facts
+from ferryman.sm_sr.records import EUICC, Facts
 
 C_APDU = 0x22
 SCP03T = range(0x84, 0x89)
-INS_STORE_DATA = 0xE2
+INS_INSTALL, INS_STORE_DATA = 0xE6, 0xE2
+P1_PERSONALIZATION = 0x20
+DGI_CERTIFICATE, DGI_PARAMETERS = bytes.fromhex("3A01"), bytes.fromhex("3A02")
 P1_LAST_BLOCK = 0x80
 
 
@@ -74,12 +77,39 @@ def _begin(state: State, context: Context) -> Step[State]:
             sentence = "no such security domain on this eUICC"
             return _end(state, failed(*codes.SD_AID_UNKNOWN, sentence, request.sd_aid.hex().upper()))
     try:
-        scripts = cut(ota_script.split_data(request.data), facts.settings.script_limit)
+        tlvs = ota_script.split_data(request.data)
+        if request.sd_aid == ids.ISDR_AID and not key_establishment(tlvs, card, state.requester):
+            sentence = "only key establishment with an ISD-P of the requester goes to the ISD-R"
+            return _end(state, failed(*codes.FUNCTION_NOT_ALLOWED, sentence, request.sd_aid.hex().upper()))
+        scripts = cut(tlvs, facts.settings.script_limit)
     except PeerError as problem:
         return _end(state, failed(*codes.FORMAT_INVALID, str(problem), "Data"))
     if not scripts:
         return _end(state, failed(*codes.FORMAT_INVALID, "Data holds no command", "Data"))
     return _send(replace(state, scripts=scripts), context)
+
+
+def key_establishment(tlvs: list[bytes], card: EUICC, requester: str) -> bool:
+    """Whether the commands are those of ES8.EstablishISDPKeySet (SGP.02 3.1.2) and nothing else.
+
+    The ISD-R obeys whoever reaches it: an SM-DP must not get a platform command through this door.
+    """
+    own = {p.aid for p in card.profiles if p.smdp_id == requester}
+    named = False
+    for item in tlvs:
+        command = CommandAPDU.parse(tlv.parse_one(item, C_APDU).value)
+        if (command.ins, command.p1, command.p2) == (INS_INSTALL, P1_PERSONALIZATION, 0):
+            if command.data[3 : 3 + 16] not in own or command.data[2] != 16:
+                return False
+            named = True
+        elif command.ins != INS_STORE_DATA or not _establishing(command, named=named):
+            return False
+    return bool(own)
+
+
+def _establishing(command: CommandAPDU, *, named: bool) -> bool:
+    """STORE DATA 3A01 right behind the INSTALL that names the ISD-P, or 3A02."""
+    return command.data[:2] == DGI_PARAMETERS or (named and command.data[:2] == DGI_CERTIFICATE)
 
 
 def cut(tlvs: list[bytes], limit: int) -> tuple[tuple[bytes, ...], ...]:
