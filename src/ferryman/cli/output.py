@@ -14,7 +14,7 @@ from rich.table import Table
 DONE, FAILED, USAGE = 0, 1, 2
 
 progress = Console(stderr=True, highlight=False, soft_wrap=True)
-MIN_WIDTH = 120  # an EID has 32 digits: narrower tables would cut it into pieces nobody can copy
+MIN_WIDTH = 160  # an EID has 32 digits: narrower tables would cut it into pieces nobody can copy
 _out = Console(highlight=False, width=max(MIN_WIDTH, shutil.get_terminal_size().columns))
 
 

@@ -7,6 +7,7 @@ as canonical bytes of its own, cut out with its namespaces, and every field of i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from lxml import etree
 
@@ -112,7 +113,8 @@ def parse_document(data: bytes) -> etree._Element:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as problem:
         raise PeerError(f"not well-formed XML: {problem.msg}", field="document") from None
-    if root.getroottree().docinfo.doctype:
+    document: Any = root.getroottree().docinfo
+    if document.doctype:
         raise PeerError("a document type declaration is not accepted", field="document")
     return root
 
@@ -170,9 +172,13 @@ def _signed(info: etree._Element) -> SignedInfo:
     eid = EID.parse(_text(info, "Eid"))
     if not eid.check_digits_ok:
         raise PeerError("the check digits of the EID are wrong", field="Eid", clause=_CLAUSE)
+    keysets = _child(info, "Ecasd").findall(_q("Keyset"))
+    # The CA key set holds CERT.ECASD.ECKA; where no set says its type, any certificate may be it.
+    authority = [item for item in keysets if (item.findtext(_q("Type")) or "").strip() == "CA"]
     certificates = [
-        _hex(item, "Certificate/Value")
-        for item in _child(info, "Ecasd").iterfind(f"{_q('Keyset')}/{_q('Certificate')}/{_q('Value')}")
+        _hex(value, "Certificate/Value")
+        for item in authority or keysets
+        for value in item.iterfind(f"{_q('Certificate')}/{_q('Value')}")
     ]
     return SignedInfo(
         eid=str(eid),

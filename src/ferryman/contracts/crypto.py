@@ -12,6 +12,9 @@ import msgspec
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
+# Version of the SCP03 key set that key establishment makes in an ISD-P: 30 to 3F (SGP.02 2.2.2), one is enough.
+ISDP_KEY_VERSION = 0x30
+
 
 class CryptoRefused(Body, frozen=True, kw_only=True, tag=True):
     """The question was understood and refused."""
@@ -227,7 +230,7 @@ class KeyParametersSigned(Body, frozen=True, kw_only=True, tag=True):
 
 
 class DeriveKeyset(Body, frozen=True, kw_only=True, tag=True):
-    """Agree with the ECASD, verify the receipt, store the keys as `isdp/<EID>/<AID>`; a wrong receipt is refused."""
+    """Agree with the ECASD, verify the receipt (a wrong one is refused), store the keys as `isdp/<EID>/<AID>`."""
 
     exchange: str
     eid: str

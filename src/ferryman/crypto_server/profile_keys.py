@@ -19,7 +19,6 @@ from ferryman.profile.template import CompiledTemplate
 from ferryman.secure import ecka, scp03t
 from ferryman.secure.scp03 import StaticKeys
 
-KEY_VERSION_ANY = 0x30  # the key set that key establishment makes; both ends name it
 ENC, MAC, DEK = 0, 1, 2
 
 
@@ -119,7 +118,7 @@ class ProfileKeys:
 
     async def open_session(self, _header: Header, body: crypto.OpenSCP03t) -> crypto.SCP03tOpened:
         """The `84` TLV: key version, key id 00, host challenge."""
-        value = bytes((KEY_VERSION_ANY, 0x00)) + body.host_challenge
+        value = bytes((crypto.ISDP_KEY_VERSION, 0x00)) + body.host_challenge
         return crypto.SCP03tOpened(initialize_update=tlv.encode(0x84, value))
 
     async def protect_profile(self, header: Header, body: crypto.ProtectProfile) -> crypto.ProfileProtected:
@@ -129,7 +128,7 @@ class ProfileKeys:
         package = CompiledTemplate.from_bytes(body.template).render(await self._values(body))
         protected = scp03t.protect(
             keyset.static(),
-            key_version=KEY_VERSION_ANY,
+            key_version=crypto.ISDP_KEY_VERSION,
             host_challenge=body.host_challenge,
             sequence_counter=counter,
             isdp_aid=body.isdp_aid,

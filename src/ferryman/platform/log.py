@@ -1,7 +1,8 @@
 """Structured logs on stderr, and the last line of defence that keeps secrets and IMSIs out of them.
 
-No code of ours logs a key; a field whose name says that it is one is dropped all the same, and anything that
-looks like an IMSI is shortened to its first five digits.
+No code of ours logs a key; a field whose name says that it is one is dropped all the same, as are bytes, and
+anything that looks like an IMSI is shortened to its first five digits. What libraries say through the standard
+library's logging passes the same shortening.
 """
 
 from __future__ import annotations
@@ -9,31 +10,67 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-SECRET_NAMES = frozenset(
+HIDDEN = "***"
+
+# Parts of a field's name (between underscores) that make it a secret anywhere, and those that do at its end:
+# `kic_value` and `session_key` are hidden, `key_version` is not.
+SECRET_PARTS = frozenset(
     (
-        *("ki", "opc", "op", "k", "kic", "kid", "kik", "psk", "dek", "enc", "mac", "key", "keys"),
-        *("pin", "puk", "adm", "password", "secret", "csv", "private"),
+        *("ki", "opc", "op", "k", "kic", "kid", "kik", "psk", "dek", "kenc", "kmac", "shs"),
+        *("pin", "puk", "adm", "password", "passphrase", "secret", "secrets", "csv", "private"),
     )
 )
-HIDDEN = "***"
+SECRET_ENDS = frozenset(("key", "keys", "keyset", "keysets", "enc", "mac"))
+
 # 14 or 15 digits that stand alone; an EID has 32, an ICCID 18 to 20.
 _IMSI = re.compile(r"(?<![0-9A-Fa-f])(\d{5})\d{9,10}(?![0-9A-Fa-f])")
 
 
+def is_secret(name: str) -> bool:
+    """Whether a field of this name must not be shown."""
+    parts = name.lower().split("_")
+    if "public" in parts:
+        return False
+    return not SECRET_PARTS.isdisjoint(parts) or parts[-1] in SECRET_ENDS
+
+
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Processor: hide fields named like secrets, shorten IMSIs in every text."""
+    """Processor: hide fields named like secrets and all bytes, shorten IMSIs in every text."""
     for name, value in event.items():
-        if name.lower() in SECRET_NAMES or isinstance(value, (bytes, bytearray, memoryview)):
-            event[name] = HIDDEN
-        elif isinstance(value, str):
-            event[name] = _IMSI.sub(r"\1*", value)
+        event[name] = HIDDEN if is_secret(name) else _masked(value)
     return event
+
+
+def _masked(value: Any) -> Any:
+    match value:
+        case str():
+            return _IMSI.sub(r"\1*", value)
+        case bytes() | bytearray() | memoryview():
+            return HIDDEN
+        case bool() | None:
+            return value
+        case int():
+            text = str(value)
+            return _IMSI.sub(r"\1*", text) if _IMSI.fullmatch(text) else value
+        case float():
+            return value
+        case Mapping():
+            return {key: HIDDEN if is_secret(str(key)) else _masked(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked(item) for item in value]
+        case _:
+            return _IMSI.sub(r"\1*", str(value))
+
+
+class _MaskingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _IMSI.sub(r"\1*", super().format(record))
 
 
 def configure(level: str = "warning", form: str = "console") -> None:
@@ -55,4 +92,6 @@ def configure(level: str = "warning", form: str = "console") -> None:
         cache_logger_on_first_use=False,
     )
     # Libraries below us (asyncio, SQLAlchemy) speak through the standard library.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_MaskingFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

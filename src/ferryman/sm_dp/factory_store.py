@@ -38,7 +38,7 @@ def put_template(tx: Tx, owner: str, name: str, fingerprint: str, compiled: byte
     if known is not None:
         if known.fingerprint != fingerprint:
             sentence = f"profile type {name!r} exists with other contents; choose another name"
-            raise Refused(*codes.PROFILE_TYPE_UNKNOWN[:1], "3.3", sentence, identifier=name)
+            raise Refused(*codes.PROFILE_TYPE_IN_USE, sentence, identifier=name)
         return False
     tx.connection.execute(
         insert(template).values(
@@ -170,6 +170,12 @@ def list_orders(connection: Connection, owner: str) -> tuple[OrderView, ...]:
     """The owner's orders, oldest first."""
     statement = select(profile_order).where(profile_order.c.owner == owner)
     return tuple(_view(row) for row in connection.execute(statement.order_by(profile_order.c.created)))
+
+
+def installed_on(connection: Connection, eid: str) -> frozenset[str]:
+    """ICCIDs whose profile we have installed on a card."""
+    statement = select(profile_order.c.iccid).where(profile_order.c.eid == eid, profile_order.c.isdp_aid != "")
+    return frozenset(connection.execute(statement).scalars())
 
 
 def count_orders(connection: Connection) -> int:

@@ -173,7 +173,7 @@ class SMDP:
 
     # -- what procedures may see and change ---------------------------------------------------------------
 
-    def _facts(self, connection: Connection, _eid: str, state: object) -> Facts:
+    def _facts(self, connection: Connection, eid: str, state: object) -> Facts:
         if not isinstance(state, State):
             return Facts(self.settings)
         row = factory_store.get_template(connection, state.owner, state.profile_type)
@@ -183,6 +183,9 @@ class SMDP:
             template=bytes(row.compiled) if row is not None and state.phase == install.OPENING else b"",
             template_size=row.size if row is not None else 0,
             package=factory_store.get_package(connection, state.order_id) if loading else None,
+            installed=factory_store.installed_on(connection, eid)
+            if state.phase == download.GET_EIS
+            else frozenset(),
         )
 
     def _apply(self, tx: Tx, eid: str, change: Change) -> None:

@@ -66,6 +66,7 @@ profile_order = Table(
     Column("pe_statuses", Text, nullable=False),
     Column("created", Double, nullable=False),
     Index("order_by_owner", "owner", "created"),
+    Index("order_by_eid", "eid"),
 )
 
 package = Table(

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("order_id"),
     )
     op.create_index("order_by_owner", "profile_order", ["owner", "created"], unique=False)
+    op.create_index("order_by_eid", "profile_order", ["eid"], unique=False)
     op.create_table(
         "subscription",
         sa.Column("iccid", sa.String(length=20), nullable=False),

@@ -33,7 +33,7 @@ from ferryman.sm_dp.records import Facts
 
 GET_EIS, CLEANING, CHECKING, CREATING = "get-eis", "cleaning", "checking", "creating"
 COMPLETING, ENABLING, ENDED = "completing", "enabling", "ended"
-VERIFY = "verify"
+VERIFY, DESTROY = "verify", "destroy"
 LAST_WORD = "last-word"  # timer: how long an answer is waited for after the order's own time
 LAST_WORD_TIME = 900.0  # s
 
@@ -76,8 +76,7 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
         case "enabling", es3.ES3EnableProfileResponse():
             return _enabled(state, body.status, context)
         case "deleting", es3.ES3DeleteISDPResponse():
-            # Whatever became of the clean-up, the operator hears the first error; 3.1.5 handles a left-over.
-            return finish(state)
+            return _deleted(state, body.status)
         case _:
             return Step(state)
 
@@ -85,6 +84,8 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
 def _answered(state: State, event: Answered, context: Context) -> Step[State]:
     if event.tag == VERIFY:
         return _verified(state, event, context)
+    if event.tag == DESTROY:
+        return finish(state)
     if event.tag in keys.TAGS:
         taken = keys.answered(state, event, context)
         return install.begin(taken.state, context) if taken.state.phase == keys.ESTABLISHED else taken
@@ -99,7 +100,10 @@ def _eis(state: State, body: es3.ES3GetEISResponse, context: Context) -> Step[St
     eis = body.eis
     if eis is None:
         return fail(state, context, body.status if not body.status.ok else _unknown(state))
-    leftovers = tuple(p.iccid for p in eis.profiles if p.state is ProfileState.CREATED)
+    facts: Facts = context.facts
+    created = [p.iccid for p in eis.profiles if p.state is ProfileState.CREATED]
+    # One that we have installed, but could not report complete, holds a profile: never a left-over.
+    leftovers = tuple(iccid for iccid in created if iccid not in facts.installed)
     if leftovers and not state.leftovers_tried:
         return _clean(replace(state, leftovers=leftovers, leftovers_tried=True))
     return _verify(state, eis, context)
@@ -155,9 +159,13 @@ def _verified(state: State, event: Answered, context: Context) -> Step[State]:
 
 def _after_install(taken: Step[State]) -> Step[State]:
     """[2] The card has the profile: tell the SM-SR, in the step that learned it."""
-    state = taken.state
-    if state.phase != install.INSTALLED:
+    if taken.state.phase != install.INSTALLED:
         return taken
+    following = _report_complete(replace(taken.state, installed=True))
+    return Step(following.state, (*taken.effects, *following.effects))
+
+
+def _report_complete(state: State) -> Step[State]:
     request = es3.ES3ProfileDownloadCompleted(
         eid=state.eid,
         iccid=state.iccid,
@@ -165,8 +173,8 @@ def _after_install(taken: Step[State]) -> Step[State]:
         imsi=state.imsi,
         msisdn=state.msisdn,
     )
-    following = call(replace(state, installed=True), COMPLETING, request, step="ProfileDownloadCompleted")
-    return Step(following.state, (*taken.effects, *following.effects))
+    # The card has the profile whatever the order's time says: this call may take time of its own.
+    return call(state, COMPLETING, request, step="ProfileDownloadCompleted", grace=LAST_WORD_TIME)
 
 
 def _completed(state: State, status: ExecutionStatus, context: Context) -> Step[State]:
@@ -177,6 +185,22 @@ def _completed(state: State, status: ExecutionStatus, context: Context) -> Step[
         request = es3.ES3EnableProfile(eid=state.eid, iccid=state.iccid)
         return call(state, ENABLING, request, step="EnableProfile")
     return finish(replace(state, result=state.result or SUCCESS))
+
+
+def _deleted(state: State, status: ExecutionStatus) -> Step[State]:
+    """[7.1.4] Whatever became of the clean-up, the operator hears the first error; 3.1.5 handles a left-over.
+
+    A profile whose POL1 forbids its deletion stays and counts as installed.
+    """
+    first = state.result
+    if status.code == "/".join(codes.POL1_REFUSES) and first is not None:
+        result = warning(first.subject, first.reason, f"{first.message}; POL1 keeps the profile", first.identifier)
+        return _report_complete(replace(state, installed=True, enable=False, result=result))
+    if not status.ok:
+        return finish(state)
+    # The card's keys went with the ISD-P; ours are of no more use (SGP.02 3.6).
+    prefix = f"isdp/{state.eid}/{state.isdp_aid.hex().upper()}"
+    return Step(state, (Ask(DESTROY, crypto.DestroyKeys(prefix=prefix)),))
 
 
 def _enabled(state: State, status: ExecutionStatus, context: Context) -> Step[State]:

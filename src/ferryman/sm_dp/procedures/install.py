@@ -163,7 +163,7 @@ def _result(state: State, der: bytes, context: Context) -> Step[State]:
     except PeerError as problem:
         return fail(state, context, failed(*codes.ISDP_ERROR, f"installation result: {problem}", state.eid))
     state = replace(state, pe_statuses=_statuses(found))
-    if found.aborted or not any(status.status == 0 for status in found.statuses):
+    if not found.installed:
         sentence = f"the card refused the profile: {euicc_response.describe(found)}"
         return fail(state, context, failed(*codes.ISDP_ERROR, sentence, state.eid))
     skipped = [status for status in found.statuses if status.status != 0]

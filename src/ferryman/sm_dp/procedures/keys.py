@@ -71,7 +71,7 @@ def sent(state: State, body: ES3SendDataResponse, context: Context) -> Step[Stat
     try:
         if state.phase == CERTIFYING:
             challenge = isdr_answers.parse_random_challenge(apdu_data(body.euicc_response, 2))
-            return _sign(state, challenge, context)
+            return _sign(state, challenge)
         receipt, random = isdr_answers.parse_receipt(apdu_data(body.euicc_response, 1))
         return _derive(state, receipt, random or b"")
     except PeerError as problem:
@@ -89,10 +89,9 @@ def _exchange(state: State) -> str:
     return f"{state.order_id}/{state.attempts}"
 
 
-def _sign(state: State, challenge: bytes, context: Context) -> Step[State]:
+def _sign(state: State, challenge: bytes) -> Step[State]:
     """[3]"""
-    facts: Facts = context.facts
-    a6 = isdr_keys.key_parameters_a6(facts.settings.key_version)
+    a6 = isdr_keys.key_parameters_a6(crypto.ISDP_KEY_VERSION)
     question = crypto.SignKeyParameters(exchange=_exchange(state), a6=a6, challenge=challenge)
     return Step(replace(state, a6=a6), (Ask(SIGN, question),))
 

@@ -58,10 +58,13 @@ def call_id(state: State) -> str:
     return f"{state.order_id}-{state.calls}"
 
 
-def call(state: State, phase: str, body: Body, *, step: str) -> Step[State]:
-    """Make one ES3 call and wait for its answer in `phase`; the order shows `step`."""
+def call(state: State, phase: str, body: Body, *, step: str, grace: float = 0.0) -> Step[State]:
+    """Make one ES3 call and wait for its answer in `phase`; the order shows `step`.
+
+    The call must end before the order's own time does, or `grace` seconds after it.
+    """
     state = replace(state, phase=phase, calls=state.calls + 1)
-    deadline = state.deadline - min(MAX_MARGIN, state.validity * MARGIN)
+    deadline = state.deadline + (grace or -min(MAX_MARGIN, state.validity * MARGIN))
     effects: tuple[Effect, ...] = (
         Send(SM_SR, body, deadline, call_id(state), state.smdp_id),
         Apply(Progress(state.order_id, step)),
