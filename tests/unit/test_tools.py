@@ -69,9 +69,7 @@ def test_a_violation_is_found(tmp_path: Path, folder: str, line: str) -> None:
             path.touch()
         else:
             path.mkdir(parents=True, exist_ok=True)
-    (tmp_path / place).write_text(
-        "from datetime import UTC, datetime\nimport struct\nx = datetime(2020, 1, 1, tzinfo=UTC)\n"
-    )
+    (tmp_path / folder / "x.py").write_text(clean)
     assert purity.main(tmp_path) == 0
     (tmp_path / folder / "x.py").write_text(line + "\n")
     assert purity.main(tmp_path) == 1
