@@ -1,4 +1,4 @@
-"""Reference data and vectors, read in place: found by FERRYMAN_SHARED (default: `shared` beside the repository)."""
+"""Reference data and vectors, read in place: FERRYMAN_SHARED names the folder (default: `shared` beside us)."""
 
 from __future__ import annotations
 

@@ -30,8 +30,7 @@ def run_pytest(
     inherited = {name: value for name, value in os.environ.items() if name not in ("CI", "FERRYMAN_NO_SKIP")}
     inherited.pop("PYTEST_XDIST_WORKER", None)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
-        + [*arguments, str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-qp", "no:cacheprovider", *arguments, "-c", os.devnull, str(tmp_path)],
         env={**inherited, "PYTHONPATH": str(TESTS), **environment},
         capture_output=True,
         text=True,
