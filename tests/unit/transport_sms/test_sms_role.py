@@ -449,6 +449,71 @@ async def test_a_narrower_setting_does_not_move_the_borders_of_a_packet_under_wa
     await second.stop()
 
 
+@virtual
+async def test_what_was_leaving_when_the_machine_died_may_have_left(tmp_path: Path) -> None:
+    first = await Rig(tmp_path).start()
+    first.link.hold = asyncio.Event()
+    await first.submit(validity=30)
+    await asyncio.sleep(1)
+    assert first.link.sent
+    first.store.abandon()
+    second = Rig(tmp_path)
+    second.link.bound.clear()
+    await second.start()
+    [waiting] = await second.rows(part)
+    assert waiting.status == "sending"
+    [news] = await second.told()
+    assert isinstance(news, SMSRejected)
+    assert not news.nothing_sent
+    await second.stop()
+
+
+@virtual
+async def test_a_link_that_goes_between_record_and_submit_leaves_no_doubt(tmp_path: Path) -> None:
+    link = FakeLink()
+    commits = 0
+
+    def goes(_: int) -> bool:
+        nonlocal commits
+        commits += 1
+        if commits == 2:  # the first records the submission, the second that its part leaves now
+            link.bound.clear()
+        return False
+
+    rig = Rig(tmp_path, link, goes)
+    METADATA.create_all(rig.store.engine)
+    await rig.role.mailbox.start()
+    await asyncio.sleep(1)
+    commits = 0
+    await rig.submit(validity=5)
+    [news] = await rig.told()
+    assert isinstance(news, SMSRejected)
+    assert news.nothing_sent
+    assert not link.sent
+    await rig.stop()
+
+
+@virtual
+async def test_a_submission_that_comes_while_a_lane_ends_is_not_forgotten(tmp_path: Path) -> None:
+    rig = await Rig(tmp_path).start()
+    read = rig.store.read
+
+    async def slow(unit: Any) -> Any:
+        found = await read(unit)
+        await asyncio.sleep(1)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rig.store, "read", slow)
+        await rig.submit(sms_id="1")
+        while not rig.news:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)  # the lane has read that there is nothing, and does not know it yet
+        await rig.submit(sms_id="2")
+        assert await rig.told(2) == [SMSAccepted(sms_id="1"), SMSAccepted(sms_id="2")]
+    await rig.stop()
+
+
 @pytest.mark.parametrize("packet", [b"packet", LONG], ids=["one part", "three parts"])
 def test_death_at_any_commit_loses_nothing(tmp_path: Path, packet: bytes) -> None:
     """The machine dies at commit 1, 2, 3, ...: whatever happens, the SM-SR hears of acceptance in the end."""
@@ -518,6 +583,7 @@ async def test_the_receipt_of_the_last_part_is_told_once(tmp_path: Path) -> None
     assert await rig.link.on_receipt(receipt("7B31F", MessageState.ENROUTE)) == 0
     assert await rig.link.on_receipt(receipt("7B31F", final=False)) == 0
     assert await rig.link.on_receipt(receipt("504607", MessageState.EXPIRED)) == 0  # 7B31F in decimal
+    await asyncio.sleep(1)  # the outbox has forgotten the first one
     assert await rig.link.on_receipt(receipt("7b31f")) == 0
     await asyncio.sleep(1)
     assert rig.bodies[1:] == [SMSReceipt(sms_id="1", delivered=False, state="expired")]
@@ -583,4 +649,7 @@ async def test_old_submissions_are_forgotten(tmp_path: Path) -> None:
     await asyncio.sleep(14_400)
     assert not await rig.rows(outgoing_table)
     assert not await rig.rows(part)
+    await rig.submit()  # the inbox remembers longer
+    await asyncio.sleep(10)
+    assert len(rig.link.sent) == 1
     await rig.stop()
