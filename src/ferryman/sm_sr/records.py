@@ -122,6 +122,7 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
     trigger_uri: str = ""
     agent_path: str = "/gsma/adminagent"
     card_attempts: int = 3  # a command whose outcome an audit has shown not to have happened is sent again
+    check_sequence: bool = True  # refuse a notification older than the last confirmed one; False for cards without
     change_timeout: float = 600.0  # from EnableProfile to the card's notification, at most the validity period
 
     def __post_init__(self) -> None:

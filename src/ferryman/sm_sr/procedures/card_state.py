@@ -8,6 +8,8 @@ from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, single
 
 SW_NOT_FOUND = 0x6A88
+ASK = "ask"  # timer: the card gave no answer, ask again
+ASK_AGAIN = 30.0  # s
 
 
 def ask_state(command_id: str, owner: str, aid: bytes, transport: str, destination: str = "") -> Command:

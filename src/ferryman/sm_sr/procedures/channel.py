@@ -60,6 +60,7 @@ def _handle(state: Channel, event: Event, effects: Effects) -> Channel:
 
 def _enqueue(state: Channel, command: Command, effects: Effects) -> Channel:
     if command.transport == SMS:
+        state = channel_sms.make_way(state, command, effects)
         return replace(state, sms_queue=(*state.sms_queue, command))
     state = replace(state, https_queue=(*state.https_queue, command))
     return channel_https.pump(state, effects)

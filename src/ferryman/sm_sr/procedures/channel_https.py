@@ -85,29 +85,31 @@ def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
     token = _token(body.uri)
     state = replace(state, session=body.session_id, post=body.post_id, triggers=0, trigger_wanted=False)
     effects.no_timer(SESSION)
-    if state.inflight is not None and token and token == state.token:
-        state = _result(state, body, effects)
-    elif state.answer is not None and state.inflight is not None and token == state.answer.token and _repeat(body):
-        # The card never got the script: it repeats the POST before. The same answer again, nothing new.
-        _answer(state, state.answer, effects)
-        effects.timer(ANSWER, effects.settings.https_answer_timeout)
-        return replace(state, post="")
-    elif state.inflight is not None:
-        # A new session without the answer: whether the script ran is not known.
-        state = _lost(state, effects)
-    if not token and not body.resume:
-        state = replace(state, token="", answer=None)
     if body.notification:
-        _notified(body.notification, effects)
-    state = pump(state, effects)
+        state = _notified(state, body.notification, effects)
+    if state.inflight is not None:
+        if state.answer is not None and _wants_again(state, state.answer, token, body):
+            _answer(state, state.answer, effects)
+            effects.timer(ANSWER, effects.settings.https_answer_timeout)
+            return replace(state, post="")
+        # A new session without the answer: whether the script ran is not known.
+        state = _result(state, body, effects) if token and token == state.token else _lost(state, effects)
+    state = pump(replace(state, token=token, answer=None), effects)
     if state.post:
         settings = effects.settings
         effects.timer(LINGER, settings.hold if state.announced else settings.linger)
     return state
 
 
-def _repeat(body: es5.HTTPSPosted) -> bool:
-    return body.resume or bool(_token(body.uri))
+def _wants_again(state: Channel, answer: Answer, token: str, body: es5.HTTPSPosted) -> bool:
+    """Whether the card asks for the answer it was given last: the same again, nothing new.
+
+    It never got the script and repeats the POST before; or it resumes at the current step without a result, and
+    then keeps what it has executed (GP Amendment B, X-Admin-Resume).
+    """
+    if token and token == state.token:
+        return body.resume and not body.script_status and not body.body
+    return token == answer.token and (body.resume or bool(token))
 
 
 def _result(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
@@ -116,12 +118,13 @@ def _result(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
     if command is not None:
         if body.script_status in ("", OK) and body.body:
             outcome = Outcome(command_id=command.id, kind=OutcomeKind.ANSWERED, script=body.body)
-        elif body.script_status == OK:
+        elif body.script_status in ("", OK):
             outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNKNOWN, detail="an answer without body")
         else:
-            detail = f"script status {body.script_status or 'missing'}"
+            detail = f"script status {body.script_status}"
             outcome = Outcome(command_id=command.id, kind=OutcomeKind.REJECTED, detail=detail)
         effects.outcome(command.owner, outcome)
+        state = channel_notification.note(state, command, outcome)
     return replace(state, inflight=None)
 
 
@@ -134,16 +137,16 @@ def _lost(state: Channel, effects: Effects) -> Channel:
     return replace(state, inflight=None, answer=None, token="")
 
 
-def _notified(raw: bytes, effects: Effects) -> None:
+def _notified(state: Channel, raw: bytes, effects: Effects) -> Channel:
     try:
         found = parse_notification(raw)
     except PeerError as problem:
         effects.audit("HandleDefaultNotification", "refused", str(problem))
-        return
+        return state
     if found.eid != effects.context.eid:
         effects.audit("HandleDefaultNotification", "refused", "EID of another card")
-        return
-    channel_notification.route(notification(found, via="https"), effects)
+        return state
+    return channel_notification.route(state, notification(found, via="https"), effects)
 
 
 def closed(state: Channel, body: es5.HTTPSClosed, effects: Effects) -> Channel:
@@ -173,6 +176,8 @@ def _dismiss(state: Channel, effects: Effects) -> Channel:
 
 
 def _no_session(state: Channel, effects: Effects) -> Channel:
+    if state.inflight is None and not state.https_queue:
+        return replace(state, triggers=0, trigger_wanted=False)  # withdrawn meanwhile
     if state.triggers < effects.settings.trigger_attempts:
         effects.timer(SESSION, effects.settings.https_session_timeout)
         return replace(state, triggers=state.triggers + 1, trigger_wanted=True)

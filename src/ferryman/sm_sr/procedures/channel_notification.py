@@ -6,10 +6,20 @@ from ferryman.codec.isdr_answers import parse_notification
 from ferryman.contracts.crypto import SCP80Command
 from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures.channel_state import Channel, Effects
-from ferryman.sm_sr.procedures.delivery import CardNotification, notification
+from ferryman.sm_sr.procedures.delivery import (
+    CardNotification,
+    Command,
+    Outcome,
+    OutcomeKind,
+    notification,
+    single,
+)
 from ferryman.sm_sr.procedures.notification_state import NotificationState
+from ferryman.sm_sr.procedures.structs import replace
 
 CHANGES = ("enable",)  # kinds of procedures that a notification can end
+SEQUENCES = 0x10000  # sequence numbers have two bytes and wrap
+SW_OK = 0x9000
 
 
 def opened(state: Channel, command: SCP80Command, effects: Effects) -> Channel:
@@ -22,15 +32,38 @@ def opened(state: Channel, command: SCP80Command, effects: Effects) -> Channel:
     if found.eid != effects.context.eid:
         effects.audit("HandleDefaultNotification", "refused", "EID of another card")
         return state
-    route(notification(found, via="sms"), effects)
-    return state
+    return route(state, notification(found, via="sms"), effects)
 
 
-def route(value: CardNotification, effects: Effects) -> None:
-    """To the change in progress, else to the procedure of unsolicited notifications."""
+def route(state: Channel, value: CardNotification, effects: Effects) -> Channel:
+    """To the change in progress, else to the procedure of unsolicited notifications.
+
+    One that was confirmed before, or came before this change, must not end the change (an SMSC delivers late and
+    twice); outside a change an older sequence number is a replay and is not confirmed (SGP.02 4.1.1.11).
+    """
     facts = effects.facts
-    if facts.holder and facts.holder_kind in CHANGES:
+    value = replace(value, repeat=value.same_as(state.confirmed))
+    known = value.repeat or value.same_as(state.unsolicited)
+    if facts.holder and facts.holder_kind in CHANGES and not known:
         effects.signal(facts.holder, value)
-        return
+        return state
+    if not known and state.confirmed is not None and facts.settings.check_sequence:
+        step = (value.sequence - state.confirmed.sequence) % SEQUENCES
+        if not 1 <= step < SEQUENCES // 2:
+            detail = f"sequence number {value.sequence} after {state.confirmed.sequence}"
+            effects.audit("HandleDefaultNotification", "refused", detail)
+            return state
     eid = effects.context.eid
     effects.signal(f"notification/{eid}", value, kind="notification", initial=NotificationState())
+    return state if value.repeat else replace(state, unsolicited=value)
+
+
+def note(state: Channel, command: Command, outcome: Outcome) -> Channel:
+    """Remember a notification as confirmed when the card has taken the confirmation."""
+    if command.confirms is None or outcome.kind is not OutcomeKind.ANSWERED:
+        return state
+    try:
+        _, sw = single(outcome)
+    except PeerError:
+        return state
+    return replace(state, confirmed=command.confirms) if sw == SW_OK else state

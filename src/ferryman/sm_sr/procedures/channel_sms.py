@@ -9,9 +9,12 @@ from __future__ import annotations
 from ferryman.codec import admin_trigger, ids, ota_script
 from ferryman.contracts import crypto, es5
 from ferryman.contracts.crypto import SCP80Wrap
+from ferryman.errors import PeerError
+from ferryman.sm_sr.procedures import channel_notification
 from ferryman.sm_sr.procedures.channel_state import Channel, Effects, Flight
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind
 from ferryman.sm_sr.procedures.structs import replace
+from ferryman.sm_sr.records import EUICC
 
 TIMER = "sms"
 WRAP = "wrap"
@@ -25,6 +28,7 @@ POR_OK = 0x00
 POR_COUNTER_LOW = 0x02
 POR_MORE_TIME = 0x08
 POR_FOLLOWS = (0x0B, 0x0C)
+POR_BEFORE_COUNTER = (0x01, 0x05, 0x09, 0x0A)  # of checks that come before the counter (SGP.02 2.4.3)
 
 SMS_PACKET = 122  # octets of one short message's packet at this security level (SGP.02 2.4.3, TS 31.115)
 COUNTER_JUMP = 0x1000  # far more than the packets a lost day could have used, far less than 2^40 allows
@@ -35,23 +39,40 @@ CHAIN_FIRST, CHAIN_MORE, CHAIN_LAST = 0x01, 0x02, 0x03
 
 
 def pump(state: Channel, effects: Effects) -> Channel:
-    """Put the next packet in flight when none is."""
-    if state.flight is not None:
-        return state
-    if state.trigger_wanted:
-        state = replace(state, trigger_wanted=False)
-        return _prepare(state, None, effects)
-    if state.sms_queue:
+    """Put the next packet in flight when none is; a command goes before a trigger, which is repeated anyway."""
+    while state.flight is None and state.sms_queue:
         command, rest = state.sms_queue[0], state.sms_queue[1:]
-        return _prepare(replace(state, sms_queue=rest), command, effects)
+        state = _prepare(replace(state, sms_queue=rest), command, effects)
+    if state.flight is None and state.trigger_wanted:
+        state = _prepare(replace(state, trigger_wanted=False), None, effects)
     return state
+
+
+def make_way(state: Channel, command: Command, effects: Effects) -> Channel:
+    """The card is under another number now: what is in flight to the former one will not be answered in time.
+
+    A card waits for the confirmation of its new Profile for minutes only, as long as a packet is repeated.
+    """
+    flight = state.flight
+    if flight is None or not command.destination or command.destination == flight.destination:
+        return state
+    if flight.command is None:
+        return replace(_land(state, effects), trigger_wanted=True)
+    return _give_up(state, flight, effects, "the card is under another number")
+
+
+def _destination(state: Channel, command: Command | None, card: EUICC | None) -> str:
+    """A trigger goes where the command goes that it is for."""
+    waiting = (command,) if command is not None else (state.inflight, *state.https_queue)
+    named = next((c.destination for c in waiting if c is not None and c.destination), "")
+    if named or card is None or card.enabled is None:
+        return named
+    return card.enabled.msisdn
 
 
 def _prepare(state: Channel, command: Command | None, effects: Effects) -> Channel:
     card = effects.euicc
-    destination = command.destination if command is not None and command.destination else ""
-    if not destination and card is not None and card.enabled is not None:
-        destination = card.enabled.msisdn
+    destination = _destination(state, command, card)
     if card is None or not destination:
         if command is not None:
             detail = "no subscription address to send to"
@@ -130,7 +151,7 @@ def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
         es5.SubmitSMS(sms_id=sms_id, destination=flight.destination, packet=flight.packet, validity=wait)
     )
     effects.timer(TIMER, wait)
-    return replace(state, flight=replace(flight, attempt=attempt, sms_id=sms_id))
+    return replace(state, flight=replace(flight, attempt=attempt, sms_id=sms_id, doubt=flight.doubt + 1))
 
 
 def _patience(flight: Flight, effects: Effects) -> float:
@@ -153,20 +174,27 @@ def silence(state: Channel, effects: Effects) -> Channel:
     if flight.attempt >= effects.settings.sms_attempts:
         if flight.command is None:
             return _land(state, effects)
-        return _end(state, effects, OutcomeKind.UNKNOWN, detail="no proof of receipt")
+        return _give_up(state, flight, effects, "no proof of receipt")
     return _send(state, flight, effects)
+
+
+def _give_up(state: Channel, flight: Flight, effects: Effects, detail: str) -> Channel:
+    kind = OutcomeKind.UNKNOWN if flight.doubt else OutcomeKind.UNREACHABLE
+    return _end(state, effects, kind, detail=detail)
 
 
 def rejected(state: Channel, body: es5.SMSRejected, effects: Effects) -> Channel:
     """The SMSC refused the current attempt."""
     flight = state.flight
-    if flight is None or body.sms_id != flight.sms_id:
+    if flight is None or body.sms_id != flight.sms_id or not body.nothing_sent:
+        return state  # the timer repeats the packet
+    flight = replace(flight, doubt=flight.doubt - 1, sms_id="")
+    state = replace(state, flight=flight)
+    if flight.doubt or not body.permanent:
         return state
-    if flight.attempt == 1 and body.nothing_sent and body.permanent:
-        if flight.command is None:
-            return _land(state, effects)
-        return _end(state, effects, OutcomeKind.UNREACHABLE, detail=body.reason)
-    return state  # the timer repeats the packet
+    if flight.command is None:
+        return _land(state, effects)
+    return _end(state, effects, OutcomeKind.UNREACHABLE, detail=body.reason)
 
 
 def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel:
@@ -208,7 +236,10 @@ def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> 
     if status == POR_COUNTER_LOW:
         # First attempt: the SMSC repeated it and the answer is on its way, or our counter is behind the card's.
         return replace(state, flight=replace(flight, counter_low=True))
-    return _end(state, effects, OutcomeKind.REJECTED, detail=f"proof of receipt {status:02X}")
+    # An earlier copy may have been executed before the card came to refuse this one, unless every copy is refused.
+    certain = flight.attempt == 1 or status in POR_BEFORE_COUNTER
+    kind = OutcomeKind.REJECTED if certain else OutcomeKind.UNKNOWN
+    return _end(state, effects, kind, detail=f"proof of receipt {status:02X}")
 
 
 def _jump(state: Channel) -> Channel:
@@ -220,11 +251,20 @@ def _end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes =
     flight = state.flight
     if flight is not None and flight.command is not None:
         command = flight.command
-        effects.outcome(command.owner, Outcome(command_id=command.id, kind=kind, script=script, detail=detail))
-        if kind is not OutcomeKind.ANSWERED:
+        outcome = Outcome(command_id=command.id, kind=kind, script=script, detail=detail)
+        effects.outcome(command.owner, outcome)
+        state = channel_notification.note(state, command, outcome)
+        if kind is not OutcomeKind.ANSWERED or _chain_lost(script):
             # The card drops a chain it cannot continue; the next script starts a new one.
             state = replace(state, chains=tuple(a for a in state.chains if a != command.target_aid))
     return _land(state, effects)
+
+
+def _chain_lost(script: bytes) -> bool:
+    try:
+        return ota_script.parse_response_script(script).chaining_error is not None
+    except PeerError:
+        return False  # nobody knows what the card did; its owner asks
 
 
 def _land(state: Channel, effects: Effects) -> Channel:

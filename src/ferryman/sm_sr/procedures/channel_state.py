@@ -19,7 +19,7 @@ from ferryman.platform.procedure import (
     SetTimer,
     Signal,
 )
-from ferryman.sm_sr.procedures.delivery import Command, Outcome
+from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome
 from ferryman.sm_sr.records import EUICC, Facts, SRSettings
 
 FAR = 86_400.0  # s; validity of a message between our own roles: a day bounds any backlog
@@ -35,6 +35,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     packet: bytes = b""
     attempt: int = 0
     sms_id: str = ""
+    doubt: int = 0  # attempts that may have reached the card
     counter_low: bool = False  # the card said so: it has run this packet, or its counter is ahead of ours
 
 
@@ -64,6 +65,8 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     announced: bool = False  # the last command said MoreToDo
     triggers: int = 0
     trigger_wanted: bool = False
+    confirmed: CardNotification | None = None  # the last one whose confirmation the card has taken
+    unsolicited: CardNotification | None = None  # the last one that no change was waiting for
 
 
 class Effects:

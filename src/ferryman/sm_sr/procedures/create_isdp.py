@@ -21,11 +21,12 @@ from ferryman.platform.procedure import (
     Effect,
     Event,
     Reply,
+    SetTimer,
     Signalled,
     Step,
     TimerFired,
 )
-from ferryman.sm_sr.procedures.card_state import ask_state, card_state
+from ferryman.sm_sr.procedures.card_state import ASK, ASK_AGAIN, ask_state, card_state
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import (
     Command,
@@ -72,6 +73,8 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
     match event:
         case Begin():
             return _begin(state, context)
+        case TimerFired(name) if name == ASK:
+            return _leave(state) if state.replied else _ask(state, context)
         case TimerFired():
             return _deadline(state, context)
         case Signalled(_, Outcome() as outcome):
@@ -141,6 +144,8 @@ def _ask(state: State, context: Context) -> Step[State]:
 
 def _created(state: State, outcome: Outcome, context: Context) -> Step[State]:
     match outcome.kind:
+        case OutcomeKind.UNKNOWN if state.replied:
+            return _leave(state)  # no further OTA for an expired call (SGP.02 5.1.1)
         case OutcomeKind.UNKNOWN:
             return _ask(state, context)
         case OutcomeKind.UNREACHABLE | OutcomeKind.REJECTED:
@@ -157,25 +162,27 @@ def _answered(state: State, outcome: Outcome, context: Context) -> Step[State]:
         _, sw = single(outcome)
         response = read(outcome.script).response
     except PeerError:
-        return _ask(state, context)  # it answered, but not what: the card knows
+        # It answered, but not what: the card knows.
+        return _leave(state) if state.replied else _ask(state, context)
     if sw == 0x9000:
         return _success(state, context, response)
     if state.attempts > 1 and sw == 0x6985:
-        return _ask(state, context)  # our own earlier attempt may have made it
+        # Our own earlier attempt may have made it.
+        return _leave(state) if state.replied else _ask(state, context)
     reason = codes.EUICC_MEMORY if sw == SW_MEMORY else codes.ISDR_ERROR
     status = failed(*reason, f"the card answered {sw:04X} to CreateISDP", context.eid)
     return _end(state, context, status, [Apply(RemoveISDP(state.aid))], response)
 
 
 def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
-    if outcome.kind is not OutcomeKind.ANSWERED:
-        if state.replied:
-            return _leave(state, context)
-        return _ask(state, context)  # until the validity period ends
     try:
+        if outcome.kind is not OutcomeKind.ANSWERED:
+            raise PeerError("no answer", field="GET STATUS")
         found = card_state(outcome, state.aid)
     except PeerError:
-        return _leave(state, context) if state.replied else _ask(state, context)
+        if state.replied:
+            return _leave(state)
+        return Step(state, (SetTimer(ASK, context.now + ASK_AGAIN),))  # until the validity period ends
     if found is not None:
         return _success(state, context, b"")
     if state.replied or state.attempts >= context.facts.settings.card_attempts:
@@ -203,7 +210,7 @@ def _deadline(state: State, context: Context) -> Step[State]:
     return Step(replace(state, replied=True), (reply, cancel(_command_id(state, context), context.eid)))
 
 
-def _leave(state: State, context: Context) -> Step[State]:
+def _leave(state: State) -> Step[State]:
     """Expired with unknown outcome: left as Created, so that the SM-DP cleans it up (SGP.02 3.1.5)."""
     audit = Audit("0100 CreateISDP", "unknown", object=state.aid.hex().upper(), detail="the card did not answer")
     taken = Apply(TakeMemory(state.request.required_memory))  # given back when the ISD-P is deleted

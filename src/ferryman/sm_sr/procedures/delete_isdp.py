@@ -18,12 +18,13 @@ from ferryman.platform.procedure import (
     Effect,
     Event,
     Reply,
+    SetTimer,
     Signalled,
     Step,
     TimerFired,
 )
 from ferryman.sm_sr.policy import may_delete
-from ferryman.sm_sr.procedures.card_state import SW_NOT_FOUND, ask_state, card_state
+from ferryman.sm_sr.procedures.card_state import ASK, ASK_AGAIN, SW_NOT_FOUND, ask_state, card_state
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, cancel, deliver, read, single
 from ferryman.sm_sr.procedures.structs import replace
@@ -49,6 +50,8 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
     match event:
         case Begin():
             return _begin(state, context)
+        case TimerFired(name) if name == ASK:
+            return _leave(state) if state.replied else _ask(state, context)
         case TimerFired():
             return _deadline(state, context)
         case Signalled(_, Outcome() as outcome) if outcome.command_id == _command_id(state, context):
@@ -96,13 +99,14 @@ def _deleted(state: State, outcome: Outcome, context: Context) -> Step[State]:
         return _end(state, failed(*codes.EUICC_UNREACHABLE, outcome.detail, context.eid))
     if outcome.kind is OutcomeKind.REJECTED:
         return _end(state, failed(*codes.ISDR_ERROR, outcome.detail, context.eid))
-    if outcome.kind is OutcomeKind.UNKNOWN:
-        return _ask(state, context)
     try:
+        if outcome.kind is OutcomeKind.UNKNOWN:
+            raise PeerError("no answer", field="DELETE")
         _, sw = single(outcome)
         response = read(outcome.script).response
     except PeerError:
-        return _ask(state, context)
+        # No further OTA for an expired call (SGP.02 5.1.1): what is left over is deleted with the next call.
+        return _leave(state) if state.replied else _ask(state, context)
     if sw == 0x9000:
         return _end(state, SUCCESS, _removal(state, context), response)
     if sw == SW_NOT_FOUND:
@@ -120,7 +124,9 @@ def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
             raise PeerError("no answer", field="GET STATUS")
         found = card_state(outcome, state.aid)
     except PeerError:
-        return _leave(state) if state.replied else _ask(state, context)  # until the validity period ends
+        if state.replied:
+            return _leave(state)
+        return Step(state, (SetTimer(ASK, context.now + ASK_AGAIN),))  # until the validity period ends
     if found is None:
         return _end(state, SUCCESS, _removal(state, context))
     if state.replied or state.attempts >= context.facts.settings.card_attempts:

@@ -18,11 +18,33 @@ BAD_FORMAT = 0x90
 SCP03T_ERRORS = (0x9F44, 0x9F45, 0x9F46)
 
 
+class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated notification of the card and the transport to confirm it on.
+
+    `repeat`: the card had our confirmation of it before (same type, sequence and AID).
+    """
+
+    type: int
+    sequence: int
+    aid: bytes
+    imei: bytes
+    via: str
+    originator: str = ""
+    repeat: bool = False
+
+    def same_as(self, other: CardNotification | None) -> bool:
+        """Whether both are one notification; the sequence alone is no key (SGP.02 4.1.1.11)."""
+        if other is None:
+            return False
+        return (self.type, self.sequence, self.aid) == (other.type, other.sequence, other.aid)
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One script for the card.
 
     `tlvs` are command TLVs (`22` C-APDU or SCP03t), `chain` says that a following script belongs to the same
     card session (script chaining, TS 102 226 5.4.1.2). `destination` overrides the subscription address.
+    `confirms` is the notification that the script confirms.
     """
 
     id: str
@@ -33,6 +55,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     more_to_do: bool = False
     chain: bool = False
     destination: str = ""
+    confirms: CardNotification | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,17 +80,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     kind: OutcomeKind
     script: bytes = b""
     detail: str = ""
-
-
-class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """An authenticated notification of the card and the transport to confirm it on."""
-
-    type: int
-    sequence: int
-    aid: bytes
-    imei: bytes
-    via: str
-    originator: str = ""
 
 
 def channel_id(eid: str) -> str:

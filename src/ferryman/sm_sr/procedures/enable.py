@@ -64,6 +64,7 @@ ASK_LATER = "ask"  # timer: the card is silent, ask it
 GRACE = "grace"  # timer: how long after the end of the call the card's last word is waited for
 SW_OK, SW_POLICY = 0x9000, 0x69E1
 SW_NOTHING_PENDING, SW_OTHER_SEQUENCE = 0x6985, 0x6A88
+SEQUENCES = 0x10000  # sequence numbers of notifications have two bytes
 RECONFIRM_DELAY = 20.0  # s until a confirmation whose fate is not known is sent again
 CARD_ENABLED, CARD_DISABLED = 0x3F, 0x1F
 
@@ -78,7 +79,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     previous: bytes = b""
     sent: int = 0
     attempts: int = 0
-    confirmed: CardNotification | None = None  # what we decided to confirm
+    confirmed: CardNotification | None = None  # the change that we decided to confirm
+    returned: CardNotification | None = None  # the roll-back or fall-back that the card has told
+    asks: int = 0
     nothing_pending: bool = False  # the card said so: it is where it will stay
     replied: bool = False
     response: bytes = b""
@@ -169,23 +172,36 @@ def _change(state: State, context: Context) -> Step[State]:
 def _notified(state: State, found: CardNotification, context: Context) -> Step[State]:
     name = AUDIT_NAMES.get(found.type, f"notification type {found.type:02X}")
     received = Audit(name, "received", object=found.aid.hex().upper())
-    if found.type == CHANGED and found.aid == state.target and state.phase != RETURNING:
-        if state.phase == CONFIRMING:
+    if found.type == CHANGED and found.aid == state.target and not _older(found, state.returned):
+        decided = found.same_as(state.confirmed)
+        if decided and state.phase == CONFIRMING:
             return Step(state)  # our confirmation is on its way; its repeats are the channel's work
-        if state.replied or (context.caller is not None and context.now >= context.caller.deadline):
+        over = state.replied or (context.caller is not None and context.now >= context.caller.deadline)
+        if over and not decided:
             late = Audit(name, "not confirmed", detail="the validity period is over; the card rolls back")
             return Step(state, (received, late))
-        return _confirm(replace(state, phase=CONFIRMING), found, context, received)
-    if found.type in (ROLLED_BACK, FELL_BACK) and state.confirmed is None:
-        return _confirm(replace(state, phase=RETURNING), found, context, received)
+        changed = replace(state, phase=CONFIRMING, confirmed=found, returned=None)
+        return _confirm(changed, state, found, context, received)
+    if found.type in (ROLLED_BACK, FELL_BACK) and not _older(found, state.confirmed):
+        if found.same_as(state.returned) and state.phase == RETURNING:
+            return Step(state)
+        return _confirm(replace(state, phase=RETURNING, returned=found), state, found, context, received)
     return Step(state, (received, Audit(name, "not confirmed", detail="does not fit the change in progress")))
 
 
-def _confirm(state: State, found: CardNotification, context: Context, received: Audit) -> Step[State]:
-    """The decision, committed with the command that carries it."""
-    state = replace(state, confirmed=found, sent=state.sent + 1)
+def _older(found: CardNotification, other: CardNotification | None) -> bool:
+    """Whether `found` was sent before `other`; sequence numbers count round, some cards never count."""
+    return other is not None and (found.sequence - other.sequence) % SEQUENCES >= SEQUENCES // 2
+
+
+def _confirm(
+    state: State, former: State, found: CardNotification, context: Context, received: Audit
+) -> Step[State]:
+    """The decision, committed with the command that carries it; what still waits to be sent is overtaken."""
+    withdraw = cancel(_command_id(former, context), context.eid)
+    state = replace(state, sent=state.sent + 1, nothing_pending=False)
     command = confirmation(_command_id(state, context), context.procedure_id, found, context.facts.euicc)
-    effects: list[Effect] = [received, CancelTimer(ASK_LATER), deliver(command, context.eid, Channel())]
+    effects: list[Effect] = [received, CancelTimer(ASK_LATER), withdraw, deliver(command, context.eid, Channel())]
     if found.imei:
         effects.append(Apply(Contacted(found.imei.hex().upper())))
     return Step(state, tuple(effects))
@@ -200,9 +216,8 @@ def _confirmation_answered(state: State, outcome: Outcome, context: Context) -> 
     if sw == SW_OK:
         return _success(state, context, gone)
     if sw == SW_NOTHING_PENDING:
-        return _ask(
-            replace(state, nothing_pending=True), context
-        )  # an earlier copy came through, or it rolled back
+        # An earlier copy came through, or the card rolled back.
+        return _ask(replace(state, nothing_pending=True), context)
     # Confirming twice is harmless: the card acts on the sequence number once.
     return Step(state, (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
 
@@ -230,7 +245,7 @@ def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[
 
 def _returned(state: State, context: Context) -> Step[State]:
     card: EUICC | None = context.facts.euicc
-    found = state.confirmed
+    found = state.returned
     effects: list[Effect] = []
     if card is not None and found is not None and card.by_aid(found.aid) is not None and found.aid != state.target:
         effects = enabled_is(found.aid, card)
@@ -242,12 +257,14 @@ def _returned(state: State, context: Context) -> Step[State]:
 
 
 def _ask(state: State, context: Context) -> Step[State]:
-    state = replace(state, phase=ASKING, sent=state.sent + 1)
     card: EUICC | None = context.facts.euicc
-    # After our confirmation the card is reached under the new subscription.
-    profile = card.by_aid(state.target) if card is not None and state.confirmed is not None else None
+    # Nobody knows under which subscription the card is: each question goes to the other one.
+    confirmed = state.confirmed is not None and state.returned is None
+    aid = state.target if (state.asks % 2 == 0) == confirmed else state.previous
+    profile = card.by_aid(aid) if card is not None else None
     transport = context.facts.settings.transport
     destination = profile.msisdn if profile is not None else ""
+    state = replace(state, phase=ASKING, sent=state.sent + 1, asks=state.asks + 1)
     command = ask_state(_command_id(state, context), context.procedure_id, state.target, transport, destination)
     return Step(state, (deliver(command, context.eid, Channel()),))
 
@@ -263,8 +280,8 @@ def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
         return Step(replace(state, phase=_waiting(state)), (SetTimer(ASK_LATER, context.now + 30.0),))
     if found.state == CARD_ENABLED:
         return _still_there(state, context)
-    if state.confirmed is None and not state.replied:
-        # It never changed (or it rolled back): then the command may go out again, a few times.
+    if not (state.confirmed or state.returned or state.response or state.replied):
+        # The command never ran, or its answer was lost and the card rolled back: it may go out again, a few times.
         if state.attempts < context.facts.settings.card_attempts:
             return _command(state, context)
         return _end(state, failed(*codes.ISDR_ERROR, "the card did not enable the profile", context.eid))
@@ -273,19 +290,20 @@ def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
 
 def _still_there(state: State, context: Context) -> Step[State]:
     """The target is the enabled profile now; final only when nothing is pending any more."""
-    if state.confirmed is not None and state.confirmed.type == CHANGED:
-        if state.nothing_pending:
+    # A roll-back that was told was a replay.
+    if state.confirmed is not None:
+        if state.nothing_pending and state.returned is None:
             return _success(state, context, [])
-        return _reconfirm(replace(state, phase=CONFIRMING), context)
-    # It waits for us, and its notification was lost or is repeated; a roll-back that was told was a replay.
-    state = replace(state, phase=CHANGING, confirmed=None, nothing_pending=False)
+        return _reconfirm(replace(state, phase=CONFIRMING, returned=None), context)
+    # It waits for us, and its notification was lost or is repeated.
+    state = replace(state, phase=CHANGING, returned=None, nothing_pending=False)
     return Step(state, (SetTimer(ASK_LATER, context.now + 60.0),))
 
 
 def _waiting(state: State) -> str:
-    if state.confirmed is None:
-        return CHANGING
-    return CONFIRMING if state.confirmed.type == CHANGED else RETURNING
+    if state.returned is not None:
+        return RETURNING
+    return CHANGING if state.confirmed is None else CONFIRMING
 
 
 def _timer(state: State, name: str, context: Context) -> Step[State]:
@@ -305,7 +323,7 @@ def _deadline(state: State, context: Context) -> Step[State]:
     if state.replied:
         return Step(state)
     grace = SetTimer(GRACE, context.now + context.facts.settings.change_timeout)
-    if state.confirmed is not None:
+    if state.confirmed is not None or state.returned is not None:
         return Step(state, (grace,))  # decided in time: the answer to the caller is the card's answer
     reply = Reply(ES3EnableProfileResponse(status=expired("no notification in the validity period")))
     if not state.phase:

@@ -20,7 +20,6 @@ DECLARATION = 0x01
 CHANGED = 0x02
 ROLLED_BACK = 0x03
 FELL_BACK = 0x05
-SEQUENCES = 0x10000
 
 AUDIT_NAMES = {
     DECLARATION: "0001 eUICC declaration",
@@ -45,22 +44,21 @@ def _notified(state: NotificationState, found: CardNotification, context: Contex
     name = AUDIT_NAMES.get(found.type, f"notification type {found.type:02X}")
     if found.type not in AUDIT_NAMES:
         return Step(state, (Audit(name, "alarm", detail="unknown type, not confirmed"),))
-    if found.type == CHANGED and not _same(found, state.last):
+    if found.type == CHANGED and not found.repeat:
         return Step(state, (Audit(name, "not confirmed", detail="no change of ours is waiting for it"),))
-    if state.pending is not None and _same(found, state.pending):
+    if found.same_as(state.pending):
         return Step(state)  # its confirmation is on the way
-    if not _same(found, state.last) and not _newer(found, state.last):
-        return Step(
-            state, (Audit(name, "not confirmed", detail="an old sequence number: a replay, or a card reset"),)
-        )
     sent = state.sent + 1
     command = confirmation(f"{context.procedure_id}/{sent}", context.procedure_id, found, context.facts.euicc)
     effects: list[Effect] = [deliver(command, context.eid, Channel())]
-    if not _same(found, state.last):
+    if not found.repeat and not found.same_as(state.last):
+        # 01, 03 and 05 are facts, confirmed or not: the EIS follows at once, our commands need the right number.
+        if context.facts.euicc is not None:
+            effects += states_after(found, context.facts.euicc)
         effects.append(Audit(name, "received", object=found.aid.hex().upper()))
         if found.imei:
             effects.append(Apply(Contacted(found.imei.hex().upper())))
-    return Step(replace(state, pending=found, sent=sent), tuple(effects))
+    return Step(replace(state, pending=found, last=found, sent=sent), tuple(effects))
 
 
 def _confirmed(
@@ -80,9 +78,8 @@ def _confirmed(
     facts: Facts = context.facts
     effects: list[Effect] = [Audit("HandleNotificationConfirmation", "done", object=found.aid.hex().upper())]
     if facts.euicc is not None:
-        effects += states_after(found, facts.euicc)
         effects += removed(gone, facts.euicc)
-    return Step(replace(state, last=found), tuple(effects))
+    return Step(state, tuple(effects))
 
 
 def states_after(found: CardNotification, card: EUICC) -> list[Effect]:
@@ -122,13 +119,5 @@ def confirmation(command_id: str, owner: str, found: CardNotification, card: EUI
         target_aid=ids.ISDR_AID,
         transport=found.via,
         destination=destination,
+        confirms=found,
     )
-
-
-def _newer(one: CardNotification, last: CardNotification | None) -> bool:
-    """Whether a sequence number lies ahead of the last one confirmed, counting round (`sgp02-euicc.md` 4.1)."""
-    return last is None or 1 <= (one.sequence - last.sequence) % SEQUENCES < SEQUENCES // 2
-
-
-def _same(one: CardNotification, other: CardNotification | None) -> bool:
-    return other is not None and (one.type, one.sequence, one.aid) == (other.type, other.sequence, other.aid)

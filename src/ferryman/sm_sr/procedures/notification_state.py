@@ -8,7 +8,7 @@ from ferryman.sm_sr.procedures.delivery import CardNotification
 
 
 class NotificationState(msgspec.Struct, frozen=True, kw_only=True):
-    """`pending` is being confirmed; `last` was confirmed (type, sequence, AID tell a repeat from a new one)."""
+    """`pending` is being confirmed; `last` is the one whose content was taken into the EIS, once."""
 
     pending: CardNotification | None = None
     last: CardNotification | None = None
