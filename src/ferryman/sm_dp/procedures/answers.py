@@ -8,11 +8,14 @@ from ferryman.codec.tlv import TLV
 from ferryman.errors import PeerError
 
 R_APDU = 0x23
+CHAIN = 0x83  # script chaining result: the card does not have the session that the script goes on with
+SW_CONDITIONS = 0x6985
 ERROR_MEANINGS = {
     0x9F44: "INITIALIZE UPDATE refused",
     0x9F45: "EXTERNAL AUTHENTICATE refused",
     0x9F46: "profile segment refused",
     0x90: "command script badly formed",
+    0x83: "script chain lost",
 }
 CODE_MEANINGS = {0x01: "structure or length", 0x02: "security", 0x03: "referenced data not found"}
 SECURITY = 0x02
@@ -50,9 +53,20 @@ def error_of(data: bytes) -> str:
 
 
 def session_lost(data: bytes) -> bool:
-    """Whether the card refused SCP03t data for security: its session is gone or out of step."""
+    """Whether the card refused SCP03t data for security, or lost the script chain: it has no such session."""
     try:
         items = responses(data)
     except PeerError:
         return False
-    return any(item.tag in (0x9F45, 0x9F46) and item.value == bytes((SECURITY,)) for item in items)
+    gone = bytes((SECURITY,))
+    return any(item.tag == CHAIN or (item.tag in (0x9F45, 0x9F46) and item.value == gone) for item in items)
+
+
+def challenge_lost(data: bytes) -> bool:
+    """Whether the card knows nothing of the certificate that we sent before: reset, or another session."""
+    try:
+        items = responses(data)
+        statuses = [ResponseAPDU.parse(item.value).sw for item in items if item.tag == R_APDU]
+    except PeerError:
+        return False
+    return any(item.tag == CHAIN for item in items) or statuses[-1:] == [SW_CONDITIONS]

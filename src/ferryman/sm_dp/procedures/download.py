@@ -63,7 +63,9 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
             return _cleaned(state, body.status, context)
         case "creating", es3.ES3CreateISDPResponse():
             if not body.status.ok:
-                return fail(state, context, body.status)
+                # Expired: nobody knows whether the card made it; what the SM-SR has in state Created goes (3.1.4).
+                left = body.status.status is Status.EXPIRED
+                return fail(replace(state, left_over=left), context, body.status)
             return keys.begin(replace(state, isdp_aid=body.isdp_aid, attempts=0))
         case keys.CERTIFYING | keys.ESTABLISHING, es3.ES3SendDataResponse():
             return keys.sent(state, body, context)
@@ -196,7 +198,7 @@ def _deleted(state: State, status: ExecutionStatus) -> Step[State]:
     if status.code == "/".join(codes.POL1_REFUSES) and first is not None:
         result = warning(first.subject, first.reason, f"{first.message}; POL1 keeps the profile", first.identifier)
         return _report_complete(replace(state, installed=True, enable=False, result=result))
-    if not status.ok:
+    if not status.ok or not state.isdp_aid:
         return finish(state)
     # The card's keys went with the ISD-P; ours are of no more use (SGP.02 3.6).
     prefix = f"isdp/{state.eid}/{state.isdp_aid.hex().upper()}"
@@ -226,5 +228,6 @@ def _timer(state: State, name: str, context: Context) -> Step[State]:
     if name == LAST_WORD and state.phase == DELETING:
         return finish(state)
     if name == LAST_WORD and state.phase != ENDED:
+        state = replace(state, left_over=state.phase == CREATING)
         return fail(state, context, expired("the SM-SR did not answer in the validity period"))
     return Step(state)

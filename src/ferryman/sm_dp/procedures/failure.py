@@ -22,7 +22,7 @@ def fail(state: State, context: Context, status: ExecutionStatus) -> Step[State]
             result = warning(status.subject, status.reason, status.message, status.identifier)
         return finish(replace(state, result=result))
     state = replace(state, result=status)
-    if not state.isdp_aid:
+    if not state.isdp_aid and not state.left_over:
         return finish(state)
     state = replace(state, phase=DELETING, calls=state.calls + 1)
     request = ES3DeleteISDP(eid=state.eid, iccid=state.iccid)

@@ -113,9 +113,9 @@ def _load(state: State, package: Package, context: Context) -> Step[State]:
     data = b"".join(package.segments[start:end])
     if start == 0:
         data = package.external_authenticate + data
-    request = ES3SendData(
-        eid=state.eid, sd_aid=state.isdp_aid, data=data, more_to_do=end < len(package.segments) or state.enable
-    )
+    # The last SendData of the sequence says so, whatever follows on other domains (SGP.02 3.1.3, annex K).
+    more = end < len(package.segments)
+    request = ES3SendData(eid=state.eid, sd_aid=state.isdp_aid, data=data, more_to_do=more)
     state = replace(state, sent_segments=end)
     return call(
         state, LOADING, request, step=f"DownloadAndInstallation, {end} of {len(package.segments)} segments"

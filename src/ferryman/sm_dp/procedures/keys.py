@@ -12,7 +12,7 @@ from ferryman.contracts.es3 import ES3SendData, ES3SendDataResponse
 from ferryman.contracts.status import failed
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Answered, Ask, Context, Step
-from ferryman.sm_dp.procedures.answers import apdu_data, error_of
+from ferryman.sm_dp.procedures.answers import apdu_data, challenge_lost, error_of
 from ferryman.sm_dp.procedures.failure import fail
 from ferryman.sm_dp.procedures.state import State, call, replace
 from ferryman.sm_dp.records import Facts
@@ -62,7 +62,9 @@ def _send_certificate(state: State, certificate: bytes, context: Context) -> Ste
 def sent(state: State, body: ES3SendDataResponse, context: Context) -> Step[State]:
     """Answers of the card."""
     if not body.status.ok:
-        if body.status.code == "/".join(codes.DELIVERED_NO_RESPONSE):
+        lost = body.status.code == "/".join(codes.DELIVERED_NO_RESPONSE)
+        # Refused for want of the certificate that this card has taken before: nothing but a new start helps.
+        if lost or (state.phase == ESTABLISHING and challenge_lost(body.euicc_response)):
             return _again(state, context, body)
         detail = error_of(body.euicc_response)
         message = f"{body.status.message}: {detail}" if detail else body.status.message

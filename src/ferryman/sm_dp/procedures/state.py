@@ -37,6 +37,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     leftovers_tried: bool = False
     ecasd_key: bytes = b""
     isdp_aid: bytes = b""
+    left_over: bool = False  # CreateISDP ended without a word of the card: there may be an ISD-P
     a6: bytes = b""
     host_challenge: bytes = b""
     initialize_response: bytes = b""
