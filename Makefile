@@ -30,4 +30,4 @@ soak: setup
 requirements:
 	uv export --quiet --no-emit-project --no-header --all-extras --no-default-groups --no-annotate -o requirements.lock
 	uv export --quiet --no-emit-project --no-header --all-extras --group dev --no-annotate -o requirements-dev.lock
-	@! grep -nE '://' requirements.lock requirements-dev.lock
+	@! grep -nE '://' requirements.lock requirements-dev.lock tools/bootstrap.lock
