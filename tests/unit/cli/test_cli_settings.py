@@ -1,0 +1,115 @@
+"""`ferryman.toml`: defaults, values, and an error that names the key and the rule for everything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ferryman.cli.settings import FILE, Settings, load
+from ferryman.errors import InputError
+
+WHOLE = """
+[sm_sr]
+smsr_id = "1.3.6.1.4.1.99999.21"
+transport = "sms"
+sms_answer_timeout = 12.5
+sms_attempts = 2
+script_limit = 900
+
+[sm_dp]
+smdp_id = "1.3.6.1.4.1.99999.11"
+segment = 512
+supported_versions = ["3.2"]
+approved_platforms = ["sim"]
+
+[smpp]
+host = "127.0.0.1"
+port = 2775
+system_id = "ferryman"
+password_file = "smpp.password"
+source_addr = "882"
+bind_mode = "transmitter"
+
+[https]
+host = "127.0.0.1"
+port = 8443
+
+[log]
+level = "info"
+format = "json"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / FILE).write_text(text)
+    return folder
+
+
+def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings == Settings(tmp_path)
+    assert (settings.smpp, settings.https, settings.log_level) == (None, None, "warning")
+
+
+def test_an_empty_file_is_the_same(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "")) == Settings(tmp_path)
+
+
+def test_every_section_is_read(tmp_path: Path) -> None:
+    (tmp_path / "smpp.password").write_text("pass1\n")
+    settings = load(write(tmp_path, WHOLE))
+    assert (settings.sm_sr.transport, settings.sm_sr.sms_answer_timeout, settings.sm_sr.script_limit) == (
+        "sms",
+        12.5,
+        900,
+    )
+    assert (settings.sm_dp.segment, settings.sm_dp.supported_versions) == (512, ("3.2",))
+    assert settings.smpp is not None
+    assert (settings.smpp.port, settings.smpp.password, settings.smpp.bind_mode) == (2775, "pass1", "transmitter")
+    assert settings.https is not None
+    assert settings.https.port == 8443
+    assert (settings.log_level, settings.log_format) == ("info", "json")
+    assert "pass1" not in repr(settings)
+
+
+SMPP = '[smpp]\nhost = "h"\nport = 2775\nsystem_id = "s"\npassword = "p"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "rule"),
+    [
+        ("[sm_sr\n", FILE, "TOML"),
+        ("[radio]\nx = 1\n", "radio", "no section"),
+        ("sm_sr = 3\n", "sm_sr", "no section"),
+        ("[sm_sr]\ntransprot = 'sms'\n", "sm_sr.transprot", "transport"),
+        ("[sm_sr]\ntransport = 'pigeon'\n", "sm_sr", "https"),
+        ("[sm_sr]\nsms_attempts = 'four'\n", "sm_sr", "sms_attempts"),
+        ("[sm_dp]\nsegment = 5000\n", "sm_dp", "16"),
+        ("[sm_dp]\nsegments_per_message = 0\n", "sm_dp", "at least 1"),
+        (SMPP.replace("2775", "70000"), "smpp", "65"),
+        (SMPP.replace('host = "h"\n', ""), "smpp", "host"),
+        (SMPP.replace('password = "p"', 'password_file = "none"'), "smpp.password_file", "cannot be read"),
+        ("[https]\nhost = 'h'\nport = '8443'\n", "https", "port"),
+        ("[log]\nlevel = 'loud'\n", "log.level", "warning"),
+        ("[log]\nformat = 'xml'\n", "log.format", "json"),
+        ("[log]\nfile = 'x'\n", "log", "level and format"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_rule(tmp_path: Path, text: str, field: str, rule: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(write(tmp_path, text))
+    assert field in caught.value.field
+    assert rule in str(caught.value)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="TOML"):
+        load(tmp_path)
+
+
+def test_no_password_appears_in_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(write(tmp_path, SMPP.replace("2775", "70000").replace('"p"', '"hunter2"')))
+    assert "hunter2" not in str(caught.value)
