@@ -25,7 +25,7 @@ from ferryman.platform.procedure import (
 )
 from ferryman.sm_sr.procedures import channel_https, channel_notification, channel_sms
 from ferryman.sm_sr.procedures.channel_state import Channel, Effects
-from ferryman.sm_sr.procedures.delivery import Cancel, Command, Outcome, OutcomeKind
+from ferryman.sm_sr.procedures.delivery import Cancel, Command, Outcome, OutcomeKind, Settled
 from ferryman.sm_sr.procedures.structs import replace
 
 SMS = "sms"
@@ -46,6 +46,8 @@ def _handle(state: Channel, event: Event, effects: Effects) -> Channel:
             return _enqueue(state, command, effects)
         case Signalled(_, Cancel(command_id=command_id)):
             return _withdraw(state, command_id, effects)
+        case Signalled(_, Settled(command_id=command_id)):
+            return channel_https.settled(channel_sms.settled(state, command_id, effects), command_id, effects)
         case Received(_, body):
             return _received(state, body, effects)
         case Answered(tag):

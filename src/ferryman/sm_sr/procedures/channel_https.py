@@ -137,6 +137,14 @@ def _lost(state: Channel, effects: Effects) -> Channel:
     return replace(state, inflight=None, answer=None, token="")
 
 
+def settled(state: Channel, command_id: str, effects: Effects) -> Channel:
+    """Nobody waits for the answer to the script in flight: the card was reset after it."""
+    if state.inflight is None or state.inflight.id != command_id:
+        return state
+    effects.no_timer(ANSWER)
+    return pump(replace(state, inflight=None, answer=None, token=""), effects)
+
+
 def _notified(state: Channel, raw: bytes, effects: Effects) -> Channel:
     try:
         found = parse_notification(raw)

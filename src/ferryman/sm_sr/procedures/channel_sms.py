@@ -247,6 +247,14 @@ def _jump(state: Channel) -> Channel:
     return replace(state, counter=state.counter + COUNTER_JUMP)
 
 
+def settled(state: Channel, command_id: str, effects: Effects) -> Channel:
+    """Nobody waits for the proof of receipt of the packet in flight: the card was reset after it."""
+    flight = state.flight
+    if flight is None or flight.command is None or flight.command.id != command_id:
+        return state
+    return _land(state, effects)
+
+
 def _end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes = b"", detail: str = "") -> Channel:
     flight = state.flight
     if flight is not None and flight.command is not None:

@@ -64,6 +64,12 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str
 
 
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """The card was reset after this command: nobody waits for its answer any more."""
+
+    command_id: str
+
+
 class OutcomeKind(StrEnum):
     """What is known about a command."""
 
@@ -95,6 +101,11 @@ def deliver(command: Command, eid: str, initial: msgspec.Struct) -> Signal:
 def cancel(command_id: str, eid: str) -> Signal:
     """The effect that withdraws a command not sent yet."""
     return Signal(channel_id(eid), Cancel(command_id=command_id))
+
+
+def settled(command_id: str, eid: str) -> Signal:
+    """The effect that ends the waiting for an answer."""
+    return Signal(channel_id(eid), Settled(command_id=command_id))
 
 
 def notification(found: Notification, *, via: str, originator: str = "") -> CardNotification:

@@ -44,6 +44,7 @@ from ferryman.sm_sr.procedures.delivery import (
     cancel,
     deliver,
     read,
+    settled,
     single,
 )
 from ferryman.sm_sr.procedures.notification import (
@@ -198,10 +199,12 @@ def _confirm(
     state: State, former: State, found: CardNotification, context: Context, received: Audit
 ) -> Step[State]:
     """The decision, committed with the command that carries it; what still waits to be sent is overtaken."""
-    withdraw = cancel(_command_id(former, context), context.eid)
+    # Sent, its answer may never come: the card was reset with the change of its Profile.
+    before = _command_id(former, context)
+    withdraw = (cancel(before, context.eid), settled(before, context.eid))
     state = replace(state, sent=state.sent + 1, nothing_pending=False)
     command = confirmation(_command_id(state, context), context.procedure_id, found, context.facts.euicc)
-    effects: list[Effect] = [received, CancelTimer(ASK_LATER), withdraw, deliver(command, context.eid, Channel())]
+    effects: list[Effect] = [received, CancelTimer(ASK_LATER), *withdraw, deliver(command, context.eid, Channel())]
     if found.imei:
         effects.append(Apply(Contacted(found.imei.hex().upper())))
     return Step(state, tuple(effects))
