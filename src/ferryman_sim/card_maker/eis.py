@@ -26,6 +26,7 @@ from ferryman_sim.card_maker.cards import (
     kcv,
 )
 from ferryman_sim.card_maker.seeded import sign_raw
+from ferryman_sim.profile import install
 
 RPS = "http://namespaces.gsma.org/esim-messaging/3"
 DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -70,7 +71,8 @@ def request(card: Card, plan: EisPlan, eum: Authority, transport_key: bytes, cal
     eis = _add(root, "Eis")
     _signed_info(eis, card, plan, eum)
     _add(eis, "EumSignature")
-    allocated = len(card.package)
+    # What the Profile takes on the card, which is not the length of its package: EIS and card must agree.
+    allocated = install(card.package, free_memory=card.plan.nvm).memory
     _add(eis, "RemainingMemory", str(max(0, card.plan.nvm - allocated)))
     _add(eis, "AvailableMemoryForProfiles", str(card.plan.nvm))
     _add(eis, "Smsr-id", plan.smsr_id)

@@ -23,6 +23,7 @@ from Cryptodome.Signature import DSS
 from lxml import etree
 
 from ferryman_sim.__main__ import build_parser, main
+from ferryman_sim.card.state import load_state
 from ferryman_sim.card_maker import batch, cards, command, der, eid, gp_cert
 from ferryman_sim.card_maker.eis import DS, RPS, canonical
 from shared_data import shared
@@ -235,15 +236,29 @@ def test_defects_of_the_ecasd_certificate() -> None:
 
 def test_properties_given_on_the_command_line() -> None:
     made = produce(
-        "--memory", "2000", "--platform-type", "T9", "--remote-provisioning-version", "4.2.0", "--smsr-id", "1.2.3"
+        "--memory",
+        "20000",
+        "--platform-type",
+        "T9",
+        "--remote-provisioning-version",
+        "4.2.0",
+        "--smsr-id",
+        "1.2.3",
     )
     [message, _] = requests_of(made)
-    assert text(message, ".//rps:AvailableMemoryForProfiles") == "2000"
-    assert text(message, ".//rps:RemainingMemory") == str(2000 - len(made.cards[0].package))
+    assert text(message, ".//rps:AvailableMemoryForProfiles") == "20000"
     assert text(message, ".//rps:PlatformType") == "T9"
     assert text(message, ".//rps:RemoteProvisioningVersion") == "4.2.0"
     assert text(message, ".//rps:Smsr-id") == "1.2.3"
-    assert cards.image(made.cards[0])["memory"]["nvm"] == 2000
+    assert cards.image(made.cards[0])["memory"]["nvm"] == 20000
+
+
+def test_memory_of_eis_and_card_agree() -> None:
+    made = produce("--memory", "20000")
+    [message, _] = requests_of(made)
+    card = load_state(cards.image(made.cards[0]))
+    assert text(message, ".//rps:RemainingMemory") == str(card.free_nvm())
+    assert text(message, ".//rps:AllocatedMemory") == str(card.isdps[0].reserved)
 
 
 def test_cards_without_https_say_so() -> None:
