@@ -93,13 +93,10 @@ async def subscription_import(
     """
     content = read_file(file)
     async with operator(data, owner) as calls:
-        sealed = await calls.crypto(crypto.SealSubscriptions(owner=owner, csv=content))
-        rows = sealed.rows if isinstance(sealed, crypto.SubscriptionsSealed) else ()
-        request = admin.RegisterSubscriptions(owner=owner, profile_type=profile_type, rows=rows)
-        done = await calls.sm_dp(request)
+        done = await calls.import_subscriptions(content, profile_type)
     if json:
         output.emit(done)
-    elif isinstance(done, admin.SubscriptionsRegistered):
+    else:
         output.line(f"{done.new} subscriptions imported, {done.known} were there before")
     return output.DONE
 

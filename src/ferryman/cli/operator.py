@@ -33,6 +33,23 @@ class Operator:
         """Ask the CryptoServer; raises Refused."""
         return await self._ask(CRYPTO_SERVER, body, crypto.ANSWER_CODEC)
 
+    async def import_subscriptions(self, csv: bytes, profile_type: str) -> admin.SubscriptionsRegistered:
+        """A subscription file to CryptoServer (secrets) and SM-DP (the rest); raises Refused.
+
+        Both check it whole before either stores anything, so a file that is refused leaves nothing behind.
+        """
+        done = admin.SubscriptionsRegistered(new=0, known=0)
+        for check_only in (True, False):
+            sealed = await self.crypto(crypto.SealSubscriptions(owner=self.owner, csv=csv, check_only=check_only))
+            rows = sealed.rows if isinstance(sealed, crypto.SubscriptionsSealed) else ()
+            request = admin.RegisterSubscriptions(
+                owner=self.owner, profile_type=profile_type, rows=rows, check_only=check_only
+            )
+            answer = await self.sm_dp(request)
+            if isinstance(answer, admin.SubscriptionsRegistered):
+                done = answer
+        return done
+
     async def _ask(self, role: str, body: Body, answers: Codec[Body], call_id: str = "") -> Body:
         identifier = call_id or secrets.token_hex(8)
         header = Header(

@@ -73,11 +73,12 @@ class TemplateImported(Body, frozen=True, kw_only=True, tag=True):
 
 
 class RegisterSubscriptions(Body, frozen=True, kw_only=True, tag=True):
-    """Public part of subscriptions whose secrets the CryptoServer holds; all or none."""
+    """Public part of subscriptions whose secrets the CryptoServer holds; all or none. `check_only`: store nothing."""
 
     owner: str
     profile_type: str
     rows: tuple[SubscriptionPublic, ...]
+    check_only: bool = False
 
 
 class SubscriptionsRegistered(Body, frozen=True, kw_only=True, tag=True):

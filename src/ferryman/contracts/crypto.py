@@ -58,21 +58,26 @@ class WrappedKeyset(msgspec.Struct, frozen=True):
 
 
 class UnwrapKeysets(Body, frozen=True, kw_only=True, tag=True):
-    """Unwrap and check (KCV) every key, then store all or none under `euicc/<EID>/...` (SGP.02 4.3, ES1)."""
+    """Unwrap and check (KCV) every key, then store all or none under `euicc/<EID>/...` (SGP.02 4.3, ES1).
+
+    `check_only` stops before storing: a delivery of many cards is checked whole before the first is stored.
+    """
 
     eum_id: str
     eid: str
     keysets: tuple[WrappedKeyset, ...]
+    check_only: bool = False
 
 
 class SealSubscriptions(Body, frozen=True, kw_only=True, tag=True):
     """Read an operator's subscription file, keep its secrets, return what is not secret; whole file or nothing.
 
-    `csv` holds key material: a call only, never a bus message.
+    `csv` holds key material: a call only, never a bus message. `check_only` stores nothing.
     """
 
     owner: str
     csv: bytes
+    check_only: bool = False
 
     def __repr__(self) -> str:
         return f"SealSubscriptions(owner={self.owner!r}, csv=***)"

@@ -17,7 +17,7 @@ from ferryman.contracts.message import Header
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.profile.subscriptions import parse_csv
+from ferryman.profile.subscriptions import SubscriptionRow, parse_csv
 from ferryman.secure import scp80
 from ferryman.secure.kcv import kcv
 
@@ -64,20 +64,27 @@ class CardKeys:
         """Unwrap a card's key sets and store them; nothing when one of them is wrong."""
 
         def unit(tx: Tx) -> int:
-            transport = self._vault.get(tx.connection, transport_ref(body.eum_id))
-            if transport is None:
-                sentence = f"no transport key of EUM {body.eum_id}; import it with `ferryman key import-transport`"
-                raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=body.eum_id)
-            entries = [
-                (key_ref(body.eid, keyset.version, key.index), _unwrap(transport, body.eid, keyset.version, key))
-                for keyset in body.keysets
-                for key in keyset.keys
-            ]
+            entries = self._unwrapped(tx.connection, body)
             self._vault.put(tx.connection, entries, tx.now)
             tx.audit(actor=header.requester, action="UnwrapKeysets", eid=body.eid, outcome="done")
             return len(entries)
 
+        if body.check_only:
+            entries = await self._mailbox.store.read(lambda connection: self._unwrapped(connection, body))
+            return crypto.Stored(count=len(entries))
         return crypto.Stored(count=await self._mailbox.transact(unit))
+
+    def _unwrapped(self, connection: Connection, body: crypto.UnwrapKeysets) -> list[tuple[str, bytes]]:
+        """Entries for the vault; raises Refused without a transport key, PeerError for a wrong key."""
+        transport = self._vault.get(connection, transport_ref(body.eum_id))
+        if transport is None:
+            sentence = f"no transport key of EUM {body.eum_id}; import it with `ferryman key import-transport`"
+            raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=body.eum_id)
+        return [
+            (key_ref(body.eid, keyset.version, key.index), _unwrap(transport, body.eid, keyset.version, key))
+            for keyset in body.keysets
+            for key in keyset.keys
+        ]
 
     async def seal_subscriptions(
         self, header: Header, body: crypto.SealSubscriptions
@@ -90,24 +97,35 @@ class CardKeys:
         rows = parse_csv(text)
 
         def unit(tx: Tx) -> None:
-            for row in rows:
-                ref = subscription_ref(row.public.iccid)
-                value = _packed(body.owner, row.public.imsi, row.secret.slots())
-                stored = self._vault.get(tx.connection, ref)
-                if stored is None:
-                    self._vault.put(tx.connection, [(ref, value)], tx.now)
-                elif not hmac.compare_digest(stored, value):
-                    sentence = f"line {row.line}: the ICCID was imported before with other values"
-                    raise Refused(*codes.ICCID_IN_USE, sentence, identifier=row.public.iccid)
+            self._vault.put(tx.connection, self._new_secrets(tx.connection, body.owner, rows), tx.now)
             tx.audit(
                 actor=header.requester, action="SealSubscriptions", object=f"{len(rows)} rows", outcome="done"
             )
 
-        await self._mailbox.transact(unit)
+        if body.check_only:
+            await self._mailbox.store.read(lambda connection: self._new_secrets(connection, body.owner, rows))
+        else:
+            await self._mailbox.transact(unit)
         public = tuple(
             crypto.SubscriptionPublic(row.public.iccid, row.public.imsi, row.public.msisdn) for row in rows
         )
         return crypto.SubscriptionsSealed(rows=public)
+
+    def _new_secrets(
+        self, connection: Connection, owner: str, rows: list[SubscriptionRow]
+    ) -> list[tuple[str, bytes]]:
+        """Entries for the vault that are not there yet; raises Refused when one is there with other values."""
+        entries: list[tuple[str, bytes]] = []
+        for row in rows:
+            ref = subscription_ref(row.public.iccid)
+            value = _packed(owner, row.public.imsi, row.secret.slots())
+            stored = self._vault.get(connection, ref)
+            if stored is None:
+                entries.append((ref, value))
+            elif not hmac.compare_digest(stored, value):
+                sentence = f"line {row.line}: the ICCID was imported before with other values"
+                raise Refused(*codes.ICCID_IN_USE, sentence, identifier=row.public.iccid)
+        return entries
 
     async def get_psk(self, header: Header, body: crypto.GetPSK) -> crypto.PSK:
         """One key for one handshake, audited."""

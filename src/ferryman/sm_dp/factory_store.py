@@ -56,47 +56,58 @@ def get_template(connection: Connection, owner: str, name: str) -> Row[tuple[obj
 # -- subscriptions --------------------------------------------------------------------------------------------
 
 
+def new_subscriptions(
+    connection: Connection, owner: str, profile_type: str, rows: tuple[SubscriptionPublic, ...]
+) -> list[SubscriptionPublic]:
+    """Those of the rows that are not there yet; raises Refused when one of them cannot be taken."""
+    if get_template(connection, owner, profile_type) is None:
+        sentence = f"no profile type {profile_type!r}; import its template first"
+        raise Refused(*codes.PROFILE_TYPE_UNKNOWN, sentence, identifier=profile_type)
+    new: list[SubscriptionPublic] = []
+    iccids: set[str] = set()
+    imsis: set[str] = set()
+    for row in rows:
+        if row.iccid in iccids or row.imsi in imsis:
+            raise Refused(*codes.ICCID_IN_USE, "ICCID or IMSI stands twice in the import", identifier=row.iccid)
+        iccids.add(row.iccid)
+        imsis.add(row.imsi)
+        if not _known(connection, owner, profile_type, row):
+            new.append(row)
+    return new
+
+
+def _known(connection: Connection, owner: str, profile_type: str, row: SubscriptionPublic) -> bool:
+    known = connection.execute(select(subscription).where(subscription.c.iccid == row.iccid)).first()
+    if known is None:
+        taken = select(subscription.c.iccid).where(subscription.c.owner == owner, subscription.c.imsi == row.imsi)
+        if connection.execute(taken).first() is not None:
+            raise Refused(*codes.ICCID_IN_USE, "the IMSI of this ICCID belongs to another", identifier=row.iccid)
+        return False
+    values = (known.owner, known.profile_type, known.imsi, known.msisdn)
+    if values != (owner, profile_type, row.imsi, row.msisdn):
+        raise Refused(*codes.ICCID_IN_USE, "the ICCID was imported before with other values", identifier=row.iccid)
+    return True
+
+
 def put_subscriptions(
     tx: Tx, owner: str, profile_type: str, rows: tuple[SubscriptionPublic, ...]
 ) -> tuple[int, int]:
     """Store subscriptions, all or none: how many are new, how many were there, the same."""
-    if get_template(tx.connection, owner, profile_type) is None:
-        sentence = f"no profile type {profile_type!r}; import its template first"
-        raise Refused(*codes.PROFILE_TYPE_UNKNOWN, sentence, identifier=profile_type)
-    new = 0
-    for row in rows:
-        known = tx.connection.execute(select(subscription).where(subscription.c.iccid == row.iccid)).first()
-        if known is None:
-            taken = select(subscription.c.iccid).where(
-                subscription.c.owner == owner, subscription.c.imsi == row.imsi
+    new = new_subscriptions(tx.connection, owner, profile_type, rows)
+    for row in new:
+        tx.connection.execute(
+            insert(subscription).values(
+                iccid=row.iccid,
+                owner=owner,
+                profile_type=profile_type,
+                imsi=row.imsi,
+                msisdn=row.msisdn,
+                state=FREE,
+                order_id="",
+                created=tx.now,
             )
-            if tx.connection.execute(taken).first() is not None:
-                raise Refused(
-                    *codes.ICCID_IN_USE, "the IMSI of this ICCID belongs to another", identifier=row.iccid
-                )
-            tx.connection.execute(
-                insert(subscription).values(
-                    iccid=row.iccid,
-                    owner=owner,
-                    profile_type=profile_type,
-                    imsi=row.imsi,
-                    msisdn=row.msisdn,
-                    state=FREE,
-                    order_id="",
-                    created=tx.now,
-                )
-            )
-            new += 1
-        elif (known.owner, known.profile_type, known.imsi, known.msisdn) != (
-            owner,
-            profile_type,
-            row.imsi,
-            row.msisdn,
-        ):
-            raise Refused(
-                *codes.ICCID_IN_USE, "the ICCID was imported before with other values", identifier=row.iccid
-            )
-    return new, len(rows) - new
+        )
+    return len(new), len(rows) - len(new)
 
 
 def reserve(tx: Tx, order: CreateOrder, order_id: str) -> Row[tuple[object, ...]]:

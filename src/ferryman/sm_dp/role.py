@@ -125,6 +125,11 @@ class SMDP:
             )
             return counts
 
+        if body.check_only:
+            found = await self.mailbox.store.read(
+                lambda c: factory_store.new_subscriptions(c, body.owner, body.profile_type, body.rows)
+            )
+            return admin.SubscriptionsRegistered(new=len(found), known=len(body.rows) - len(found))
         new, known = await self.mailbox.transact(unit)
         return admin.SubscriptionsRegistered(new=new, known=known)
 

@@ -69,6 +69,9 @@ class Admin:
                 known.append(eid)
             else:
                 raise Refused(*codes.EID_IN_USE, "an eUICC with this EID is registered already", identifier=eid)
+        # Every card's keys are checked before the first is stored: a delivery is taken whole or not at all.
+        for delivery in new:
+            await self._crypto.ask(_of_card(header, delivery.signed.eid), _keysets(delivery, check_only=True))
         # Keys first: a card without keys would be lost, keys without a card are only unused.
         for delivery in new:
             await self._crypto.ask(_of_card(header, delivery.signed.eid), _keysets(delivery))
@@ -160,11 +163,22 @@ def _of_card(header: Header, eid: str) -> Header:
 
 def _refuse_doubles(deliveries: list[eis_xml.Delivery]) -> None:
     seen: set[str] = set()
+    iccids: set[str] = set()
     for delivery in deliveries:
         eid = delivery.signed.eid
         if eid in seen:
             raise Refused(*codes.EID_IN_USE, "the EID stands twice in the delivery", identifier=eid)
         seen.add(eid)
+        for profile in delivery.profiles:
+            if profile.iccid in iccids:
+                sentence = "the ICCID stands twice in the delivery"
+                raise Refused(*codes.ICCID_IN_USE, sentence, identifier=profile.iccid)
+            iccids.add(profile.iccid)
+        if len({profile.isdp_aid for profile in delivery.profiles}) < len(delivery.profiles):
+            raise PeerError("two profiles have the same ISD-P", field=f"EID {eid}, ProfileInfo")
+        keys = [(keyset.version, key.index) for keyset in delivery.keysets for key in keyset.keys]
+        if len(set(keys)) < len(keys):
+            raise PeerError("a key is given twice", field=f"EID {eid}, Isd-r", clause="SGP.02 5.2.1")
         if not any(k.version in eis_xml.KEY_VERSIONS_SCP80 for k in delivery.keysets):
             raise PeerError("no SCP80 key set", field=f"EID {eid}, Isd-r", clause="SGP.02 2.4.3")
         if sum(p.state == "Enabled" for p in delivery.profiles) > 1:
@@ -173,8 +187,9 @@ def _refuse_doubles(deliveries: list[eis_xml.Delivery]) -> None:
             raise PeerError("not exactly one profile has the fall-back attribute", field=f"EID {eid}, ProfileInfo")
 
 
-def _keysets(delivery: eis_xml.Delivery) -> crypto.UnwrapKeysets:
+def _keysets(delivery: eis_xml.Delivery, *, check_only: bool = False) -> crypto.UnwrapKeysets:
     return crypto.UnwrapKeysets(
+        check_only=check_only,
         eum_id=delivery.signed.eum_id,
         eid=delivery.signed.eid,
         keysets=tuple(
