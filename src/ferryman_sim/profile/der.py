@@ -53,8 +53,9 @@ class Tlv:
     def integer(self) -> int:
         """Content as a non-negative INTEGER. Raises MalformedDer."""
         value = self.value
-        if not value or (len(value) > 1 and value[0] == 0 and value[1] < 0x80) or value[0] >= 0x80:
-            raise MalformedDer("not a minimal non-negative INTEGER", self.body_offset)
+        # Leading zeros break DER, but the packages that a real card installed have some: only the sign counts.
+        if not value or value[0] >= 0x80:
+            raise MalformedDer("not a non-negative INTEGER", self.body_offset)
         return int.from_bytes(value)
 
     def octets(self, low: int, high: int | None = None) -> bytes:

@@ -128,9 +128,9 @@ def parse_fcp(item: Tlv, version: Version) -> Fcp:
 
 
 def _parse_size(item: Tlv) -> int:
-    value = item.octets(1, MAX_SIZE_BYTES)
-    size = int.from_bytes(value)
-    if (len(value) > 1 and value[0] == 0) or size > MAX_FILE_SIZE:
+    # A leading zero byte breaks "minimal length", but the packages that a real card installed have one.
+    size = int.from_bytes(item.octets(1, MAX_SIZE_BYTES))
+    if size > MAX_FILE_SIZE:
         raise Abort(Status.BAD_VALUES, "file size", item.body_offset)
     return size
 

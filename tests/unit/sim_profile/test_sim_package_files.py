@@ -77,7 +77,6 @@ class TestFiles:
             fcp(short_id="00"),
             fcp(proprietary=tlv(0xC1, b"\x00") + tlv(0xC2, b"\x00")),
             fcp(proprietary=tlv(0xC0, b"\x01")),
-            fcp(size="0004"),
             fcp(size="010000"),
             fcp(file_id="6FAD"),
             fcp(link="7FD0"[:2]),
