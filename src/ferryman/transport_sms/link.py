@@ -205,7 +205,7 @@ class Link(asyncio.Protocol):
 
     def _outcome(self, event: Responded) -> SubmitOutcome:
         if event.status == 0:
-            return SubmitOutcome(OutcomeKind.ACCEPTED, getattr(event.response, "message_id", ""), 0)
+            return SubmitOutcome(OutcomeKind.ACCEPTED, event.message_id, 0)
         reaction = classify(event.status)
         if reaction is Reaction.THROTTLE:
             self._pace.throttled(self._loop.time())

@@ -24,11 +24,16 @@ class BindRefused:
 
 @dataclass(frozen=True, slots=True)
 class Responded:
-    """A request of ours was answered. `response` is None when only its header could be read."""
+    """A request of ours was answered.
+
+    `message_id` is that of a submit_sm or data_sm; `response` the whole answer to any other request. Both are
+    empty when only the header of a refusal could be read.
+    """
 
     sequence: int
     status: int
-    response: PDU | None
+    message_id: str = ""
+    response: PDU | None = None
 
 
 @dataclass(frozen=True, slots=True)

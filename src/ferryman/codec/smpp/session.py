@@ -31,7 +31,7 @@ from ferryman.codec.smpp.events import (
     Unanswered,
 )
 from ferryman.codec.smpp.framer import Framer
-from ferryman.codec.smpp.pdu import HEADER, MIN_PDU, decode, encode, encode_answer
+from ferryman.codec.smpp.pdu import HEADER, MIN_PDU, decode, decode_message_id, encode, encode_answer
 from ferryman.codec.smpp.status import CommandStatus
 from ferryman.codec.smpp.tlv import Tag, find_tlv
 from ferryman.errors import Unavailable
@@ -59,6 +59,7 @@ _BOUND_BY: Final = {
     CommandID.BIND_RECEIVER: State.BOUND_RX,
     CommandID.BIND_TRANSCEIVER: State.BOUND_TRX,
 }
+_NAMES_A_MESSAGE: Final = frozenset({CommandID.SUBMIT_SM_RESP, CommandID.DATA_SM_RESP})
 _CAN_SEND: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
 _FROM_SMSC: Final[dict[State, frozenset[int]]] = {
     State.OPEN: frozenset({CommandID.OUTBIND, CommandID.ENQUIRE_LINK}),
@@ -268,13 +269,16 @@ class ESMESession:
     ) -> Responded | Unanswered:
         if nack:
             # A nack says that the request was not understood; without a status it says nothing at all.
-            return Responded(sequence, status, None) if status else Unanswered(sequence, "nack without status")
+            return Responded(sequence, status) if status else Unanswered(sequence, "nack without status")
+        command = HEADER.unpack_from(octets)[1]
         try:
-            return Responded(sequence, status, decode(octets))
+            if command in _NAMES_A_MESSAGE:
+                return Responded(sequence, status, decode_message_id(octets))
+            return Responded(sequence, status, response=decode(octets))
         except SMPPError as error:
-            events.append(Malformed(HEADER.unpack_from(octets)[1], sequence, str(error)))
+            events.append(Malformed(command, sequence, str(error)))
             # A refusal is told by the header alone; a success is not believed without its message_id.
-            return Responded(sequence, status, None) if status else Unanswered(sequence, "unreadable response")
+            return Responded(sequence, status) if status else Unanswered(sequence, "unreadable response")
 
     def _finish_control(
         self, control: _Control, octets: bytes, status: int, nack: bool, events: list[Event]

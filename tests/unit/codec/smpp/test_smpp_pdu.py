@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from ferryman.codec.smpp import messages as m
 from ferryman.codec.smpp import pdu as codec
 from ferryman.codec.smpp.errors import SMPPError
 from ferryman.codec.smpp.layout import Destinations, Octet, Octets, ShortMessage, Text, UnsuccessfulList
-from ferryman.codec.smpp.pdu import MAX_PDU, decode, encode, encode_answer, response_to
+from ferryman.codec.smpp.pdu import MAX_PDU, decode, decode_message_id, encode, encode_answer, response_to
 from ferryman.codec.smpp.tlv import TLV
 from ferryman.errors import InputError
 
@@ -40,8 +43,9 @@ def values(part: object) -> st.SearchStrategy[object]:
 
 
 @st.composite
-def pdus(draw: st.DrawFn) -> m.PDU:
-    layout = draw(st.sampled_from(sorted(codec._BY_KIND.values(), key=lambda layout: layout.command)))
+def pdus(draw: st.DrawFn, *kinds: type[m.PDU]) -> m.PDU:
+    layouts = [codec._BY_KIND[kind] for kind in kinds] or codec._BY_KIND.values()
+    layout = draw(st.sampled_from(sorted(layouts, key=lambda layout: layout.command)))
     sequence, status = draw(WORDS), draw(WORDS)
     if layout.may_omit_body and draw(st.booleans()):
         return layout.kind(sequence=sequence, status=status, body_omitted=True)
@@ -88,6 +92,28 @@ def test_a_pdu_that_lost_its_end_is_refused_or_shorter(pdu: m.PDU) -> None:
         except SMPPError:
             continue
         assert encode(read) == cut
+
+
+@given(pdus(m.SubmitSM))
+def test_the_quick_way_to_build_a_submit_gives_the_same_octets(pdu: m.PDU) -> None:
+    assert isinstance(pdu, m.SubmitSM)
+    by_table = [write(fetch(pdu)) for write, fetch in codec._BY_KIND[m.SubmitSM].writers]
+    assert codec._write_submit(pdu) == by_table
+
+
+@given(st.binary(max_size=60), st.booleans(), st.sampled_from([0x80000004, 0x80000103]))
+def test_the_quick_way_to_a_message_id_takes_and_refuses_the_same(body: bytes, ends: bool, command: int) -> None:
+    body += b"\0" * ends
+    octets = (16 + len(body)).to_bytes(4) + command.to_bytes(4) + bytes(7) + b"\1" + body
+
+    def read(way: Callable[[bytes], Any]) -> Any:
+        try:
+            return way(octets)
+        except SMPPError as error:
+            return str(error)
+
+    whole = read(decode)
+    assert read(decode_message_id) == getattr(whole, "message_id", whole)
 
 
 def test_the_sequence_number_can_be_given_on_building() -> None:

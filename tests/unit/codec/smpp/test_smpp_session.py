@@ -105,7 +105,7 @@ def test_submit_and_response() -> None:
     sequence = session.request(m.SubmitSM(destination_addr="1"), 1.0)
     assert sent(session) == [m.SubmitSM(sequence=sequence, destination_addr="1")]
     response = m.SubmitSMResp(sequence=sequence, message_id="m1")
-    assert feed(session, response) == [Responded(sequence, 0, response)]
+    assert feed(session, response) == [Responded(sequence, 0, "m1")]
     assert feed(session, response) == []  # a second answer answers nothing
     assert session.outstanding == 0
 
@@ -144,13 +144,23 @@ def test_refusals_come_with_their_status(status: int) -> None:
     session = bound()
     sequence = session.request(m.SubmitSM(), 0.0)
     answer = m.SubmitSMResp(sequence=sequence, status=status, body_omitted=True)
-    assert feed(session, answer) == [Responded(sequence, status, answer)]
+    assert feed(session, answer) == [Responded(sequence, status)]
+
+
+def test_other_requests_get_their_whole_answer() -> None:
+    session = bound()
+    query, data = session.request(m.QuerySM(message_id="7"), 0.0), session.request(m.DataSM(), 0.0)
+    answer = m.QuerySMResp(sequence=query, message_id="7", message_state=2)
+    assert feed(session, answer, m.DataSMResp(sequence=data, message_id="d")) == [
+        Responded(query, 0, response=answer),
+        Responded(data, 0, "d"),
+    ]
 
 
 def test_nacks() -> None:
     session = bound()
     first, second = session.request(m.SubmitSM(), 0.0), session.request(m.SubmitSM(), 0.0)
-    assert feed(session, m.GenericNack(sequence=first, status=3)) == [Responded(first, 3, None)]
+    assert feed(session, m.GenericNack(sequence=first, status=3)) == [Responded(first, 3)]
     assert feed(session, m.GenericNack(sequence=second)) == [Unanswered(second, "nack without status")]
 
 
@@ -171,7 +181,7 @@ def test_an_unreadable_success_is_unknown_and_an_unreadable_refusal_a_refusal() 
     events = session.receive(unterminated(first, 0) + unterminated(second, 8), 0.0)
     assert [event for event in events if not isinstance(event, Malformed)] == [
         Unanswered(first, "unreadable response"),
-        Responded(second, 8, None),
+        Responded(second, 8),
     ]
 
 
