@@ -1,0 +1,132 @@
+"""What must hold after every end-to-end test, whatever happened in it: EIS, card, order and subscription agree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import select
+
+from e2e.bench import Bench
+from ferryman.contracts import admin
+from ferryman.contracts.status import Status
+from ferryman.sm_dp import schema as dp_schema
+from ferryman.sm_sr import eis_store
+from ferryman.sm_sr import schema as sr_schema
+from ferryman.sm_sr.records import EUICC
+
+STATES = {0x03: "Created", 0x07: "Created", 0x0F: "Created", 0x1F: "Disabled", 0x3F: "Enabled"}
+# Commands that change something and must not have an effect twice; those of key establishment and sessions may.
+ONCE = ("CreateISDP", "EnableProfile", "DeleteProfile", "SCP03t ExternalAuthenticate", "SCP03t Segment")
+GOOD = ("9000", "ok", "segment")
+
+
+async def everything(bench: Bench, *views: admin.OrderView, at_rest: bool = True) -> None:
+    """All common assertions for all cards of the world and these orders."""
+    for eid in bench.eids:
+        await card_agrees(bench, eid)
+        nothing_twice(bench, eid)
+        assert bench.world.status(eid)["crash"] is None
+    for view in views:
+        await order_is_final(bench, view)
+    if at_rest:
+        await nothing_left(bench)
+
+
+async def eis(bench: Bench, eid: str) -> EUICC:
+    """The whole EIS as the SM-SR has it."""
+    card = await bench.store("sm-sr").read(lambda c: eis_store.load(c, eid))
+    assert card is not None
+    return card
+
+
+async def card_agrees(bench: Bench, eid: str) -> None:
+    """EIS and card agree in every field that both have, and at most one profile is enabled."""
+    card = await eis(bench, eid)
+    device = bench.device(eid)
+    found = {bytes.fromhex(p["aid"]): p for p in device.card.profiles()}
+    assert {p.aid for p in card.profiles} == set(found), "ISD-Ps of EIS and card"
+    for profile in card.profiles:
+        on_card = found[profile.aid]
+        assert profile.state == STATES[on_card["state"]], (profile.aid.hex(), profile.state, on_card["state"])
+        assert profile.fallback == on_card["fallback"]
+        if on_card["iccid"] is not None:
+            assert profile.iccid == on_card["iccid"]
+            assert profile.imsi == on_card["imsi"]
+    assert sum(p.state == "Enabled" for p in card.profiles) == 1
+    state = device.card._core.state
+    used = bench.memory_at_start[eid][0] - card.remaining_memory
+    assert used == bench.memory_at_start[eid][1] - state.free_nvm(), "memory taken since the start"
+    imei = await bench.store("sm-sr").read(
+        lambda c: c.execute(select(sr_schema.euicc.c.imei).where(sr_schema.euicc.c.eid == eid)).scalar()
+    )
+    assert imei, "the card told its IMEI with its first notification"
+    quotas = {item.aid: item.quota for item in state.isdps}
+    for profile in card.profiles:
+        if profile.smdp_id == bench.platform.sm_dp.smdp_id:
+            assert profile.allocated_memory == quotas[profile.aid]
+
+
+def effects(bench: Bench, eid: str, command: str) -> list[dict[str, Any]]:
+    """Log entries of a command that had its effect."""
+    log = bench.device(eid).card.log
+    return [e for e in log if e["command"].startswith(command) and e["sw"].split(" ")[0] in (*GOOD, "installed")]
+
+
+def nothing_twice(bench: Bench, eid: str) -> None:
+    """No command that changes something had its effect twice; the card's own log is the witness.
+
+    After a DeleteProfile the same ISD-P may be made again.
+    """
+    counted: Counter[tuple[str, str, int]] = Counter()
+    deleted = 0
+    for entry in bench.device(eid).card.log:
+        name = next((name for name in ONCE if entry["command"].startswith(name)), "")
+        if not name or entry["sw"].split(" ")[0] not in (*GOOD, "installed"):
+            continue
+        deleted += name == "DeleteProfile"
+        counted[(f"{name} {entry['target']}", entry["data_sha256"], deleted)] += 1
+    twice = {key: count for key, count in counted.items() if count > 1 and key[0].split()[0] not in bench.may_repeat}
+    assert not twice, twice
+
+
+async def order_is_final(bench: Bench, view: admin.OrderView) -> None:
+    """One final state, and the subscription is free exactly when the profile is not on the card."""
+    assert view.state == "done"
+    assert view.status is not None
+    rows = dp_schema.subscription
+    state = await bench.store("sm-dp").read(
+        lambda c: c.execute(select(rows.c.state).where(rows.c.iccid == view.iccid)).scalar()
+    )
+    on_card = [p for p in bench.device(view.eid).card.profiles() if p["iccid"] == view.iccid]
+    assert state == ("installed" if on_card else "free"), (state, view.status)
+    if not view.status.ok and view.status.status is not Status.EXPIRED:
+        assert not on_card
+        assert view.isdp_aid == ""
+    if on_card:
+        assert on_card[0]["aid"] == view.isdp_aid
+    packages = await bench.store("sm-dp").read(
+        lambda c: c.execute(
+            select(dp_schema.package.c.order_id).where(dp_schema.package.c.order_id == view.order_id)
+        ).all()
+    )
+    assert not packages, "the protected package is destroyed with the end of the order"
+
+
+async def nothing_left(bench: Bench, *, patience: float = 3600.0) -> None:
+    """No lease, and no letter on its way, when everything has calmed down."""
+    end = asyncio.get_running_loop().time() + patience
+    while True:
+        left = {}
+        for role in ("sm-sr", "sm-dp"):
+            tables = bench.tables(role)
+            for name in ("lease", "outbox"):
+                table = getattr(tables, name)
+                rows = await bench.store(role).read(lambda c, table=table: len(c.execute(select(table)).all()))
+                if rows:
+                    left[f"{role} {name}"] = rows
+        if not left:
+            return
+        assert asyncio.get_running_loop().time() < end, left
+        await asyncio.sleep(5.0)

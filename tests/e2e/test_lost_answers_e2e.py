@@ -1,0 +1,98 @@
+"""An answer of the card that never arrives, for each class of command, on both bearers (SGP.02 5.1.1, 3.1.4, 3.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e import checks
+from e2e.bench import bench
+from ferryman.contracts.status import Status
+from virtual_loop import virtual
+
+BOTH = pytest.mark.parametrize("transport", ["sms", "https"])
+SEGMENTS = "SCP03t Segment"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CreateISDP",
+        "StoreCertificate",
+        "EstablishKeySet",
+        "SCP03t InitializeUpdate",
+        "SCP03t Segment",
+        "EnableProfile",
+        "HandleNotificationConfirmation",
+    ],
+)
+@BOTH
+@virtual
+async def test_lost_answer(transport: str, command: str) -> None:
+    async with bench(transport) as b:
+        struck = b.lose_answer_of(command)
+        view, status = await b.run_order()
+        await checks.everything(b, view)
+        assert struck, "the fault struck"
+        assert status.ok, status
+        if command == SEGMENTS and transport == "sms":
+            assert status.status is Status.SUCCESS, "only the session begins anew"
+        assert len(checks.effects(b, b.eid, "CreateISDP")) == 1
+        assert len(checks.effects(b, b.eid, "EnableProfile")) == 1
+        card = await checks.eis(b, b.eid)
+        assert card.enabled is not None
+        assert card.enabled.iccid == view.iccid
+
+
+@BOTH
+@virtual
+async def test_lost_answer_to_the_last_segment_is_settled_by_an_audit(transport: str) -> None:
+    """The card is asked, not loaded again: EXECUTED_WITHWARNING, for the report on the elements is lost."""
+    async with bench(transport) as b:
+        struck: list[str] = []
+
+        def hook(_names: list[str]) -> None:
+            log = b.device().card.log
+            if not struck and log and log[-1]["sw"].startswith("installed"):
+                struck.append("last")
+                b.device().card.faults["lost_answer"] = True if transport == "https" else 4
+
+        b.on_script(hook)
+        view = await b.order()
+        await b.until(lambda: bool(struck))
+        b.device().card.faults.pop("lost_answer", None)
+        view, status = await b.ended(view)
+        await checks.everything(b, view)
+        assert status.ok
+        assert len(checks.effects(b, b.eid, "SCP03t Segment")) == 2
+        steps = [step.name for step in view.steps]
+        if "AuditEIS" in steps:
+            assert status.code == "1.6/5.4"
+            assert b.log().count("GetStatus") >= 1 or any("GET" in n.upper() for n in b.log())
+
+
+@BOTH
+@virtual
+async def test_lost_answer_to_the_clean_up(transport: str) -> None:
+    """DeleteProfile of a failed download: asked for, and gone from card and EIS alike (SGP.02 3.1.4)."""
+    async with bench(transport) as b:
+        await b.fault(wrong_receipt=1)
+        struck = b.lose_answer_of("DeleteProfile")
+        view, status = await b.run_order()
+        await checks.everything(b, view)
+        assert struck
+        assert status.status is Status.FAILED
+        assert len(checks.effects(b, b.eid, "DeleteProfile")) == 1
+        assert len((await checks.eis(b, b.eid)).profiles) == 1
+
+
+@BOTH
+@virtual
+async def test_answers_lost_more_often_than_they_are_asked_for(transport: str) -> None:
+    """Whatever is lost for good, the order ends and nothing is left half-done."""
+    async with bench(transport) as b:
+        b.lose_answer_of("EstablishKeySet", times=10)
+        view, status = await b.run_order(validity=3600.0)
+        await checks.everything(b, view)
+        assert status.status is Status.FAILED
+        assert status.code == "1.6/5.4"
+        assert len((await checks.eis(b, b.eid)).profiles) == 1
