@@ -8,6 +8,7 @@ from ferryman.codec.tlv import TLV
 from ferryman.errors import PeerError
 
 R_APDU = 0x23
+SEGMENT = 0x86
 CHAIN = 0x83  # script chaining result: the card does not have the session that the script goes on with
 SW_CONDITIONS = 0x6985
 ERROR_MEANINGS = {
@@ -50,6 +51,14 @@ def error_of(data: bytes) -> str:
             code = int.from_bytes(item.value)
             return f"{ERROR_MEANINGS[item.tag]}: {CODE_MEANINGS.get(code, f'code {code:02X}')}"
     return ""
+
+
+def reports(data: bytes) -> bool:
+    """Whether an answer to a segment carries an installation result."""
+    try:
+        return any(item.tag == SEGMENT and item.value for item in responses(data))
+    except PeerError:
+        return False
 
 
 def session_lost(data: bytes) -> bool:

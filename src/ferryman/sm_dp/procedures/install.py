@@ -15,14 +15,14 @@ from ferryman.contracts.es3 import ES3AuditEIS, ES3AuditEISResponse, ES3SendData
 from ferryman.contracts.status import ExecutionStatus, failed, warning
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Answered, Apply, Ask, Context, Step
-from ferryman.sm_dp.procedures.answers import error_of, responses, session_lost
+from ferryman.sm_dp.procedures.answers import SEGMENT, error_of, reports, responses, session_lost
 from ferryman.sm_dp.procedures.failure import fail
 from ferryman.sm_dp.procedures.state import State, call, replace
 from ferryman.sm_dp.records import Facts, Package, StorePackage
 
 PROTECTING, OPENING, LOADING, ASKING, INSTALLED = "protecting", "opening", "loading", "asking", "installed"
 OPEN, PROTECT, RESULT = "open", "protect", "result"
-INITIALIZE, SEGMENT = 0x84, 0x86
+INITIALIZE = 0x84
 CHALLENGE_BYTES = 8
 
 
@@ -60,8 +60,11 @@ def answered(state: State, event: Answered, context: Context) -> Step[State]:
 
 def sent(state: State, body: ES3SendDataResponse, context: Context) -> Step[State]:
     """Answers of the card."""
-    if body.status.ok:
-        return _opened(state, body, context) if state.phase == OPENING else _loaded(state, body, context)
+    if body.status.ok and state.phase == OPENING:
+        return _opened(state, body, context)
+    if body.status.ok or (state.phase == LOADING and reports(body.euicc_response)):
+        # Also behind an abort: the card refuses the segments after it, but the report tells why.
+        return _loaded(state, body, context)
     if body.status.code == "/".join(codes.DELIVERED_NO_RESPONSE):
         return _unknown(state, body.status, context)
     if session_lost(body.euicc_response) and _may_try(state, context):
