@@ -25,8 +25,8 @@ from ferryman.errors import Refused
 from ferryman.platform.clock import LoopClock
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
-from ferryman_sim.card_maker import command
-from rig import OWNER, SMSR_ADDRESS, START, SeededEntropy, certify, subscriptions
+from ferryman_sim.card_maker import certify, command, gp_cert
+from rig import OWNER, SMSR_ADDRESS, START, SeededEntropy, subscriptions
 
 NAME = "demo"
 AUDIT = "audit"  # a refusal may be written down
@@ -116,7 +116,10 @@ class Premises:
         assert isinstance(made, crypto.SigningKey)
         pem = folder / "dp.pem"
         pem.write_bytes(made.public_key_pem)
-        await self.operator.crypto(crypto.ImportCertificate(role="dp", certificate=certify(folder, pem)))
+        request = certify.Request(gp_cert.Role.DP, bytes.fromhex("534D445001"), certify.read_point(pem))
+        ci = json.loads((folder / "batch.json").read_text())["ci"]["oid"]
+        issued = certify.issue(request, certify.read_key(folder / "ci-key.pem"), ci)
+        await self.operator.crypto(crypto.ImportCertificate(role="dp", certificate=issued))
 
     async def register(self, xml: bytes) -> admin.Registered:
         """ES1.RegisterEIS."""
