@@ -1,0 +1,41 @@
+"""Who may say what to whom: the only ways between roles, for every bus that carries them between processes.
+
+A message or call on a way that is not here is refused by its sender, by the broker and by its receiver.
+"""
+
+from __future__ import annotations
+
+from ferryman.contracts import es3, es5
+from ferryman.contracts.message import Body
+from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+
+ROLES = (SM_DP, SM_SR, CRYPTO_SERVER, TRANSPORT_SMS, TRANSPORT_HTTPS)
+
+
+def _names(kinds: tuple[type[Body], ...]) -> frozenset[str]:
+    return frozenset(kind.__name__ for kind in kinds)
+
+
+# (sender, receiver) -> the messages it may send (their tags on the wire).
+MESSAGES: dict[tuple[str, str], frozenset[str]] = {
+    (SM_DP, SM_SR): _names(es3.REQUESTS),
+    (SM_SR, SM_DP): _names(es3.RESPONSES),
+    (SM_SR, TRANSPORT_SMS): _names(es5.TO_SMS),
+    (SM_SR, TRANSPORT_HTTPS): _names(es5.TO_HTTPS),
+    (TRANSPORT_SMS, SM_SR): _names(es5.FROM_SMS),
+    (TRANSPORT_HTTPS, SM_SR): _names(es5.FROM_HTTPS),
+}
+
+# Server -> roles that may call it at all; which question each may ask is the server's own table.
+CALLERS: dict[str, frozenset[str]] = {
+    CRYPTO_SERVER: frozenset({OPERATOR, SM_SR, SM_DP, TRANSPORT_HTTPS}),
+    SM_SR: frozenset({OPERATOR}),
+    SM_DP: frozenset({OPERATOR}),
+}
+
+
+def peers(role: str) -> frozenset[str]:
+    """Everybody `role` exchanges messages or calls with."""
+    found = {end for way in MESSAGES if role in way for end in way}
+    found |= {server for server, callers in CALLERS.items() if role in callers}
+    return frozenset(found | CALLERS.get(role, frozenset())) - {role}
