@@ -442,6 +442,23 @@ def test_an_event_for_a_procedure_that_ended_changes_nothing_but_the_inbox(drive
     drive(scenario)
 
 
+def test_a_beginning_that_was_committed_is_not_repeated(drive: Drive) -> None:
+    """After a commit of unknown outcome the engine looks again at what has to begin; some of it has begun."""
+
+    async def scenario(world: World) -> None:
+        world.outside.silent = True
+        await world.boot()
+        world.outside.request("c")
+        await until(lambda: len(world.outside.submitted) == 1)
+        before = await world.dump()
+        await world.engine.deliver(EID, "order/dp/c", Begin())
+        assert await world.dump() == before
+        assert len(world.outside.questions) == 1
+        await world.shut_down()
+
+    drive(scenario)
+
+
 def test_only_the_first_answer_counts(drive: Drive) -> None:
     def step(state: Order, event: Event, context: Context) -> Step[Order]:
         number = state.sent + 1
