@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 GRACE_WAITS = 2  # real waits before a jump, only while sockets are open
 GRACE_SECONDS = 0.001  # epoll counts in milliseconds
+ROUNDING = 1e-6  # seconds; far more than doubles lose in a year, far less than any timer of ours
 STALL_SECONDS = 3.0  # real seconds without a timer, a callback or a byte: nothing will ever happen
 
 DEFAULT_LIMIT = 30 * 86_400.0  # virtual seconds
@@ -92,6 +93,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def count_turn(self) -> None:
         """One turn of the loop; stops a run that never ends without waiting."""
         self._steps_left -= 1
+        # asyncio runs a timer up to a nanosecond early. One that finds itself early and is set again would run for
+        # ever on a clock that stands still, so the clock goes the last hair first.
+        timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
+        if timers and 0 < timers[0].when() - self._virtual_now < ROUNDING:
+            self._virtual_now = timers[0].when()
         if self._steps_left < 0:
             self.stalled("too many turns of the loop")
 
