@@ -182,18 +182,18 @@ def test_a_second_call_waits_for_the_first_and_then_begins(drive: Drive) -> None
     async def scenario(world: World) -> None:
         world.outside.silent = True
         await world.boot()
-        for number in range(4):
-            world.outside.request(f"c{number}", now=START - number)  # the order of arrival counts, nothing else
+        for number in range(4):  # the order of arrival counts, not deadlines or names
+            world.outside.request(f"c{9 - number}", now=START - number)
         world.outside.request("elsewhere", eid=OTHER_EID)
         await until(lambda: len(world.outside.submitted) == 2)
-        assert await world.engine.holder(EID) == ("order/dp/c0", "order")
+        assert await world.engine.holder(EID) == ("order/dp/c9", "order")
         assert await world.engine.holder(OTHER_EID) == ("order/dp/elsewhere", "order")
         assert [status for _, status in await world.rows(TABLES.procedure, "id", "status")] == [
-            "running", "waiting", "waiting", "waiting", "running",
+            "waiting", "waiting", "waiting", "running", "running",
         ]  # fmt: skip
         begun = []
         for number in range(4):
-            sms = next(s for s in world.outside.submitted.values() if s.sms_id == f"order/dp/c{number}#1")
+            sms = next(s for s in world.outside.submitted.values() if s.sms_id == f"order/dp/c{9 - number}#1")
             begun.append(sms.sms_id)
             accept(world, sms.sms_id)
             wanted = number + 3 if number < 3 else number + 2
@@ -281,6 +281,30 @@ def test_timers_fire_at_their_time_also_after_a_restart(drive: Drive) -> None:
         await done(world)
         assert loop.time() - began == pytest.approx(1100, abs=0.1)
         assert statuses(world) == ["EXPIRED"]
+        await world.shut_down()
+
+    drive(scenario)
+
+
+def test_a_timer_that_fired_is_gone(drive: Drive) -> None:
+    def step(state: Order, event: Event, context: Context) -> Step[Order]:
+        if isinstance(event, TimerFired):
+            return Step(msgspec.structs.replace(state, count=state.count + 1))
+        return Step(state, (SetTimer("once", context.now), SetTimer("later", context.now + 1e6)))
+
+    async def scenario(world: World) -> None:
+        await world.boot()
+        engine = with_kinds(world, ProcedureKind("timed", Order, step))
+        creation = Signal("timed/1", None, kind="timed", initial=Order(1.0))
+        await engine.deliver(EID, "timed/1", Signalled("x", "go"), create=creation)
+
+        async def fired() -> bool:
+            ((state,),) = await world.rows(TABLES.procedure, "state")
+            return msgspec.json.decode(state, type=Order).count == 1
+
+        await until_async(fired)
+        assert await world.rows(TABLES.timer, "name") == [("later",)]
+        await engine.stop()
         await world.shut_down()
 
     drive(scenario)
