@@ -14,8 +14,8 @@ import pytest
 from fuzz.engine import Campaign, fuzz, measure, read_folder
 from fuzz.harnesses import HARNESSES, HERE, regressions, seeds
 
-RUNS = 400  # inputs made on every run: about half a second for the slowest harness
-SLOW_RUNS = {"http_exchange": 200, "smpp_stream": 250, "tls_flight": 250}
+RUNS = 1_500  # inputs made on every run: a tenth of a second
+SLOW_RUNS = {"http_exchange": 250, "smpp_stream": 300, "tls_flight": 400}  # those that read each input three times
 SOAK = bool(os.environ.get("FERRYMAN_SOAK"))
 
 

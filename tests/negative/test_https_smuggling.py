@@ -88,7 +88,19 @@ FORMS = {
     "giant head without end": (b"POST / HTTP/1.1\r\nX: " + b"a" * MAX_HEAD_OCTETS, 431),
     "giant chunk extension": (
         post("Transfer-Encoding: chunked", body="3;" + "a" * 2 * MAX_HEAD_OCTETS),
-        431,
+        400,
+    ),
+    "giant chunk extension with an end": (
+        post("Transfer-Encoding: chunked", body="3;" + "a" * MAX_HEAD_OCTETS + "\r\nabc\r\n0\r\n\r\n"),
+        400,
+    ),
+    "giant trailer": (
+        post("Transfer-Encoding: chunked", body="0\r\nX: " + "a" * MAX_HEAD_OCTETS + "\r\n\r\n"),
+        400,
+    ),
+    "many trailers": (
+        post("Transfer-Encoding: chunked", body="0\r\n" + "X: yyyyyyyy\r\n" * 1000 + "\r\n"),
+        400,
     ),
 }
 
@@ -106,6 +118,52 @@ def test_refused_with_its_status(octets: bytes, status: int, whole: bool) -> Non
     assert len(requests) <= 1
     assert read_answer(exchange.refuse(status)).status == status
     assert exchange.must_close
+
+
+@pytest.mark.parametrize("size", range(MAX_HEAD_OCTETS - 2, MAX_HEAD_OCTETS + 6))
+def test_the_longest_head_is_the_same_whole_and_octet_by_octet(size: int) -> None:
+    octets = post("X-Foo: ")
+    octets = post("X-Foo: " + "a" * (size + 4 - len(octets)))
+    found = []
+    for step in (len(octets), 1):
+        requests: list[AdminRequest] = []
+        try:
+            feed(HTTPExchange(), (octets[at : at + step] for at in range(0, len(octets), step)), requests)
+        except BadRequest as refusal:
+            found.append((refusal.status, len(requests)))
+        else:
+            found.append((200, len(requests)))
+    assert found == [(200, 1) if size <= MAX_HEAD_OCTETS else (431, 0)] * 2
+
+
+@pytest.mark.parametrize("size", range(MAX_HEAD_OCTETS - 2, MAX_HEAD_OCTETS + 3))
+def test_the_longest_line_of_a_chunk_is_the_same_whole_and_octet_by_octet(size: int) -> None:
+    """`size` counts the line without its LF; the line before it must not count."""
+    lines = "1\r\n\n\r\n3;" + "a" * (size - 3) + "\r\nabc\r\n0\r\n\r\n"
+    octets = post("Transfer-Encoding: chunked", body=lines)
+    found = []
+    for step in (len(octets), 1, 4096):
+        requests: list[AdminRequest] = []
+        try:
+            feed(HTTPExchange(), (octets[at : at + step] for at in range(0, len(octets), step)), requests)
+        except BadRequest as refusal:
+            found.append((refusal.status, len(requests)))
+        else:
+            found.append((200, len(requests)))
+    assert found == [(200, 1) if size <= MAX_HEAD_OCTETS else (400, 0)] * 3
+
+
+def test_a_body_of_long_lines_with_a_stray_line_behind_it() -> None:
+    exchange = HTTPExchange()
+    body = "a" * (MAX_HEAD_OCTETS + 10) + "\n" + "b" * (MAX_HEAD_OCTETS + 10)
+    found: list[AdminRequest] = []
+    feed(exchange, [post(f"Content-Length: {len(body)}", body=body) + b"\r\n"], found)
+    assert [len(request.body) for request in found] == [len(body)]
+    exchange.answer(AdminResponse.wait("/2"))
+    assert exchange.feed(request_bytes("/2"))
+    exchange = HTTPExchange()
+    with pytest.raises(BadRequest):
+        feed(exchange, [post(f"Content-Length: {len(body)}", body=body) + b"\r\nPOST"])
 
 
 def test_a_huge_chunk_never_arrives_whole() -> None:

@@ -76,6 +76,7 @@ class HTTPExchange:
         self._received = 0
         self._unanswered = False
         self._stray_line = b""
+        self._line = 0  # octets of the body since the last LF
 
     @property
     def in_request(self) -> bool:
@@ -101,8 +102,7 @@ class HTTPExchange:
         if self._head is None:
             self._waiting += data
             return self._try_head()
-        self._http.receive_data(data)
-        return self._pull()
+        return self._read_body(data)
 
     def finish(self) -> None:
         """The peer has ended its side; raises BadRequest when that cuts a request in two."""
@@ -155,6 +155,7 @@ class HTTPExchange:
         self._body.clear()
         self._received = 0
         self._unanswered = False
+        self._line = 0
 
     def _without_stray_line(self, data: bytes) -> bytes:
         # RFC 9112 2.2: one empty line after a message is an old habit of clients and harmless there.
@@ -168,7 +169,9 @@ class HTTPExchange:
 
     def _try_head(self) -> AdminRequest | None:
         end = self._waiting.find(_END_OF_HEAD)
-        if end > MAX_HEAD_OCTETS or (end < 0 and len(self._waiting) > MAX_HEAD_OCTETS):
+        # Without an end, the last octets may be the beginning of one.
+        least = end if end >= 0 else len(self._waiting) - len(_END_OF_HEAD) + 1
+        if least > MAX_HEAD_OCTETS:
             raise BadRequest(f"head of more than {MAX_HEAD_OCTETS} octets", status=431)
         if end < 0:
             return None
@@ -181,9 +184,7 @@ class HTTPExchange:
         if not isinstance(event, h11.Request):
             raise BadRequest("no request in the head")
         self._head = self._read_head(event)
-        if rest:
-            self._http.receive_data(rest)
-        return self._pull()
+        return self._read_body(rest)
 
     def _read_head(self, event: h11.Request) -> _Head:
         if event.http_version != b"1.1":
@@ -197,6 +198,38 @@ class HTTPExchange:
             if name == "expect":
                 raise BadRequest("an expectation cannot be met", status=417)
         return _Head(event.method.decode("ascii"), event.target.decode("ascii"), headers)
+
+    def _read_body(self, data: bytes) -> AdminRequest | None:
+        request: AdminRequest | None = None
+        for piece in self._in_pieces(data):
+            if request is None:
+                if piece:
+                    self._http.receive_data(piece)
+                request = self._pull()
+            elif self._without_stray_line(piece):
+                raise BadRequest("a request before the answer to the last one")
+        return request
+
+    def _in_pieces(self, data: bytes) -> list[bytes]:
+        """`data` cut before the LF of every line above the limit.
+
+        h11 measures a line of the chunked coding only while it waits for its end. So that a line that is too
+        long is refused however it arrives, its end comes apart.
+        """
+        if self._line + len(data) <= MAX_HEAD_OCTETS:
+            last = data.rfind(b"\n")
+            self._line = self._line + len(data) if last < 0 else len(data) - last - 1
+            return [data]
+        pieces: list[bytes] = []
+        start, begin, end = 0, -self._line, data.find(b"\n")
+        while end >= 0:
+            if end - begin > MAX_HEAD_OCTETS:
+                pieces.append(data[start:end])
+                start = end
+            begin = end + 1
+            end = data.find(b"\n", begin)
+        self._line = len(data) - begin
+        return [*pieces, data[start:]]
 
     def _pull(self) -> AdminRequest | None:
         while True:
@@ -233,7 +266,9 @@ class HTTPExchange:
             return self._http.next_event()
         except h11.RemoteProtocolError as problem:
             status = problem.error_status_hint
-            raise BadRequest("not HTTP/1.1", status=status if status in _REASONS else 400) from problem
+            # Behind the head no field is read, so none is too large: 431 would depend on what arrives first.
+            known = status in _REASONS and (self._head is None or status != 431)
+            raise BadRequest("not HTTP/1.1", status=status if known else 400) from problem
 
 
 def check_head(head: bytes) -> None:
