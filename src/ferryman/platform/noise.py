@@ -1,9 +1,9 @@
 """Sealing between two roles that know each other's public key: Noise Protocol Framework, revision 34.
 
-Patterns K (7.4, one message) and KK (7.5, a question and its answer), with 25519, AESGCM and SHA256 (clause 12). Both
-ends are authenticated by their static keys. The key of an answer also depends on ephemeral keys of both ends, so
-that a recorded answer stays closed when a static key is lost later. One deviation: messages may be longer than
-65,535 octets (clause 3), because a profile travels whole; AES-GCM allows 64 GiB.
+Patterns K (7.4, one message) and KK (7.5, a question and its answer), with 25519, AESGCM and SHA256 (clause 12).
+Both ends are authenticated by their static keys. The key of an answer also depends on ephemeral keys of both
+ends, so that a recorded answer stays closed when a static key is lost later. One deviation: messages may be
+longer than 65,535 octets (clause 3), because a profile travels whole; AES-GCM allows 64 GiB.
 
 Whoever carries the bytes can drop, delay and repeat them, nothing else. A repeat opens again: receivers know it by
 their inbox, and calls are repeatable by contract.
@@ -35,7 +35,11 @@ class _Symmetric:
         self._chain = self._hash
         self._cipher: AESGCM | None = None
         self._nonce = 0
-        for known in (context, initiator, responder):  # prologue, then the static keys both know before (-> s, <- s)
+        for known in (
+            context,
+            initiator,
+            responder,
+        ):  # prologue, then the static keys both know before (-> s, <- s)
             self.mix_hash(known)
 
     def mix_hash(self, data: bytes) -> None:
