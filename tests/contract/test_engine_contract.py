@@ -504,6 +504,9 @@ def test_only_the_first_answer_counts(drive: Drive) -> None:
         await engine.call(header, begin)
         await done(world)
         assert [body.isdp_aid for _, body in world.outside.answers.values()] == [b"\x01"]
+        ((kept,),) = await world.rows(TABLES.call, "answer")
+        assert engine_world.RESPONSE_CODEC.decode_body(kept) == next(iter(world.outside.answers.values()))[1]
+        assert len(await world.rows(TABLES.journal, "kind")) == 2  # the request and one answer
         await engine.stop()
         await world.shut_down()
 
