@@ -1,5 +1,5 @@
 # Every target does its own set-up; see tools/bootstrap.
-.PHONY: setup demo test check up soak requirements
+.PHONY: setup demo test check up soak bench requirements
 
 PYTHON := .venv/bin/python
 
@@ -25,6 +25,10 @@ up: setup
 # What takes too long for every day: all crash points with more seeds, long property runs.
 soak: setup
 	@FERRYMAN_SOAK=1 $(PYTHON) -m pytest --timeout 3600 $(ARGS)
+
+# Our figures beside references, in one run; ONLY=name for single rows. Writes bench/results.json.
+bench: setup
+	@ONLY="$(ONLY)" $(PYTHON) -m bench
 
 # Pin what pyproject.toml asks for: names, versions and hashes, no addresses.
 requirements:

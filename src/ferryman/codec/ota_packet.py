@@ -176,14 +176,26 @@ def _packet_length(packet: bytes, identifier: int, *, ber: bool) -> int:
     """Check identification and total length; the offset of CHL/RHL."""
     if not ber:
         if len(packet) < 2 or int.from_bytes(packet[:2]) != len(packet) - 2:
-            raise PeerError("packet length differs from the bytes present", field="CPL/RPL", clause=CLAUSE)
+            raise _wrong_length()
         return 2
     if not packet or packet[0] != identifier:
         raise PeerError(f"identification {identifier:02X} missing", field="CPI/RPI", clause=CLAUSE)
     length, offset = tlv.read_length(packet, 1, clause=CLAUSE)
     if length != len(packet) - offset:
-        raise PeerError("packet length differs from the bytes present", field="CPL/RPL", clause=CLAUSE)
+        raise _wrong_length()
     return offset
+
+
+def _wrong_length() -> PeerError:
+    return PeerError("packet length differs from the bytes present", field="CPL/RPL", clause=CLAUSE)
+
+
+def _no_header_length() -> PeerError:
+    return PeerError("header length missing", field="CHL/RHL", clause=CLAUSE)
+
+
+def _wrong_header_length(length: int) -> PeerError:
+    return PeerError(f"header length {length} does not fit", field="CHL/RHL", clause=CLAUSE)
 
 
 def _header_length(packet: bytes, offset: int, least: int, *, ber: bool) -> tuple[int, int]:
@@ -193,9 +205,9 @@ def _header_length(packet: bytes, offset: int, least: int, *, ber: bool) -> tupl
     elif offset < len(packet):
         length, end = packet[offset], offset + 1
     else:
-        raise PeerError("header length missing", field="CHL/RHL", clause=CLAUSE)
+        raise _no_header_length()
     if length < least or end + length > len(packet):
-        raise PeerError(f"header length {length} does not fit", field="CHL/RHL", clause=CLAUSE)
+        raise _wrong_header_length(length)
     return length - least, end
 
 
@@ -215,12 +227,29 @@ def peek_command(packet: bytes, *, ber: bool = False) -> CommandHeader:
     )
 
 
+def cut_response(packet: bytes, *, ber: bool = False) -> tuple[int, int]:
+    """Where the body of a response packet starts and how many bytes its check value has.
+
+    TAR are the three bytes before the body. PeerError when the lengths do not fit.
+    """
+    if ber:
+        start = _packet_length(packet, _RPI, ber=True)
+        check_bytes, start = _header_length(packet, start, TAR_BYTES + _RESPONSE_INNER, ber=True)
+        return start + TAR_BYTES, check_bytes
+    size = len(packet)
+    if size < 2 or (packet[0] << 8 | packet[1]) != size - 2:
+        raise _wrong_length()
+    if size < 3:
+        raise _no_header_length()
+    if (length := packet[2]) < TAR_BYTES + _RESPONSE_INNER or 3 + length > size:
+        raise _wrong_header_length(length)
+    return 3 + TAR_BYTES, length - TAR_BYTES - _RESPONSE_INNER
+
+
 def peek_response(packet: bytes, *, ber: bool = False) -> ResponseHeader:
     """The clear part of a response packet (from RPL or RPI on); PeerError when the lengths do not fit."""
-    start = _packet_length(packet, _RPI, ber=ber)
-    check_bytes, start = _header_length(packet, start, TAR_BYTES + _RESPONSE_INNER, ber=ber)
-    end = start + TAR_BYTES
-    return ResponseHeader(packet[start:end], check_bytes, packet[:end], packet[end:])
+    body, check_bytes = cut_response(packet, ber=ber)
+    return ResponseHeader(packet[body - TAR_BYTES : body], check_bytes, packet[:body], packet[body:])
 
 
 def command_header(

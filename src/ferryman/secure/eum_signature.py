@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
-from ferryman.codec.eis_xml import DS, parse_document
+from ferryman.codec.eis_xml import DS, canonical, parse_document
 from ferryman.errors import PeerError
 
 _CLAUSE = "XML Signature 3.2"
@@ -55,12 +55,12 @@ def verify(signed_info: bytes, signature: bytes, certificate: x509.Certificate) 
         if transform.get("Algorithm") != EXCLUSIVE:
             raise PeerError("transform is not accepted", field="Transform", clause=_CLAUSE)
     _require(reference, "DigestMethod", SHA256_DIGEST)
-    digest = hashlib.sha256(_canonical(parse_document(signed_info))).digest()
+    digest = hashlib.sha256(canonical(parse_document(signed_info), "EumSignedInfo")).digest()
     if not hmac.compare_digest(digest, _base64(_one(reference, "DigestValue"), "DigestValue")):
         raise PeerError("the digest of EumSignedInfo differs", field="DigestValue", clause=_CLAUSE)
     method = _one(info, "SignatureMethod").get("Algorithm", "")
     value = _base64(_one(root, "SignatureValue"), "SignatureValue")
-    _verify_value(certificate, method, value, _canonical(info))
+    _verify_value(certificate, method, value, canonical(info, "SignedInfo"))
 
 
 def _verify_value(certificate: x509.Certificate, method: str, value: bytes, message: bytes) -> None:
@@ -115,10 +115,6 @@ def public_point(certificate: x509.Certificate) -> bytes:
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise PeerError("holds no EC key", field="EUM certificate")
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-
-
-def _canonical(element: etree._Element) -> bytes:
-    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
 
 
 def _one(parent: etree._Element, name: str) -> etree._Element:

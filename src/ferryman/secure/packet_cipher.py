@@ -13,16 +13,20 @@ from cryptography.hazmat.primitives.cmac import CMAC
 
 from ferryman.codec.ota_packet import CLAUSE, Check
 from ferryman.errors import PeerError
+from ferryman.secure.card_key import AES_KEY_BYTES, CardKey
+
+# Key bytes, or the kept cipher objects of an AES key, or nothing for a packet that does not use it.
+type Key = bytes | CardKey | None
 
 _DES_CBC, _AES_CBC, _TDES2_CBC, _TDES3_CBC, _DES_ECB = 0x1, 0x2, 0x5, 0x9, 0xD
 _CIPHER_NIBBLES = frozenset((_DES_CBC, _AES_CBC, _TDES2_CBC, _TDES3_CBC, _DES_ECB))
 _MAC_NIBBLES = frozenset((_DES_CBC, _AES_CBC, _TDES2_CBC, _TDES3_CBC))
 _DES_KEY_BYTES = {_DES_CBC: 8, _DES_ECB: 8, _TDES2_CBC: 16, _TDES3_CBC: 24}
-_AES_KEY_BYTES = (16, 24, 32)
 _CRC16, _CRC32 = 0x1, 0x5
 AES_CHECK_BYTES = (4, 8)
 AES_ONLY = frozenset((_AES_CBC,))
 _DES_BLOCK, _AES_BLOCK = 8, 16
+_CC = Check.CC  # a name of its own: every packet compares with it
 _AES_ZERO_IV = CBC(bytes(_AES_BLOCK))  # holds no state; made once because every packet needs it
 
 
@@ -33,21 +37,28 @@ def _nibble(octet: int, known: frozenset[int], field: str) -> int:
     return nibble
 
 
-def _key(key: bytes | None, nibble: int, what: str) -> bytes:
-    if key is None:
-        raise ValueError(f"{what} key needed")
-    allowed = _AES_KEY_BYTES if nibble == _AES_CBC else (_DES_KEY_BYTES[nibble],)
-    if len(key) not in allowed:
+def _key(key: Key, nibble: int, what: str) -> bytes:
+    if not isinstance(key, bytes):
+        if key is None:
+            raise ValueError(f"{what} key needed")
+        raise ValueError(f"{what} key kept for AES does not fit algorithm {nibble:X}")
+    if nibble == _AES_CBC:
+        fits = len(key) in AES_KEY_BYTES
+    else:
+        fits = len(key) == _DES_KEY_BYTES[nibble]
+    if not fits:
         raise ValueError(f"{what} key of {len(key)} bytes does not fit algorithm {nibble:X}")
     return key
 
 
-def require(octet: int, key: bytes | None, allowed: frozenset[int] | None, field: str) -> None:
+def require(octet: int, key: Key, allowed: frozenset[int] | None, field: str) -> None:
     """PeerError when a received packet names an algorithm that is not `allowed` (None: any) or not that of `key`.
 
     The sender chooses the octet: without this a packet could have an AES key used as a DES key.
     """
     nibble = _nibble(octet, _CIPHER_NIBBLES if allowed is None else allowed, field)
+    if nibble == _AES_CBC and isinstance(key, CardKey):
+        return
     try:
         _key(key, nibble, "packet")
     except ValueError:
@@ -66,8 +77,8 @@ def block_bytes(kic: int) -> int:
     return _AES_BLOCK if _nibble(kic, _CIPHER_NIBBLES, "KIc") == _AES_CBC else _DES_BLOCK
 
 
-def _cipher(kic: int, key: bytes | None) -> Cipher[CBC | ECB]:
-    if kic & 0x0F == _AES_CBC and key is not None and len(key) in _AES_KEY_BYTES:
+def _cipher(kic: int, key: Key) -> Cipher[CBC | ECB]:
+    if kic & 0x0F == _AES_CBC and isinstance(key, bytes) and len(key) in AES_KEY_BYTES:
         return Cipher(AES(key), _AES_ZERO_IV)
     nibble = _nibble(kic, _CIPHER_NIBBLES, "KIc")
     checked = _key(key, nibble, "ciphering")
@@ -75,18 +86,27 @@ def _cipher(kic: int, key: bytes | None) -> Cipher[CBC | ECB]:
     return Cipher(_algorithm(checked, nibble), mode)
 
 
-def encrypt(kic: int, key: bytes | None, data: bytes) -> bytes:
-    """Cipher whole blocks with IV zero."""
-    encryptor = _cipher(kic, key).encryptor()
-    return encryptor.update(data) + encryptor.finalize()
-
-
-def decrypt(kic: int, key: bytes | None, data: bytes) -> bytes:
-    """Decipher; PeerError when `data` is no whole number of blocks."""
+def encrypt(kic: int, key: Key, data: bytes) -> bytes:
+    """Cipher whole blocks with IV zero; ValueError for anything else."""
+    if isinstance(key, CardKey) and kic & 0x0F == _AES_CBC:
+        return key.encrypt(data)
     if len(data) % block_bytes(kic):
+        raise ValueError(f"{len(data)} bytes are no whole blocks")
+    # Whole blocks come out at once: without padding, finalize has nothing left to give.
+    encrypted: bytes = _cipher(kic, key).encryptor().update(data)
+    return encrypted
+
+
+def decrypt(kic: int, key: Key, data: bytes) -> bytes:
+    """Decipher; PeerError when `data` is no whole number of blocks."""
+    aes = kic & 0x0F == _AES_CBC
+    if len(data) % (_AES_BLOCK if aes else block_bytes(kic)):
         raise PeerError("ciphered part is no whole number of blocks", field="data", clause=CLAUSE)
-    decryptor = _cipher(kic, key).decryptor()
-    return decryptor.update(data) + decryptor.finalize()
+    if aes and isinstance(key, CardKey):
+        return key.decrypt(data)
+    # As above.
+    clear: bytes = _cipher(kic, key).decryptor().update(data)
+    return clear
 
 
 @lru_cache(maxsize=256)
@@ -105,19 +125,20 @@ def check_bytes(check: Check, kid: int, cc_length: int) -> int:
     return cc_length
 
 
-def check_value(check: Check, kid: int, key: bytes | None, data: bytes, cc_length: int) -> bytes:
-    """The check over `data`: AES-CMAC cut to the left `cc_length` bytes, (3)DES MAC, CRC16 or CRC32."""
-    size = check_bytes(check, kid, cc_length)
+def check_value(check: Check, kid: int, key: Key, data: bytes, size: int) -> bytes:
+    """The check over `data`: AES-CMAC, (3)DES MAC, CRC16 or CRC32, `size` bytes of it (`check_bytes`)."""
+    nibble = kid & 0x0F
+    if check is _CC and nibble == _AES_CBC:
+        if isinstance(key, CardKey):
+            return key.checksum(data)[:size]
+        cmac = CMAC(AES(_key(key, nibble, "checksum")))
+        cmac.update(data)
+        return cmac.finalize()[:size]
     if check is Check.NONE:
         return b""
     if check is Check.RC:
         return _crc16(data) if size == 2 else binascii.crc32(data).to_bytes(4)
-    nibble = kid & 0x0F
     checked = _key(key, nibble, "checksum")
-    if nibble == _AES_CBC:
-        cmac = CMAC(AES(checked))
-        cmac.update(data)
-        return cmac.finalize()[:size]
     # Zero bytes fill the last block for the computation only (outer CBC, last block is the check).
     padded = data + bytes(-len(data) % _DES_BLOCK)
     encryptor = Cipher(_algorithm(checked, nibble), CBC(bytes(_DES_BLOCK))).encryptor()

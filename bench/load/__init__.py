@@ -1,0 +1,1 @@
+"""Peers that only make load: they are the same for both sides of a row and are not measured."""

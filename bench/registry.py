@@ -1,0 +1,8 @@
+"""Every row of `make bench`, in the order of the table."""
+
+from __future__ import annotations
+
+from bench.frame import Benchmark
+from bench.rows import ota
+
+BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS,)
