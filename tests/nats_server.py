@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.clock import system_entropy
 from ferryman.platform.nats_credentials import PROVISIONER, load, make
 from ferryman.platform.nats_layout import server_configuration
-from ferryman.platform.nats_link import NatsLink, NatsSettings
+from ferryman.platform.nats_link import NatsLink
 from ferryman.platform.nats_streams import make_streams
 
 READY = 20.0  # seconds
@@ -47,19 +48,22 @@ class NatsServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def settings(self) -> NatsSettings:
+    def settings(self) -> BusSettings:
         """For a role's connection."""
-        return NatsSettings(url=f"nats://127.0.0.1:{self.port}", credentials=self.credentials)
+        return BusSettings(kind="nats", url=f"nats://127.0.0.1:{self.port}", credentials=str(self.credentials))
 
     async def start(self) -> None:
         """Start and wait until it listens."""
+        self._start()
+        async with asyncio.timeout(READY):
+            while not await self._listens():
+                await asyncio.sleep(0.02)
+
+    def _start(self) -> None:
         with (self.folder / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "-c", str(self.configuration)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        async with asyncio.timeout(READY):
-            while not await self._listens():
-                await asyncio.sleep(0.02)
 
     async def _listens(self) -> bool:
         assert self._process is not None

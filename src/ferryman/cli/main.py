@@ -10,6 +10,8 @@ from cyclopts import App, CycloptsError
 from ferryman import __version__
 from ferryman.cli import commands, output
 from ferryman.cli.demo import demo
+from ferryman.cli.nats_commands import nats_config, nats_streams
+from ferryman.cli.serve import serve
 from ferryman.cli.up import up
 from ferryman.errors import FerrymanError
 
@@ -22,6 +24,9 @@ app = App(
 for group in commands.ALL:
     app.command(group)
 app.command(up)
+app.command(serve)
+app.command(nats_config)
+app.command(nats_streams)
 app.command(demo)
 
 

@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ferryman.cli.broker import open_broker
 from ferryman.cli.control import SOCKET, ControlClient, DataLock
 from ferryman.cli.operator import Operator
 from ferryman.cli.settings import load
 from ferryman.cli.wiring import Installation
+from ferryman.contracts.roles import OPERATOR
 from ferryman.errors import Unavailable
+from ferryman.platform.bus import Calls
+from ferryman.platform.bus_settings import NATS, BusSettings
+from ferryman.platform.clock import LoopClock, system_entropy
+
+CONNECT_SECONDS = 10.0  # until a command says that the broker does not answer
 
 
 @contextlib.asynccontextmanager
 async def operator(data: Path, owner: str) -> AsyncIterator[Operator]:
     """Calls to the installation in `data`.
 
-    When none runs there, one without transports is opened for the time of the command.
+    When none runs there, its roles are asked over the broker ([bus] kind = "nats"), or an installation without
+    transports is opened for the time of the command.
     """
     client = ControlClient(data)
     if (data / SOCKET).exists() and await _answers(client):
         yield Operator(client, owner)
         return
+    settings = load(data)
+    if settings.bus.kind == NATS:
+        async with _over_broker(settings.bus) as calls:
+            yield Operator(calls, owner)
+        return
     with DataLock(data):
-        installation = Installation(load(data).without_transports())
+        installation = Installation(settings.without_transports())
         await installation.start()
         try:
             yield Operator(installation.bus, owner)
         finally:
             await installation.stop()
+
+
+@contextlib.asynccontextmanager
+async def _over_broker(bus: BusSettings) -> AsyncIterator[Calls]:
+    remote = open_broker(bus, OPERATOR, clock=LoopClock(), entropy=system_entropy)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await remote.start()
+        yield remote
+    except TimeoutError:
+        raise Unavailable(f"NATS at {bus.url}") from None
+    finally:
+        await remote.stop()
 
 
 async def _answers(client: ControlClient) -> bool:

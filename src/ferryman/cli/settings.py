@@ -16,13 +16,14 @@ import msgspec
 
 from ferryman.cli.wiring import Configuration
 from ferryman.errors import InputError
+from ferryman.platform.bus_settings import BusSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
 from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings
 
 FILE = "ferryman.toml"
-SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "log")
+SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "bus", "log")
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -35,6 +36,7 @@ class Settings:
     sm_dp: DPSettings = field(default_factory=DPSettings)
     smpp: SMPPSettings | None = None
     https: HTTPSSettings | None = None
+    bus: BusSettings = field(default_factory=BusSettings)
     log_level: str = "warning"
     log_format: str = "console"
 
@@ -66,6 +68,7 @@ def load(data: Path) -> Settings:
         sm_dp=_section(content, "sm_dp", DPSettings),
         smpp=_section(_with_password(content, data), "smpp", SMPPSettings) if "smpp" in content else None,
         https=_section(content, "https", HTTPSSettings) if "https" in content else None,
+        bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
         log_level=log["level"],
         log_format=log["format"],
     )
@@ -99,6 +102,12 @@ def _with_password(content: dict[str, Any], data: Path) -> dict[str, Any]:
         except OSError:
             raise InputError("smpp.password_file", f"{path} cannot be read") from None
     return {**content, "smpp": section}
+
+
+def _with_folder(bus: BusSettings, data: Path) -> BusSettings:
+    """Names of files are relative to the data directory."""
+    ca_file = str(data / bus.ca_file) if bus.ca_file else ""
+    return msgspec.structs.replace(bus, credentials=str(data / bus.credentials), ca_file=ca_file)
 
 
 def _log(section: dict[str, Any]) -> dict[str, str]:

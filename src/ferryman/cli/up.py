@@ -19,6 +19,7 @@ from ferryman.cli.control import SOCKET, ControlServer, DataLock
 from ferryman.cli.settings import Settings, load
 from ferryman.cli.wiring import Installation
 from ferryman.errors import InputError
+from ferryman.platform.bus_settings import IN_PROCESS
 from ferryman.platform.log import configure
 from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings
@@ -70,21 +71,34 @@ async def up(
         the setting.
     """
     settings = with_options(load(data), transport=transport, https=https, smsc=smsc)
+    if settings.bus.kind != IN_PROCESS:
+        raise InputError(
+            "bus.kind", f"is {settings.bus.kind}: start the roles with `ferryman serve`, not with `up`"
+        )
     configure(settings.log_level, settings.log_format)
+    stop = stop_signal()
+    async with running(settings) as (_, addresses):
+        say_ready(addresses, json=json)
+        await stop.wait()
+    return output.DONE
+
+
+def stop_signal() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as (_, addresses):
-        if json:
-            sys.stdout.write(msgspec.json.encode({"ready": addresses}).decode() + "\n")
-        else:
-            sys.stdout.write(
-                "ready " + " ".join(f"{name}={address}" for name, address in addresses.items()) + "\n"
-            )
-        sys.stdout.flush()
-        await stop.wait()
-    return output.DONE
+    return stop
+
+
+def say_ready(addresses: dict[str, str], *, json: bool) -> None:
+    """The one line on stdout that says that everything listens."""
+    if json:
+        sys.stdout.write(msgspec.json.encode({"ready": addresses}).decode() + "\n")
+    else:
+        sys.stdout.write("ready " + " ".join(f"{name}={address}" for name, address in addresses.items()) + "\n")
+    sys.stdout.flush()
 
 
 def with_options(

@@ -9,12 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ferryman.cli.broker import Way, open_broker
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.routes import ROLES
 from ferryman.crypto_server import schema as crypto_schema
 from ferryman.crypto_server.role import CryptoServer
 from ferryman.crypto_server.vault import Vault, open_key_file
-from ferryman.platform.bus import InProcessBus
+from ferryman.platform.bus import Handler, InProcessBus
+from ferryman.platform.bus_settings import NATS, BusSettings
 from ferryman.platform.clock import Clock, Entropy, LoopClock, system_entropy
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.migrate import upgrade
@@ -33,6 +37,9 @@ from ferryman.transport_sms import schema as sms_schema
 from ferryman.transport_sms.role import TransportSMS
 from ferryman.transport_sms.settings import SMPPSettings
 
+if TYPE_CHECKING:
+    from ferryman.platform.nats_bus import NatsBus
+
 VAULT_KEY = "vault.key"
 
 
@@ -45,6 +52,8 @@ class Configuration:
     sm_dp: DPSettings = field(default_factory=DPSettings)
     smpp: SMPPSettings | None = None
     https: HTTPSSettings | None = None
+    roles: frozenset[str] = frozenset(ROLES)  # those of this process; the others are reached over the bus
+    bus: BusSettings = field(default_factory=BusSettings)
     threaded: bool = True
     on_commit: CommitHook | None = None  # for the crash tests, as is the next
     before_commit: CommitHook | None = None
@@ -58,6 +67,7 @@ class Installation:
     ) -> None:
         self.configuration = configuration
         self.bus = InProcessBus()
+        self._broker: dict[str, NatsBus] = {}
         self._clock = clock
         self._entropy: Entropy = entropy or system_entropy
         self.stores: list[SQLiteStore] = []
@@ -71,27 +81,37 @@ class Installation:
         configuration = self.configuration
         configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.clock = self._clock or LoopClock()
-        await self._start_crypto()
-        await self._start_sm_sr()
-        await self._start_sm_dp()
-        if configuration.smpp is not None:
+        await self._connect()
+        if CRYPTO_SERVER in configuration.roles:
+            await self._start_crypto()
+        if SM_SR in configuration.roles:
+            await self._start_sm_sr()
+        if SM_DP in configuration.roles:
+            await self._start_sm_dp()
+        await self._start_transports()
+        for remote in self._broker.values():
+            await remote.listen()
+
+    async def _start_transports(self) -> None:
+        configuration = self.configuration
+        if configuration.smpp is not None and TRANSPORT_SMS in configuration.roles:
             self.sms = TransportSMS(
                 mailbox=await self._mailbox(TRANSPORT_SMS, sms_schema.PLATFORM),
                 settings=configuration.smpp,
                 clock=self.clock,
                 entropy=self._entropy,
             )
-            self.bus.register(TRANSPORT_SMS, self.sms.receive)
+            self._register(TRANSPORT_SMS, self.sms.receive)
             await self._run(self.sms.start, self.sms.stop)
-        if configuration.https is not None:
+        if configuration.https is not None and TRANSPORT_HTTPS in configuration.roles:
             self.https = TransportHTTPS(
                 mailbox=await self._mailbox(TRANSPORT_HTTPS, https_schema.PLATFORM),
-                calls=self.bus,
+                calls=self._way(TRANSPORT_HTTPS),
                 settings=configuration.https,
                 clock=self.clock,
                 entropy=self._entropy,
             )
-            self.bus.register(TRANSPORT_HTTPS, self.https.receive)
+            self._register(TRANSPORT_HTTPS, self.https.receive)
             await self._run(self.https.start, self.https.stop)
             self.https_port = self.https.server.port
 
@@ -102,34 +122,66 @@ class Installation:
             vault=Vault(key, self._entropy),
             entropy=self._entropy,
         )
-        self.bus.serve(CRYPTO_SERVER, crypto.serve)
+        self._serve(CRYPTO_SERVER, crypto.serve)
         await self._run(crypto.start, crypto.stop)
 
     async def _start_sm_sr(self) -> None:
         configuration = self.configuration
         smsr = SMSR(
             mailbox=await self._mailbox(SM_SR, sr_schema.PLATFORM),
-            calls=self.bus,
+            calls=self._way(SM_SR),
             settings=configuration.sm_sr,
             clock=self.clock,
             entropy=self._entropy,
             smdps=frozenset({configuration.sm_dp.smdp_id}),
         )
-        self.bus.register(SM_SR, smsr.receive)
-        self.bus.serve(SM_SR, smsr.admin.serve)
+        self._register(SM_SR, smsr.receive)
+        self._serve(SM_SR, smsr.admin.serve)
         await self._run(smsr.start, smsr.stop)
 
     async def _start_sm_dp(self) -> None:
         smdp = SMDP(
             mailbox=await self._mailbox(SM_DP, dp_schema.PLATFORM),
-            calls=self.bus,
+            calls=self._way(SM_DP),
             settings=self.configuration.sm_dp,
             clock=self.clock,
             entropy=self._entropy,
         )
-        self.bus.register(SM_DP, smdp.receive)
-        self.bus.serve(SM_DP, smdp.serve)
+        self._register(SM_DP, smdp.receive)
+        self._serve(SM_DP, smdp.serve)
         await self._run(smdp.start, smdp.stop)
+
+    # -- the way to the other roles -----------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """One connection to the broker for each role, under the role's own name; none in process."""
+        configuration = self.configuration
+        if configuration.bus.kind != NATS:
+            return
+        for role in sorted(configuration.roles):
+            self._broker[role] = open_broker(
+                configuration.bus,
+                role,
+                clock=self.clock,
+                entropy=self._entropy,
+                local=self.bus,
+                local_roles=configuration.roles,
+            )
+        for remote in self._broker.values():
+            await remote.start()
+
+    def _way(self, role: str) -> Way:
+        return self._broker.get(role, self.bus)
+
+    def _register(self, role: str, handler: Handler) -> None:
+        self.bus.register(role, handler)
+        if role in self._broker:
+            self._broker[role].register(handler)
+
+    def _serve(self, role: str, server: Callable[[str, bytes], Awaitable[bytes]]) -> None:
+        self.bus.serve(role, server)
+        if role in self._broker:
+            self._broker[role].serve(server)
 
     async def _mailbox(self, role: str, tables: PlatformTables) -> Mailbox:
         configuration = self.configuration
@@ -143,7 +195,7 @@ class Installation:
         self.stores.append(store)
         await upgrade(store, role)
         path.chmod(0o600)
-        return Mailbox(role=role, store=store, tables=tables, bus=self.bus, clock=self.clock)
+        return Mailbox(role=role, store=store, tables=tables, bus=self._way(role), clock=self.clock)
 
     async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
         await start()
@@ -151,8 +203,11 @@ class Installation:
 
     async def stop(self) -> None:
         """Stop in reverse order; what was accepted is in the databases."""
+        await asyncio.gather(*(remote.drain() for remote in self._broker.values()))
         for stop in reversed(self._stops):
             await stop()
         self._stops.clear()
+        await asyncio.gather(*(remote.stop() for remote in self._broker.values()))
+        self._broker.clear()
         await asyncio.gather(*(store.close() for store in self.stores))
         self.stores.clear()

@@ -28,10 +28,11 @@ from ferryman.errors import PeerError, Refused, Unavailable
 from ferryman.platform import nats_layout as layout
 from ferryman.platform import noise
 from ferryman.platform.bus import Handler
+from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import MAX_REFUSALS, RETRY_CAP, RETRY_FIRST
 from ferryman.platform.nats_credentials import Credential
-from ferryman.platform.nats_link import NatsLink, NatsSettings
+from ferryman.platform.nats_link import NatsLink
 
 BEAT: Final = layout.ACK_WAIT / 3  # seconds between signs of life while a handler works on a message
 CALL_TIMEOUT: Final = 30.0  # seconds a role waits for an answer; it holds a lease meanwhile
@@ -73,7 +74,7 @@ class NatsBus:
     def __init__(
         self,
         *,
-        settings: NatsSettings,
+        settings: BusSettings,
         credential: Credential,
         clock: Clock,
         entropy: Entropy,

@@ -6,11 +6,8 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-import msgspec
 import nats
 import nats.errors
 import nats.js.errors
@@ -21,6 +18,7 @@ from nats.aio.subscription import Subscription
 from nats.js.client import JetStreamContext
 
 from ferryman.errors import InputError, Unavailable
+from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.nats_credentials import Credential
 from ferryman.platform.nats_layout import MAX_PAYLOAD, inbox_prefix
 
@@ -36,38 +34,24 @@ QUEUE_OCTETS: Final = 64 * 1024 * 1024
 log = structlog.get_logger("ferryman.nats")
 
 
-class NatsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the broker is, and where the credentials of this process's roles are."""
-
-    url: str
-    credentials: Path
-    ca_file: Path | None = None  # trusted for tls:// instead of the machine's list
-
-    def __post_init__(self) -> None:
-        address = urlsplit(self.url)
-        if address.scheme not in ("nats", "tls") or not address.hostname:
-            raise InputError("bus.url", "must be nats://HOST:PORT or tls://HOST:PORT")
-        if address.username or address.password:
-            raise InputError("bus.url", "holds no user: roles sign in with the keys of their credential files")
-
-    def context(self) -> ssl.SSLContext | None:
-        """For tls://; raises InputError."""
-        if not self.url.startswith("tls:"):
-            return None
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except (OSError, ssl.SSLError):
-            raise InputError("bus.ca_file", f"{self.ca_file} cannot be read as certificates") from None
+def tls_context(settings: BusSettings) -> ssl.SSLContext | None:
+    """For tls://, with the server's certificate and name checked; raises InputError."""
+    if not settings.url.startswith("tls:"):
+        return None
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file or None)
+    except (OSError, ssl.SSLError):
+        raise InputError("bus.ca_file", f"{settings.ca_file} cannot be read as certificates") from None
 
 
 class NatsLink:
     """One connection in the name of one role."""
 
-    def __init__(self, settings: NatsSettings, credential: Credential) -> None:
+    def __init__(self, settings: BusSettings, credential: Credential) -> None:
         self.role = credential.role
         self._settings = settings
         self._credential = credential
-        self._tls = settings.context()
+        self._tls = tls_context(settings)
         self._client = Client()
         self._connected = asyncio.Event()
         self._stopping = False

@@ -1,0 +1,121 @@
+"""`ferryman serve`: some roles in a process of their own, the others reached over the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ferryman.cli import output
+from ferryman.cli.commands import DATA
+from ferryman.cli.control import SOCKET, ControlServer, DataLock
+from ferryman.cli.settings import Settings, load
+from ferryman.cli.up import say_ready, stop_signal, with_options
+from ferryman.cli.wiring import Installation
+from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.routes import ROLES
+from ferryman.errors import InputError
+from ferryman.platform.bus_settings import NATS
+from ferryman.platform.log import configure
+
+CORE = "core"
+INSIDE = frozenset({SM_DP, SM_SR, CRYPTO_SERVER})  # what the operator's tools speak to
+SERVICES: dict[str, frozenset[str]] = {CORE: INSIDE, **{role: frozenset({role}) for role in ROLES}}
+
+
+class _Stopped(Exception):
+    """Told to stop before the broker was there."""
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event) -> AsyncIterator[dict[str, str]]:
+    """The roles, running, and every address they listen on or speak to; `core` has a control socket."""
+    data = settings.data
+    with DataLock(data):
+        installation = Installation(replace(settings.configuration(), roles=roles, bus=settings.bus))
+        control = ControlServer(data, installation.bus.call) if roles >= INSIDE else None
+        try:
+            await _unless(stop, installation.start())
+            addresses = {"bus": settings.bus.url}
+            if control is not None:
+                await control.start()
+                addresses["control"] = str(data / SOCKET)
+            if installation.https is not None and settings.https is not None:
+                addresses["https"] = f"{settings.https.host}:{installation.https_port}"
+            if installation.sms is not None and settings.smpp is not None:
+                addresses["smsc"] = f"{settings.smpp.host}:{settings.smpp.port}"
+            yield addresses
+        finally:
+            if control is not None:
+                await control.stop()
+            await installation.stop()
+
+
+async def serve(
+    service: str,
+    *,
+    data: Path = DATA,
+    https: str | None = None,
+    smsc: str | None = None,
+    json: bool = False,
+) -> int:
+    """Run one service until SIGTERM; needs `[bus] kind = "nats"` in the settings of its data directory.
+
+    Parameters
+    ----------
+    service
+        "core" (SM-DP, SM-SR and CryptoServer), or one of "sm-dp", "sm-sr", "crypto-server", "transport-sms",
+        "transport-https".
+    data
+        Data directory of this service alone; its `ferryman.toml` holds the settings.
+    https
+        HOST:PORT where eUICCs connect; overrides the setting, port 0 takes a free one.
+    smsc
+        SYSTEM_ID@HOST:PORT of the SMSC, its password in the environment as FERRYMAN_SMPP_PASSWORD; overrides
+        the setting.
+    """
+    roles = SERVICES.get(service)
+    if roles is None:
+        raise InputError("SERVICE", f"must be one of {', '.join(SERVICES)}")
+    settings = with_options(load(data), https=https, smsc=smsc)
+    if settings.bus.kind != NATS:
+        raise InputError(
+            "bus.kind", f'must be "{NATS}": a service of its own needs a broker (or use `ferryman up`)'
+        )
+    if TRANSPORT_SMS in roles and settings.smpp is None:
+        raise InputError("smpp", "is needed for transport-sms: give the section or --smsc")
+    if TRANSPORT_HTTPS in roles and settings.https is None:
+        raise InputError("https", "is needed for transport-https: give the section or --https")
+    configure(settings.log_level, settings.log_format)
+    stop = stop_signal()
+    with contextlib.suppress(_Stopped):
+        async with serving(_of_roles(settings, roles), roles, stop) as addresses:
+            say_ready(addresses, json=json)
+            await stop.wait()
+    return output.DONE
+
+
+async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, None]) -> None:
+    """Start, but not for ever when the broker is away and somebody wants us to stop."""
+    tasks = (asyncio.create_task(starting), asyncio.create_task(stop.wait()))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise _Stopped
+        await tasks[0]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _of_roles(settings: Settings, roles: frozenset[str]) -> Settings:
+    """A process knows only what its roles need."""
+    return replace(
+        settings,
+        smpp=settings.smpp if TRANSPORT_SMS in roles else None,
+        https=settings.https if TRANSPORT_HTTPS in roles else None,
+    )
