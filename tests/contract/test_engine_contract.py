@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 import engine_world
 from backends import Backend
@@ -234,6 +234,46 @@ def test_a_deadline_passes_while_the_call_waits(drive: Drive, store_kind: str) -
         await done(world)
         assert statuses(world) == ["EXECUTED_SUCCESS", "EXPIRED"]
         assert len(world.outside.submitted) == 1  # the second never began
+        await world.shut_down()
+
+    drive(scenario)
+
+
+def test_an_admission_during_a_dispatch_is_not_written_over(drive: Drive) -> None:
+    """An event reaches a waiting procedure; while its question is open the EID becomes free."""
+
+    def step(state: Order, event: Event, context: Context) -> Step[Order]:
+        if isinstance(event, Signalled):
+            return Step(state, (ask_of(context),))
+        return Step(msgspec.structs.replace(state, phase=state.phase + type(event).__name__[0]))
+
+    async def scenario(world: World) -> None:
+        await world.boot()
+        lease = TABLES.lease
+        held = insert(lease).values(eid=EID, procedure_id="somebody", since=0.0)
+        await world.store.write(lambda c: c.execute(held).rowcount)
+        engine = with_kinds(world, ProcedureKind("w", Order, step))
+
+        async def ask(_header: Header, _body: Any) -> Any:
+            await world.store.write(lambda c: c.execute(lease.delete()).rowcount)
+            await engine._admit(EID)
+            return engine_world.SCP80Wrapped(packet=b"")
+
+        engine._ask = ask
+        header = Header(
+            message_id="m", sender="sm-dp", requester="dp", function_call_id="m", deadline=2 * START, eid=EID
+        )
+        request = engine_world.ES3CreateISDP(eid=EID, iccid="1", owner="o", required_memory=0)
+        call = Start(kind="w", procedure_id="w", state=Order(1.0), exclusive=True, caller=header, request=request)
+        await engine.call(header, call)
+        await engine.deliver(EID, "w", Signalled("x", "poke"))
+
+        async def begun() -> bool:
+            ((status, state),) = await world.rows(TABLES.procedure, "status", "state")
+            return (status, "B" in msgspec.json.decode(state, type=Order).phase) == ("running", True)
+
+        await until_async(begun)
+        await engine.stop()
         await world.shut_down()
 
     drive(scenario)
