@@ -43,11 +43,13 @@ class Jitter(Protocol):
 
 
 class ESME:
-    """One account's connection to one SMSC. `bound` is set while messages can be sent or received.
+    """One connection of an account to its SMSC. `bound` is set while messages can be sent or received.
 
     `on_deliver` stores a message and gives its command_status (0 = stored). It may raise Unavailable
     (status 64, temporary) or PeerError (65, permanent). `on_receipt` does the same for receipts. `tls`
-    wraps the connection from its first octet.
+    wraps the connection from its first octet; nothing of ours leaves before the certificate was checked
+    against it and the name. `pace` is shared by the connections of an account; `on_bound` and `on_refused`
+    hear of each bind.
     """
 
     def __init__(
@@ -58,6 +60,9 @@ class ESME:
         on_receipt: Callable[[Receipt], Awaitable[int]],
         entropy: Jitter,
         tls: ssl.SSLContext | None = None,
+        pace: Pace | None = None,
+        on_bound: Callable[[Bound], None] | None = None,
+        on_refused: Callable[[int], None] | None = None,
     ) -> None:
         self.settings = settings
         self.bound = asyncio.Event()
@@ -65,7 +70,9 @@ class ESME:
         self._on_receipt = on_receipt
         self._entropy = entropy
         self._tls = tls
-        self._pace = Pace(settings.max_rate)
+        self._on_bound = on_bound
+        self._on_refused = on_refused
+        self._pace = pace or Pace(settings.max_rate)
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = None
         self._connecting: asyncio.Timeout | None = None
@@ -121,8 +128,15 @@ class ESME:
         try:
             async with asyncio.timeout(settings.connect_timeout) as self._connecting:
                 _, link = await asyncio.get_running_loop().create_connection(
-                    self._make_link, settings.host, settings.port, ssl=self._tls
+                    self._make_link,
+                    settings.host,
+                    settings.port,
+                    ssl=self._tls,
+                    server_hostname=(settings.tls_name or settings.host) if self._tls else None,
                 )
+        except ssl.SSLCertVerificationError as error:
+            log.error("the SMSC's certificate is refused", smsc=self._name, reason=error.verify_message)
+            return LinkEnd(f"certificate refused ({error.verify_message})", bound=False, refused=None)
         except (OSError, TimeoutError) as error:
             return LinkEnd(f"no connection ({type(error).__name__})", bound=False, refused=None)
         finally:
@@ -138,6 +152,8 @@ class ESME:
         end = await link.finished()
         if end.refused is not None:
             log.error("SMPP bind refused", smsc=self._name, status=status_name(end.refused))
+            if self._on_refused is not None:
+                self._on_refused(end.refused)
         return end
 
     def _make_link(self) -> Link:
@@ -163,8 +179,12 @@ class ESME:
         return f"{self.settings.system_id}@{self.settings.host}:{self.settings.port}"
 
     def _bound(self, event: Bound) -> None:
+        if self._on_bound is not None:
+            self._on_bound(event)
         self.bound.set()
-        log.info("SMPP bound", smsc=self._name, mode=self.settings.bind_mode.value, peer=event.system_id)
+        version = None if event.interface_version is None else f"{event.interface_version:02X}"
+        mode = self.settings.bind_mode.value
+        log.info("SMPP bound", smsc=self._name, mode=mode, peer=event.system_id, version=version)
 
     def _malformed(self, event: Malformed) -> None:
         log.warning(

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ferryman.codec.smpp.errors import SMPPError
 from ferryman.codec.smpp.messages import DeliverSM
+from ferryman.codec.smpp.tlv import Tag, find_tlv
 from ferryman.codec.smpp.user_data import ESM_UDHI, user_data
 from ferryman.codec.sms_user_data import MAX_UD, Concat, UserData, parse_user_data
 from ferryman.contracts.es5 import SMSReceived
@@ -30,6 +31,7 @@ MAX_UNFINISHED: Final = 1_024  # unfinished messages in all: 255 parts of 134 oc
 REPEAT_WITHIN: Final = 5.0  # seconds: the same octets again this soon are the SMSC's repeat, later the card's
 MAX_POISON: Final = 1_000  # messages kept for a person to look at
 MAX_POISON_DATA: Final = 1_024  # octets of each that are kept
+_SAR: Final = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
 
 log = structlog.get_logger("ferryman.transport_sms")
 
@@ -53,12 +55,32 @@ def take(tx: Tx, pdu: DeliverSM) -> None:
 
 
 def _read(pdu: DeliverSM) -> UserData:
-    if not pdu.esm_class & ESM_UDHI:
+    """The user data, its part named by its header or else by sar parameters (SMPP v3.4 5.3.2.22 to 24).
+
+    An SMSC that turns concatenation elements into parameters leaves the later parts without any header.
+    """
+    sar = _sar(pdu)
+    if pdu.esm_class & ESM_UDHI:
+        data = parse_user_data(user_data(pdu))
+    elif sar is not None:
+        data = UserData(None, None, user_data(pdu))
+    else:
         raise PeerError("no user data header: not a secured packet", field="esm_class", clause="TS 31.115 4.1")
-    data = parse_user_data(user_data(pdu))
+    if data.concat is None and sar is not None:
+        data = UserData(data.kind, sar, data.payload)
     if data.concat is None and data.kind is None:
         raise PeerError("neither 70 nor 71 in the header", field="UDH", clause="TS 31.115 4.2")
     return data
+
+
+def _sar(pdu: DeliverSM) -> Concat | None:
+    """The three parameters; any one missing or of a wrong length makes the others mean nothing."""
+    reference, total, sequence = (find_tlv(pdu.tlvs, tag) for tag in _SAR)
+    if reference is None or total is None or sequence is None:
+        return None
+    if (len(reference), len(total), len(sequence)) != (2, 1, 1):
+        return None
+    return Concat(int.from_bytes(reference), 16, total[0], sequence[0])
 
 
 def _assemble(tx: Tx, originator: str, data: UserData) -> _Whole | None:

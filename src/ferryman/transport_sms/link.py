@@ -115,6 +115,8 @@ class Link(asyncio.Protocol):
         """Send when the window has room. Raises Unavailable or InputError only if nothing was sent."""
         if not self._bound or self._leaving or self._end_reason or len(self._waiting) >= MAX_QUEUED:
             raise Unavailable("SMSC")
+        if not self._settings.sends:
+            raise Unavailable("SMSC (this is a receiver)")
         future: asyncio.Future[SubmitOutcome] = self._loop.create_future()
         self._waiting.append((pdu, future))
         self._pump()
@@ -204,6 +206,8 @@ class Link(asyncio.Protocol):
                 self._end(event.reason)
 
     def _outcome(self, event: Responded) -> SubmitOutcome:
+        if event.congestion is not None:
+            self._pace.congestion(event.congestion, self._loop.time())
         if event.status == 0:
             return SubmitOutcome(OutcomeKind.ACCEPTED, event.message_id, 0)
         reaction = classify(event.status)

@@ -2,7 +2,8 @@
 
 A submission is `queued`, then `sending` (its parts are named and the first is about to leave), then one of
 `accepted`, `rejected`, `unknown`. A part is `sending` from before it leaves until its answer is committed: found
-so after a restart, nobody knows whether it left.
+so after a restart, nobody knows whether it left. All parts are sent by one `account`; when another one takes
+over (only while no part is accepted) it starts anew, and `doubt` remembers what may have left before.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ferryman.contracts.es5 import SMSAccepted, SMSRejected, SubmitSMS
@@ -52,6 +64,7 @@ class Job:
     reference: int
     max_ud: int
     expires: float
+    account: str
 
 
 def destinations_due(connection: Connection) -> list[str]:
@@ -76,10 +89,17 @@ def next_job(connection: Connection, destination: str) -> Job | None:
         row.reference,
         row.max_ud,
         row.expires,
+        row.account,
     )
 
 
-def record(tx: Tx, header: Header, body: SubmitSMS, max_ud: int) -> bool:
+def progress(connection: Connection, job: Job) -> tuple[bool, bool]:
+    """Of a submission that had begun: whether the SMSC has accepted a part, whether one may have left."""
+    statuses = set(connection.execute(select(part.c.status).where(part.c.sms_seq == job.seq)).scalars())
+    return ACCEPTED in statuses, not statuses.isdisjoint(_MAYBE_SENT)
+
+
+def record(tx: Tx, header: Header, body: SubmitSMS) -> bool:
     """Enter a submission; False when it is known already or needs no sending (it was refused at once)."""
     if not tx.first_time(header.message_id):
         return False
@@ -95,11 +115,13 @@ def record(tx: Tx, header: Header, body: SubmitSMS, max_ud: int) -> bool:
         packet=body.packet,
         status=QUEUED if sendable else REJECTED,
         reference=0,
-        max_ud=max_ud,
+        max_ud=0,
         created=tx.now,
         expires=tx.now + body.validity,
         finished=None if sendable else tx.now,
         receipt="",
+        account="",
+        doubt=False,
     )
     if not tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["sms_id"])).rowcount:
         return False
@@ -111,11 +133,23 @@ def record(tx: Tx, header: Header, body: SubmitSMS, max_ud: int) -> bool:
     return sendable
 
 
-def begin(tx: Tx, job: Job, max_ud: int) -> int:
-    """Choose the concatenation reference of a submission that starts; the same one when it had started."""
-    if job.status == SENDING:
-        return job.reference
+def begin(tx: Tx, job: Job, account: str, max_ud: int) -> int:
+    """Choose the concatenation reference of a submission that starts with an account.
+
+    The same one when it had started with that account (or before accounts had names); a new one, and new
+    parts, when another account takes it over: the card must not mix the two.
+    """
     connection = tx.connection
+    row = outgoing.c.seq == job.seq
+    if job.status == SENDING and job.account in (account, ""):
+        if not job.account:
+            connection.execute(update(outgoing).where(row).values(account=account))
+        return job.reference
+    started = {"status": SENDING, "account": account, "max_ud": max_ud}
+    if job.status == SENDING:
+        started["doubt"] = or_(outgoing.c.doubt, exists().where(part.c.sms_seq == job.seq, _maybe_sent()))
+        connection.execute(update(outgoing).where(row).values(started))
+        connection.execute(delete(part).where(part.c.sms_seq == job.seq))
     mine = reference.c.destination == job.destination
     last: int | None = connection.execute(select(reference.c.last).where(mine)).scalar()
     if last is None:
@@ -124,8 +158,8 @@ def begin(tx: Tx, job: Job, max_ud: int) -> int:
     else:
         chosen = (last + 1) % REFERENCES
         connection.execute(update(reference).where(mine).values(last=chosen))
-    started = {"status": SENDING, "reference": chosen, "max_ud": max_ud}
-    connection.execute(update(outgoing).where(outgoing.c.seq == job.seq).values(started))
+    started = {"status": SENDING, "account": account, "max_ud": max_ud, "reference": chosen}
+    connection.execute(update(outgoing).where(row).values(started))
     return chosen
 
 
@@ -167,7 +201,7 @@ def was_accepted(tx: Tx, job: Job, number: int, message_id: str, next_number: in
     send_about_sms(
         tx, SMSAccepted(sms_id=job.sms_id), eid=job.eid, causation_id=job.causation_id, deadline=job.deadline
     )
-    receipts.match_early(tx, job.seq, job.destination, message_id)
+    receipts.match_early(tx, job.seq, job.destination, job.account, message_id)
 
 
 def was_refused(tx: Tx, job: Job, number: int, smpp_status: int) -> None:
@@ -189,7 +223,9 @@ def is_unknown(tx: Tx, job: Job, number: int) -> None:
 def give_up(tx: Tx, job: Job, reason: str, *, permanent: bool) -> None:
     """End a submission that was refused or ran out of time, and say whether anything can have left."""
     maybe = tx.connection.execute(
-        select(func.count()).where(part.c.sms_seq == job.seq, part.c.status.in_(_MAYBE_SENT))
+        select(or_(outgoing.c.doubt, exists().where(part.c.sms_seq == job.seq, _maybe_sent()))).where(
+            outgoing.c.seq == job.seq
+        )
     ).scalar_one()
     _finish(tx, job, UNKNOWN if maybe else REJECTED)
     send_about_sms(
@@ -206,6 +242,10 @@ def sweep(connection: Connection, now: float) -> bool:
     old = select(outgoing.c.seq).where(outgoing.c.finished < now - KEEP).limit(SWEEP_BATCH)
     removed = connection.execute(delete(outgoing).where(outgoing.c.seq.in_(old))).rowcount
     return removed == SWEEP_BATCH
+
+
+def _maybe_sent() -> ColumnElement[bool]:
+    return part.c.status.in_(_MAYBE_SENT)
 
 
 def _one_part(job: Job, number: int) -> Update:

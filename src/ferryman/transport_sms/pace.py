@@ -1,7 +1,8 @@
 """How fast a bind may send: the agreed rate, and less while the SMSC says that it is throttled.
 
 A throttled answer (SMPP v3.4 status 58) halves the rate that was really reached; each quiet second gives a
-tenth back. Knows no clock: `now` is in seconds.
+tenth back. So does congestion_state (SMPP v5.0) from 90, and from 80 the rate stays as it is. All binds of an
+account share one pace. Knows no clock: `now` is in seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Final
 MIN_RATE: Final = 1.0  # messages a second: slower than this the throttled state would never be seen to end
 RAMP: Final = 1.1  # factor for each second without a throttled answer
 BURST: Final = 0.1  # seconds of sending that may be made up for after a pause
+CONGESTED: Final = 90  # congestion_state: nearly congested
+BUSY: Final = 80  # congestion_state: as busy as the SMSC wants to be
 NO_LIMIT_ABOVE: Final = 10_000.0  # messages a second: a ramp that got here has left the throttling behind
 
 
@@ -58,3 +61,10 @@ class Pace:
         reached = float(max(self._best, self._this_second))
         self._rate = max(MIN_RATE, min(self._rate, reached) / 2)
         self._next = now + 1.0 / self._rate
+
+    def congestion(self, level: int, now: float) -> None:
+        """The SMSC said with an answer how busy it is, 0 to 100."""
+        if level >= CONGESTED:
+            self.throttled(now)
+        elif level >= BUSY and self._rate < self._max:
+            self._last_change = now  # no faster for another second

@@ -1,7 +1,9 @@
 """Delivery receipts: which submission each one is about (SMPP v3.4 appendix B).
 
 A receipt is a hint from the network, not an answer of the card, and anybody at the SMSC could make one up. It
-counts only when it names a message that the SMSC accepted from us for that very number, and once.
+counts only when it names a message that the SMSC accepted from us for that very number, and once. Two SMSCs may
+give the same name: a receipt is about a message of the account it came by. Only an account that is nothing but
+a receiver speaks for others.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ MAX_EARLY: Final = 1_000  # such receipts kept at once; the SMSC can send any nu
 _ACCEPTED: Final = "accepted"
 
 
-def take(tx: Tx, receipt: Receipt) -> None:
-    """One receipt: told to the SM-SR if it is the final word on the last part of a submission of ours."""
+def take(tx: Tx, receipt: Receipt, account: str = "") -> None:
+    """One receipt: told to the SM-SR if it is the final word on the last part of a submission of ours.
+
+    `account` is the one it came by, empty when it may be about a message of any.
+    """
     if not receipt.message_id or not receipt.final or receipt.state is None:
         return
     delivered, state = receipt.state is MessageState.DELIVERED, receipt.state.name.lower()
@@ -34,14 +39,16 @@ def take(tx: Tx, receipt: Receipt) -> None:
             .order_by(outgoing.c.seq.desc())
         ).all()
         for row in rows:
+            if not _same_account(row.account, account):
+                continue
             if _same_number(row.destination, receipt.source, receipt.destination):
                 if row.last:
                     _tell(tx, row, delivered, state)
                 return
-    _keep_early(tx, receipt.message_id, receipt, delivered, state)
+    _keep_early(tx, receipt, account, delivered, state)
 
 
-def match_early(tx: Tx, sms_seq: int, number: str, message_id: str) -> None:
+def match_early(tx: Tx, sms_seq: int, number: str, account: str, message_id: str) -> None:
     """The SMSC has just named the last part of a submission: tell of a receipt that came before the name."""
     if not message_id:
         return
@@ -52,7 +59,7 @@ def match_early(tx: Tx, sms_seq: int, number: str, message_id: str) -> None:
         .order_by(early_receipt.c.seq)
     ).all()
     for early in rows:
-        if _same_number(number, early.source, early.destination):
+        if _same_account(account, early.account) and _same_number(number, early.source, early.destination):
             tx.connection.execute(delete(early_receipt).where(early_receipt.c.seq == early.seq))
             row = tx.connection.execute(select(outgoing).where(outgoing.c.seq == sms_seq)).one()
             _tell(tx, row, early.delivered, early.state)
@@ -64,6 +71,11 @@ def _same_number(number: str, *addresses: str) -> bool:
     return any(address.removeprefix("+") == number for address in addresses)
 
 
+def _same_account(sent_by: str, came_by: str) -> bool:
+    # What was sent before accounts had names has none.
+    return not sent_by or not came_by or sent_by == came_by
+
+
 def _tell(tx: Tx, row: Row[tuple[object, ...]], delivered: bool, state: str) -> None:
     if row.receipt:
         return
@@ -72,7 +84,7 @@ def _tell(tx: Tx, row: Row[tuple[object, ...]], delivered: bool, state: str) -> 
     send_about_sms(tx, body, eid=row.eid, causation_id=row.causation_id, deadline=row.deadline)
 
 
-def _keep_early(tx: Tx, message_id: str, receipt: Receipt, delivered: bool, state: str) -> None:
+def _keep_early(tx: Tx, receipt: Receipt, account: str, delivered: bool, state: str) -> None:
     connection = tx.connection
     connection.execute(delete(early_receipt).where(early_receipt.c.at <= tx.now - EARLY_KEEP))
     held: int = connection.execute(select(func.count()).select_from(early_receipt)).scalar_one()
@@ -82,11 +94,12 @@ def _keep_early(tx: Tx, message_id: str, receipt: Receipt, delivered: bool, stat
     connection.execute(
         insert(early_receipt),
         {
-            "message_id": message_id[:MESSAGE_ID],
+            "message_id": (receipt.message_id or "")[:MESSAGE_ID],
             "source": receipt.source,
             "destination": receipt.destination,
             "delivered": delivered,
             "state": state,
             "at": tx.now,
+            "account": account,
         },
     )

@@ -7,9 +7,8 @@ takes it over can lose and repeat messages, but not forge or read them.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
@@ -22,35 +21,15 @@ from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox
 from ferryman.transport_sms import incoming, outgoing, receipts
-from ferryman.transport_sms.esme import ESME, Jitter
-from ferryman.transport_sms.sender import Carrier, Sender
-from ferryman.transport_sms.settings import SMPPSettings
+from ferryman.transport_sms.account import Account, Link, MakeLink
+from ferryman.transport_sms.esme import ESME
+from ferryman.transport_sms.routes import Routes
+from ferryman.transport_sms.sender import Sender
+from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 SWEEP_EVERY: Final = 3_600.0  # seconds between looks for submissions to forget
 
 log = structlog.get_logger("ferryman.transport_sms")
-
-
-class Link(Carrier, Protocol):
-    """The ESME as this role uses it."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
-class MakeLink(Protocol):
-    """Makes the ESME; tests give another one."""
-
-    def __call__(
-        self,
-        settings: SMPPSettings,
-        *,
-        on_deliver: Callable[[DeliverSM], Awaitable[int]],
-        on_receipt: Callable[[Receipt], Awaitable[int]],
-        entropy: Jitter,
-        tls: ssl.SSLContext | None,
-    ) -> Link: ...
 
 
 class _Uniform:
@@ -65,35 +44,46 @@ class _Uniform:
 
 
 class TransportSMS:
-    """One SMPP account. `tls` wraps the connection to the SMSC."""
+    """One SMPP account or several. Raises InputError when two have one name or a TLS file is not usable."""
 
     def __init__(
         self,
         *,
         mailbox: Mailbox,
-        settings: SMPPSettings,
+        settings: SMPPSettings | Sequence[SMPPSettings],
         clock: Clock,
         entropy: Entropy,
-        tls: ssl.SSLContext | None = None,
         make_link: MakeLink = ESME,
     ) -> None:
         self.mailbox = mailbox
-        self.settings = settings
+        self.settings = accounts_of(settings)
         self._clock = clock
-        jitter = _Uniform(entropy)
-        self.link = make_link(
-            settings, on_deliver=self._on_deliver, on_receipt=self._on_receipt, entropy=jitter, tls=tls
-        )
+        self._jitter = _Uniform(entropy)
+        self.accounts = tuple(self._account(one, make_link) for one in self.settings)
         self._sender = Sender(
-            mailbox=mailbox, carrier=self.link, settings=settings, clock=clock, jitter=jitter.uniform
+            mailbox=mailbox,
+            routes=Routes(self.accounts, self._jitter.uniform),
+            clock=clock,
+            jitter=self._jitter.uniform,
         )
         self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def link(self) -> Link:
+        """The first connection of the first account."""
+        return self.accounts[0].links[0]
+
+    @property
+    def ready(self) -> bool:
+        """Whether some account can send."""
+        return any(account.bound for account in self.accounts)
 
     async def start(self) -> None:
         """Go on with what an earlier run left, then connect."""
         await self.mailbox.start()
         await self._sender.start()
-        await self.link.start()
+        for account in self.accounts:
+            await account.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="sms sweep")
 
     async def stop(self) -> None:
@@ -101,8 +91,8 @@ class TransportSMS:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait({self._sweeper})
-        # The link ends the waiting for answers, the sender records them: neither can finish alone.
-        await asyncio.gather(self._sender.stop(), self.link.stop())
+        # The links end the waiting for answers, the sender records them: neither can finish alone.
+        await asyncio.gather(self._sender.stop(), *(account.stop() for account in self.accounts))
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
@@ -113,15 +103,30 @@ class TransportSMS:
         header, body = decode(raw, TO_SMS_CODEC)
         if not isinstance(body, SubmitSMS):
             raise PeerError(f"{type(body).__name__} is not for the SMS transport", field="kind")
-        if await self.mailbox.transact(lambda tx: outgoing.record(tx, header, body, self.settings.max_ud)):
+        if await self.mailbox.transact(lambda tx: outgoing.record(tx, header, body)):
             self._sender.wake(body.destination)
+
+    def _account(self, settings: SMPPSettings, make_link: MakeLink) -> Account:
+        # A receiver of its own brings the receipts of the transmitters beside it.
+        speaks_for = settings.name if settings.sends else ""
+
+        async def on_receipt(receipt: Receipt) -> int:
+            return await self._on_receipt(receipt, speaks_for)
+
+        return Account(
+            settings,
+            on_deliver=self._on_deliver,
+            on_receipt=on_receipt,
+            entropy=self._jitter,
+            make_link=make_link,
+        )
 
     async def _on_deliver(self, pdu: DeliverSM) -> int:
         await self.mailbox.transact(lambda tx: incoming.take(tx, pdu))
         return CommandStatus.OK
 
-    async def _on_receipt(self, receipt: Receipt) -> int:
-        await self.mailbox.transact(lambda tx: receipts.take(tx, receipt))
+    async def _on_receipt(self, receipt: Receipt, account: str) -> int:
+        await self.mailbox.transact(lambda tx: receipts.take(tx, receipt, account))
         return CommandStatus.OK
 
     async def _sweep(self) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from ferryman.platform.schema import Sequence, platform_tables
@@ -29,6 +30,7 @@ PLATFORM = platform_tables(METADATA)
 
 ADDRESS = 20  # characters of an SMPP address
 MESSAGE_ID = 255  # characters of an SMSC's name for a message that are read
+ACCOUNT = 40  # characters of an account's name
 
 outgoing = Table(
     "outgoing",
@@ -42,11 +44,13 @@ outgoing = Table(
     Column("packet", LargeBinary, nullable=False),
     Column("status", String(10), nullable=False),  # queued | sending | accepted | rejected | unknown
     Column("reference", Integer, nullable=False),
-    Column("max_ud", Integer, nullable=False),  # room in octets when it was cut; parts keep their borders
+    Column("max_ud", Integer, nullable=False),  # room in octets it was cut for, 0 before; parts keep their borders
     Column("created", Double, nullable=False),
     Column("expires", Double, nullable=False),
     Column("finished", Double),
     Column("receipt", String(20), nullable=False),  # state told to the SM-SR; empty if none yet
+    Column("account", String(ACCOUNT), nullable=False, server_default=""),  # that its parts are sent by
+    Column("doubt", Boolean, nullable=False, server_default=false()),  # an account before may have sent some
     UniqueConstraint("sms_id", name="outgoing_sms_id"),
     Index("outgoing_by_destination", "status", "destination", "seq"),
     Index("outgoing_by_finished", "finished"),
@@ -83,6 +87,7 @@ early_receipt = Table(
     Column("delivered", Boolean, nullable=False),
     Column("state", String(20), nullable=False),
     Column("at", Double, nullable=False),
+    Column("account", String(ACCOUNT), nullable=False, server_default=""),  # it came by; empty for any
     Index("early_receipt_by_message_id", "message_id"),
 )
 

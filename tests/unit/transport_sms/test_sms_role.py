@@ -87,7 +87,13 @@ class FakeLink:
 class Rig:
     """One run of the role on a database file, with an SM-SR that remembers."""
 
-    def __init__(self, folder: Path, link: FakeLink | None = None, on_commit: CommitHook | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        link: FakeLink | None = None,
+        on_commit: CommitHook | None = None,
+        settings: SMPPSettings | None = None,
+    ) -> None:
         self.link = link or FakeLink()
         self.news: list[tuple[Header, Body]] = []
         self.store = SQLiteStore(str(folder / "sms.db"), threaded=False, on_commit=on_commit)
@@ -99,7 +105,8 @@ class Rig:
         )
         self.role = TransportSMS(
             mailbox=self.mailbox,
-            settings=SMPPSettings(host="h", port=2775, system_id="s", password="p", source_addr="447700900001"),
+            settings=settings
+            or SMPPSettings(host="h", port=2775, system_id="s", password="p", source_addr="447700900001"),
             clock=self.clock,
             entropy=lambda count: bytes(count),
             make_link=self.link,
@@ -436,10 +443,8 @@ async def test_a_narrower_setting_does_not_move_the_borders_of_a_packet_under_wa
     await first.submit(LONG, validity=1_000)
     await asyncio.sleep(5)
     await first.stop()
-    second = Rig(tmp_path)
     narrow = SMPPSettings(host="h", port=1, system_id="s", password="p", max_ud=100)
-    second.role._sender._settings = narrow
-    await second.start()
+    second = await Rig(tmp_path, settings=narrow).start()
     assert await second.told() == [SMSAccepted(sms_id="1")]
     together = first.link.uds[:1] + second.link.uds
     assert b"".join(ud[1 + ud[0] :] for ud in together) == LONG

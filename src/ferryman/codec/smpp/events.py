@@ -27,13 +27,15 @@ class Responded:
     """A request of ours was answered.
 
     `message_id` is that of a submit_sm or data_sm; `response` the whole answer to any other request. Both are
-    empty when only the header of a refusal could be read.
+    empty when only the header of a refusal could be read. `congestion` is how busy the SMSC says it is, 0 to
+    100 (congestion_state of SMPP v5.0), None when unsaid.
     """
 
     sequence: int
     status: int
     message_id: str = ""
     response: PDU | None = None
+    congestion: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from ferryman.codec.smpp.tlv import Tag, find_tlv
 from ferryman.errors import Unavailable
 
 MAX_SEQUENCE: Final = 0x7FFFFFFF  # clause 5.1.4
+MAX_CONGESTION: Final = 100  # of congestion_state, SMPP v5.0 clause 4.8.4.18: fully congested
 MISSES_ALLOWED: Final = 2  # enquire_links without any sign of life before the link counts as dead
 
 Request = m.SubmitSM | m.DataSM | m.SubmitMulti | m.QuerySM | m.CancelSM | m.ReplaceSM
@@ -231,12 +232,11 @@ class ESMESession:
         try:
             pdu = decode(octets)
         except SMPPError as error:
-            self._output.append(encode_answer(command, error.status, sequence))
-            events.append(Malformed(command, sequence, str(error)))
+            self._refuse(Malformed(command, sequence, str(error)), error.status, events)
             return
         if command not in _FROM_SMSC[self.state]:
-            self._output.append(encode_answer(command, CommandStatus.INVALID_BIND_STATE, sequence))
-            events.append(Malformed(command, sequence, f"not a request for an ESME that is {self.state.value}"))
+            reason = f"not a request for an ESME that is {self.state.value}"
+            self._refuse(Malformed(command, sequence, reason), CommandStatus.INVALID_BIND_STATE, events)
         elif isinstance(pdu, m.DeliverSM | m.DataSM):
             events.append(Received(pdu))
         elif isinstance(pdu, m.AlertNotification):
@@ -247,6 +247,11 @@ class ESMESession:
         elif isinstance(pdu, m.EnquireLink):
             self._output.append(encode_answer(command, CommandStatus.OK, sequence))
         # An outbind asks for the bind that we make anyway.
+
+    def _refuse(self, refused: Malformed, status: int, events: list[Event]) -> None:
+        self._output.append(encode_answer(refused.command, status, refused.sequence))
+        if not self._ended:  # an unbound session still answers, but it has nothing to tell
+            events.append(refused)
 
     def _receive_response(
         self, octets: bytes, command: int, status: int, sequence: int, events: list[Event]
@@ -273,7 +278,10 @@ class ESMESession:
         command = HEADER.unpack_from(octets)[1]
         try:
             if command in _NAMES_A_MESSAGE:
-                return Responded(sequence, status, decode_message_id(octets))
+                message_id = decode_message_id(octets)
+                # Parameters are rare here: without them the PDU ends with the NUL of its only text.
+                more = len(octets) > MIN_PDU + len(message_id) + 1
+                return Responded(sequence, status, message_id, congestion=_congestion(octets) if more else None)
             return Responded(sequence, status, response=decode(octets))
         except SMPPError as error:
             events.append(Malformed(command, sequence, str(error)))
@@ -338,3 +346,9 @@ class ESMESession:
         self.state = state
         events.append(Ended(reason))
         return events
+
+
+def _congestion(octets: bytes) -> int | None:
+    """congestion_state of an answer that was found to be readable; a value that cannot be counts as unsaid."""
+    value = find_tlv(decode(octets).tlvs, Tag.CONGESTION_STATE)
+    return value[0] if value is not None and len(value) == 1 and value[0] <= MAX_CONGESTION else None

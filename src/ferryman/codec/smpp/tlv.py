@@ -24,6 +24,7 @@ MAX_TLVS: Final = 256  # per PDU: a 70,000-octet PDU of empty TLVs would otherwi
 class Tag(IntEnum):
     """Tags this platform reads or writes. Others travel as plain numbers."""
 
+    QOS_TIME_TO_LIVE = 0x0017
     SOURCE_SUBADDRESS = 0x0202
     DEST_SUBADDRESS = 0x0203
     USER_MESSAGE_REFERENCE = 0x0204
