@@ -215,6 +215,38 @@ def eis_xml() -> Iterator[bytes]:
     yield made.delivery
 
 
+def eum_signature() -> Iterator[bytes]:
+    import base64
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from lxml import etree
+
+    from fuzz.decoders_documents import signature_xml
+
+    delivered = etree.fromstring(next(eis_xml()))
+    text = delivered.findtext(".//{http://www.w3.org/2000/09/xmldsig#}X509Certificate")
+    eum = base64.b64decode("".join((text or "").split()))
+    yield eum
+    yield signature_xml(eum)
+    keys = [ec.derive_private_key(7, ec.SECP256R1()), ec.derive_private_key(9, ec.BrainpoolP256R1())]
+    for key in keys:
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "EUM")])
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(7)
+            .not_valid_before(datetime.datetime(2026, 1, 1))
+            .not_valid_after(datetime.datetime(2030, 1, 1))
+            .add_extension(x509.SubjectAlternativeName([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))]), False)
+            .sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+        )
+        yield made.public_bytes(serialization.Encoding.DER)
+
+
 def saip_package() -> Iterator[bytes]:
     whole = demo_template()
     yield whole
@@ -252,7 +284,8 @@ def subscriptions_csv() -> Iterator[bytes]:
 
 MAKERS = (
     smpp_pdu, smpp_stream, sms_tpdu, sms_user_data, sms_reassembly, scp80_command, scp80_response, ota_script,
-    admin_trigger, isdr_answer, psk_identity, tls_flight, http_exchange, admin_request, eis_xml, saip_package,
+    admin_trigger, isdr_answer, psk_identity, tls_flight, http_exchange, admin_request, eis_xml, eum_signature,
+    saip_package,
     gp_certificate, subscriptions_csv,
 )  # fmt: skip
 

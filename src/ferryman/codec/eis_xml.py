@@ -119,6 +119,15 @@ def parse_document(data: bytes) -> etree._Element:
     return root
 
 
+def canonical(element: etree._Element, name: str) -> bytes:
+    """The exclusive canonical form without comments, which stands alone; raises PeerError when there is none."""
+    try:
+        return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    except etree.C14NError:
+        # A namespace in scope is a relative URI: the recommendation gives such a document no canonical form.
+        raise PeerError("has no canonical form", field=name, clause="Canonical XML 1.0, 1.3") from None
+
+
 def parse_delivery(data: bytes) -> list[Delivery]:
     """Every card of a delivery document; raises PeerError naming card and field."""
     root = parse_document(data)
@@ -143,12 +152,12 @@ def _card(eis: etree._Element, number: int) -> Delivery:
 def _eis(eis: etree._Element) -> Delivery:
     info = _child(eis, "EumSignedInfo")
     # Exclusive canonical form stands alone, whatever namespaces the document round it declared.
-    signed_xml = etree.tostring(info, method="c14n", exclusive=True, with_comments=False)
+    signed_xml = canonical(info, "EumSignedInfo")
     security = _child(eis, "Isd-r")
     return Delivery(
         signed=parse_signed_info(signed_xml),
         signed_xml=signed_xml,
-        signature_xml=etree.tostring(_signature(eis), method="c14n", exclusive=True, with_comments=False),
+        signature_xml=canonical(_signature(eis), "EumSignature"),
         remaining_memory=_number(eis, "RemainingMemory"),
         available_memory=_number(eis, "AvailableMemoryForProfiles"),
         profiles=tuple(_profile(item) for item in eis.findall(_q("ProfileInfo"))),

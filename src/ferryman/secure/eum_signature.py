@@ -13,8 +13,9 @@ import hashlib
 import hmac
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -39,7 +40,7 @@ def certificate_of(signature: bytes) -> x509.Certificate:
         raise PeerError("not exactly one X509Certificate in KeyInfo", field="EumSignature", clause=_CLAUSE)
     try:
         return x509.load_der_x509_certificate(_base64(found[0], "X509Certificate"))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise PeerError("is no X.509 certificate", field="X509Certificate", clause=_CLAUSE) from None
 
 
@@ -64,7 +65,7 @@ def verify(signed_info: bytes, signature: bytes, certificate: x509.Certificate) 
 
 
 def _verify_value(certificate: x509.Certificate, method: str, value: bytes, message: bytes) -> None:
-    key = certificate.public_key()
+    key = _public_key(certificate)
     try:
         if isinstance(key, ec.EllipticCurvePublicKey) and method == ECDSA:
             if len(value) != 2 * COMPONENT:
@@ -88,7 +89,7 @@ def check_chain(
     for anchor in anchors:
         try:
             certificate.verify_directly_issued_by(anchor)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             continue
         if not anchor.not_valid_before_utc <= now <= anchor.not_valid_after_utc:
             raise PeerError("the CI certificate is not valid now", field="CI certificate")
@@ -106,15 +107,29 @@ def _registered_ids(certificate: x509.Certificate) -> list[str]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise PeerError(
+            "has extensions that cannot be read", field="EUM certificate", clause="RFC 5280 4.2"
+        ) from None
     return [oid.dotted_string for oid in names.get_values_for_type(x509.RegisteredID)]
 
 
 def public_point(certificate: x509.Certificate) -> bytes:
     """The certificate's EC key as 04||X||Y; PeerError when it is no EC key."""
-    key = certificate.public_key()
+    key = _public_key(certificate)
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise PeerError("holds no EC key", field="EUM certificate")
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    # The library reads a certificate's key only now, so a broken one shows here.
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise PeerError(
+            "has no key that can be read", field="EUM certificate", clause="RFC 5280 4.1.2.7"
+        ) from None
 
 
 def _one(parent: etree._Element, name: str) -> etree._Element:
