@@ -20,6 +20,7 @@ from ferryman.contracts.routes import ROLES
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import NATS
 from ferryman.platform.log import configure
+from ferryman.transport_sms.settings import accounts_of
 
 CORE = "core"
 INSIDE = frozenset({SM_DP, SM_SR, CRYPTO_SERVER})  # what the operator's tools speak to
@@ -46,7 +47,7 @@ async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event
             if installation.https is not None and settings.https is not None:
                 addresses["https"] = f"{settings.https.host}:{installation.https_port}"
             if installation.sms is not None and settings.smpp is not None:
-                addresses["smsc"] = f"{settings.smpp.host}:{settings.smpp.port}"
+                addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
             yield addresses
         finally:
             if control is not None:

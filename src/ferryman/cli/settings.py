@@ -20,10 +20,11 @@ from ferryman.platform.bus_settings import BusSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
 from ferryman.transport_https.session import HTTPSSettings
-from ferryman.transport_sms.settings import SMPPSettings
+from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 FILE = "ferryman.toml"
 SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "bus", "log")
+_SECRETS = ("password", "password_file")
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -34,7 +35,7 @@ class Settings:
     data: Path
     sm_sr: SRSettings = field(default_factory=SRSettings)
     sm_dp: DPSettings = field(default_factory=DPSettings)
-    smpp: SMPPSettings | None = None
+    smpp: SMPPSettings | tuple[SMPPSettings, ...] | None = None
     https: HTTPSSettings | None = None
     bus: BusSettings = field(default_factory=BusSettings)
     log_level: str = "warning"
@@ -66,7 +67,7 @@ def load(data: Path) -> Settings:
         data=data,
         sm_sr=_section(content, "sm_sr", SRSettings),
         sm_dp=_section(content, "sm_dp", DPSettings),
-        smpp=_section(_with_password(content, data), "smpp", SMPPSettings) if "smpp" in content else None,
+        smpp=_smpp(content["smpp"], data) if "smpp" in content else None,
         https=_section(content, "https", HTTPSSettings) if "https" in content else None,
         bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
         log_level=log["level"],
@@ -92,16 +93,42 @@ def _fields(kind: type[Any]) -> frozenset[str]:
     return frozenset(kind.__struct_fields__)
 
 
-def _with_password(content: dict[str, Any], data: Path) -> dict[str, Any]:
-    section = dict(content["smpp"])
-    name = section.pop("password_file", None)
-    if name is not None:
-        path = data / name
+def _smpp(section: dict[str, Any], data: Path) -> SMPPSettings | tuple[SMPPSettings, ...]:
+    """One account; or those of `[[smpp.accounts]]`, for which the section's other keys are the defaults."""
+    shared = dict(section)
+    listed = shared.pop("accounts", None)
+    if listed is None:
+        return _section({"smpp": _with_files(shared, "smpp", data)}, "smpp", SMPPSettings)
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise InputError("smpp.accounts", "is a list of tables, each under [[smpp.accounts]]")
+    accounts = []
+    for number, one in enumerate(listed, 1):
+        name = f"smpp.accounts.{one.get('name', number)}"
+        own_secret = not one.keys().isdisjoint(_SECRETS)
+        values = {key: value for key, value in shared.items() if key not in _SECRETS or not own_secret} | one
         try:
-            section["password"] = path.read_text().strip()
-        except OSError:
-            raise InputError("smpp.password_file", f"{path} cannot be read") from None
-    return {**content, "smpp": section}
+            accounts.append(_section({name: _with_files(values, name, data)}, name, SMPPSettings))
+        except InputError as problem:
+            if problem.field.startswith(name):
+                raise
+            raise InputError(problem.field.replace("smpp", name, 1), problem.rule) from None
+    return accounts_of(accounts)
+
+
+def _with_files(section: dict[str, Any], name: str, data: Path) -> dict[str, Any]:
+    """Names of files are relative to the data directory; the password's file is read."""
+    values = dict(section)
+    for key in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
+        if isinstance(values.get(key), str) and values[key]:
+            values[key] = str(data / values[key])
+    file = values.pop("password_file", None)
+    if file is not None:
+        path = data / str(file)
+        try:
+            values["password"] = path.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise InputError(f"{name}.password_file", f"{path} cannot be read") from None
+    return values
 
 
 def _with_folder(bus: BusSettings, data: Path) -> BusSettings:

@@ -22,7 +22,7 @@ from ferryman.errors import InputError
 from ferryman.platform.bus_settings import IN_PROCESS
 from ferryman.platform.log import configure
 from ferryman.transport_https.session import HTTPSSettings
-from ferryman.transport_sms.settings import SMPPSettings
+from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 STANDARD_HTTPS_PORT = 8443
 
@@ -41,7 +41,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[
             if settings.https is not None:
                 addresses["https"] = f"{settings.https.host}:{installation.https_port}"
             if settings.smpp is not None:
-                addresses["smsc"] = f"{settings.smpp.host}:{settings.smpp.port}"
+                addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
             yield installation, addresses
         finally:
             await control.stop()
@@ -119,7 +119,9 @@ def with_options(
     return settings
 
 
-def _smpp(known: SMPPSettings | None, text: str) -> SMPPSettings:
+def _smpp(known: SMPPSettings | tuple[SMPPSettings, ...] | None, text: str) -> SMPPSettings:
+    if isinstance(known, tuple):
+        raise InputError("--smsc", "is one account, and the settings have a list of them")
     system_id, _, address = text.rpartition("@")
     host, port = _address(address, "--smsc")
     password = os.environ.get("FERRYMAN_SMPP_PASSWORD")

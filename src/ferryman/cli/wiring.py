@@ -50,7 +50,7 @@ class Configuration:
     data: Path
     sm_sr: SRSettings = field(default_factory=SRSettings)
     sm_dp: DPSettings = field(default_factory=DPSettings)
-    smpp: SMPPSettings | None = None
+    smpp: SMPPSettings | tuple[SMPPSettings, ...] | None = None
     https: HTTPSSettings | None = None
     roles: frozenset[str] = frozenset(ROLES)  # those of this process; the others are reached over the bus
     bus: BusSettings = field(default_factory=BusSettings)

@@ -73,6 +73,49 @@ def test_every_section_is_read(tmp_path: Path) -> None:
     assert "pass1" not in repr(settings)
 
 
+ACCOUNTS = """
+[smpp]
+system_id = "ferryman"
+password_file = "smpp.password"
+source_addr = "882"
+tls = true
+tls_ca_file = "ca.pem"
+
+[[smpp.accounts]]
+name = "home"
+host = "smsc1.example.org"
+port = 3550
+prefixes = ["4477", "4478"]
+bind_mode = "pair"
+binds = 2
+
+[[smpp.accounts]]
+name = "roaming"
+host = "smsc2.example.org"
+port = 3551
+password = "pass2"
+weight = 3
+concatenation = "sar"
+submission = "data_sm"
+tls_ca_file = "/etc/other.pem"
+"""
+
+
+def test_several_accounts_share_what_stands_above_them(tmp_path: Path) -> None:
+    (tmp_path / "smpp.password").write_text("pass1\n")
+    settings = load(write(tmp_path, ACCOUNTS))
+    assert isinstance(settings.smpp, tuple)
+    home, roaming = settings.smpp
+    assert (home.name, home.prefixes, home.bind_mode, home.binds) == ("home", ("4477", "4478"), "pair", 2)
+    assert (home.password, roaming.password) == ("pass1", "pass2")
+    assert (home.source_addr, roaming.source_addr, roaming.weight) == ("882", "882", 3)
+    assert (roaming.form.submission, roaming.form.concatenation) == ("data_sm", "sar")
+    assert (home.tls_ca_file, roaming.tls_ca_file) == (str(tmp_path / "ca.pem"), "/etc/other.pem")
+    assert settings.configuration().smpp == settings.smpp
+    assert "pass1" not in repr(settings)
+    assert "pass2" not in repr(settings)
+
+
 SMPP = '[smpp]\nhost = "h"\nport = 2775\nsystem_id = "s"\npassword = "p"\n'
 
 
@@ -90,6 +133,17 @@ SMPP = '[smpp]\nhost = "h"\nport = 2775\nsystem_id = "s"\npassword = "p"\n'
         (SMPP.replace("2775", "70000"), "smpp", "65"),
         (SMPP.replace('host = "h"\n', ""), "smpp", "host"),
         (SMPP.replace('password = "p"', 'password_file = "none"'), "smpp.password_file", "cannot be read"),
+        (SMPP + "name = 'a b'\n", "smpp", "letters"),
+        (SMPP + "prefixes = ['+44']\n", "smpp", "digits"),
+        (SMPP + "accounts = 3\n", "smpp.accounts", "list of tables"),
+        (SMPP + "accounts = []\n", "smpp.accounts", "64"),
+        (SMPP + "[[smpp.accounts]]\n[[smpp.accounts]]\n", "smpp.accounts", "no two the same"),
+        (SMPP + "[[smpp.accounts]]\nname = 'x'\nhots = 'h'\n", "smpp.accounts.x.hots", "host"),
+        (SMPP + "[[smpp.accounts]]\nport = 0\n", "smpp.accounts.1", "65"),
+        (SMPP + "bind_mode = 'both'\n", "smpp", "both"),
+        (SMPP + "interface_version = 0x33\n", "smpp", "pair"),
+        (SMPP + "tls_ca_file = 'x'\n", "smpp", "must be true"),
+        (SMPP + "tls = true\ntls_key_file = 'x'\n", "smpp", "tls_certificate_file"),
         ("[https]\nhost = 'h'\nport = '8443'\n", "https", "port"),
         ("[log]\nlevel = 'loud'\n", "log.level", "warning"),
         ("[log]\nformat = 'xml'\n", "log.format", "json"),
