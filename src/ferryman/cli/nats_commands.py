@@ -11,6 +11,7 @@ from ferryman.cli.settings import load
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import NATS
 from ferryman.platform.clock import LoopClock, system_entropy
+from ferryman.platform.log import configure
 
 SERVER_FILE = "nats-server.conf"
 LISTEN = "127.0.0.1:4222"
@@ -76,13 +77,15 @@ async def nats_streams(*, data: Path, json: bool = False) -> int:
     data
         Directory whose `ferryman.toml` names the broker and the credentials.
     """
-    settings = load(data).bus
+    whole = load(data)
+    settings = whole.bus
     if settings.kind != NATS:
         raise InputError("bus.kind", f'must be "{NATS}" in {data}')
     need_extra()
     from ferryman.platform.nats_credentials import PROVISIONER
     from ferryman.platform.nats_streams import make_streams
 
+    configure(whole.log_level, whole.log_format)
     remote = open_broker(settings, PROVISIONER, clock=LoopClock(), entropy=system_entropy)
     remote.link.start()
     try:

@@ -17,6 +17,7 @@ from ferryman.errors import Unavailable
 from ferryman.platform.bus import Calls
 from ferryman.platform.bus_settings import NATS, BusSettings
 from ferryman.platform.clock import LoopClock, system_entropy
+from ferryman.platform.log import configure
 
 CONNECT_SECONDS = 10.0  # until a command says that the broker does not answer
 
@@ -34,6 +35,7 @@ async def operator(data: Path, owner: str) -> AsyncIterator[Operator]:
         return
     settings = load(data)
     if settings.bus.kind == NATS:
+        configure(settings.log_level, settings.log_format)
         async with _over_broker(settings.bus) as calls:
             yield Operator(calls, owner)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from nats.js.api import (
@@ -34,8 +35,10 @@ async def make_streams(link: NatsLink) -> int:
 
 async def _make_way(js: JetStreamContext, sender: str, dest: str) -> None:
     await _stream(js, _way(sender, dest))
-    for lane in range(layout.LANES):
-        await js.add_consumer(layout.stream_name(sender, dest), config=_consumer(sender, dest, lane))
+    name = layout.stream_name(sender, dest)
+    await asyncio.gather(
+        *(js.add_consumer(name, config=_consumer(sender, dest, lane)) for lane in range(layout.LANES))
+    )
 
 
 async def _stream(js: JetStreamContext, config: StreamConfig) -> None:

@@ -1,0 +1,181 @@
+"""The demo fleet with broker, core and both transports as processes of their own, killed in the middle.
+
+Sources: the crash discipline of ARCHITECTURE.md (nothing lost, nothing doubled) across process boundaries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apart import HOLDS, Apart
+from ferryman.cli.control import ControlClient
+from ferryman.cli.demo import PROFILE_TYPE, _set_up
+from ferryman.cli.demo_world import World, world
+from ferryman.cli.operator import Operator
+from ferryman.cli.session import operator as over_broker
+from ferryman.contracts import admin
+from ferryman.platform.nats_credentials import PROVISIONER, load
+from ferryman.platform.nats_layout import parked_stream, receivers, stream_name, ways
+from ferryman.platform.nats_link import NatsLink
+from ferryman.profile.demo_template import demo_template
+from nats_server import find_server
+
+OWNER = "1.3.6.1.4.1.99999.30"
+FLEET = 3
+CARD_ENABLED = 0x3F
+BEGINS_AGAIN = ("InstallForPersonalization", "StoreCertificate")
+SECONDS = 100.0
+# Short enough for a test, so that what a kill left unknown is asked about soon.
+PATIENCE = "sms_answer_timeout = 4.0\nhttps_session_timeout = 6.0\nhttps_answer_timeout = 6.0\n"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.timeout(150)
+async def test_the_fleet_survives_the_death_of_broker_and_transports(tmp_path: Path) -> None:
+    find_server()
+    password = secrets.token_hex(4)
+    async with world(tmp_path / "world", count=FLEET, seed="apart", password=password) as around:
+        apart = Apart(tmp_path / "apart", around.smpp_port, password, free_port(), PATIENCE)
+        try:
+            await apart.start()
+            operator = Operator(ControlClient(apart.core.data), OWNER)
+            await _set_up(operator, around, demo_template())
+            views = await _orders(operator, around, _kills(apart))
+            await _same_over_the_broker(apart, views)
+            logs = {view.eid: await _on_card(around, view) for view in views}
+            await _until_empty(apart)
+            assert await apart.stop() == [0, 0, 0]
+        except BaseException:
+            print(apart.logs())
+            raise
+        finally:
+            await apart.abandon()
+    for view in views:
+        assert view.status is not None
+        assert view.status.ok, view
+    for eid, log in logs.items():
+        assert not _repeated(log), eid
+    _each_has_only_its_own(apart)
+
+
+def _kills(apart: Apart) -> list[Callable[[], Awaitable[None]]]:
+    """One after the other, as the orders advance."""
+
+    async def broker() -> None:
+        apart.nats.kill()
+        await asyncio.sleep(0.5)  # others find it gone
+        await apart.nats.start()
+
+    async def https() -> None:
+        await apart.https.kill()
+        await apart.https.start()
+
+    async def sms() -> None:
+        await apart.sms.kill()
+        await apart.sms.start()
+
+    return [sms, broker, https, broker]
+
+
+async def _orders(
+    operator: Operator, around: World, kills: list[Callable[[], Awaitable[None]]]
+) -> list[admin.OrderView]:
+    """Order for every eUICC; each new step of the first order but the first is a moment to kill something."""
+    views: dict[str, admin.OrderView] = {}
+    for eid in around.eids:
+        order = admin.CreateOrder(owner=OWNER, eid=eid, profile_type=PROFILE_TYPE, enable=True, validity=1800.0)
+        view = await operator.sm_dp(order)
+        assert isinstance(view, admin.OrderView)
+        views[view.order_id] = view
+    steps = len(views)
+    async with asyncio.timeout(SECONDS):
+        while kills or any(view.state != "done" for view in views.values()):
+            reached = sum(len(view.steps) for view in views.values())
+            if kills and reached > steps:
+                steps = reached + 1
+                await kills.pop(0)()
+            await asyncio.sleep(0.05)
+            for order_id in views:
+                found = await operator.sm_dp(admin.ShowOrder(owner=OWNER, order_id=order_id))
+                assert isinstance(found, admin.OrderView)
+                views[order_id] = found
+            if kills and all(view.state == "done" for view in views.values()):
+                pytest.fail("the orders were done before everything was killed")
+    return list(views.values())
+
+
+async def _same_over_the_broker(apart: Apart, views: list[admin.OrderView]) -> None:
+    """An operator's tools on another machine ask over the broker, under their own name."""
+    async with over_broker(apart.folder / "operator", OWNER) as remote:
+        for view in views:
+            found = await remote.sm_dp(admin.ShowOrder(owner=OWNER, order_id=view.order_id))
+            assert found == view
+
+
+async def _on_card(around: World, view: admin.OrderView) -> list[dict[str, Any]]:
+    card = await around.ask(op="status", eid=view.eid)
+    (profile,) = (p for p in card["profiles"] if p["iccid"] == view.iccid)
+    assert len(card["profiles"]) == 2  # the provisioning profile and this one
+    assert profile["state"] == CARD_ENABLED
+    assert card["attached"] == profile["imsi"]
+    answer = await around.ask(op="authenticate", eid=view.eid)
+    assert answer["authenticated"]
+    log: list[dict[str, Any]] = (await around.ask(op="log", eid=view.eid))["log"]
+    return log
+
+
+def _repeated(log: list[dict[str, Any]]) -> list[str]:
+    """Commands that change something and were executed twice with the same content.
+
+    Key establishment begins again when an answer of the card was lost; its first two commands have no fresh content.
+    """
+    seen: set[tuple[str, str]] = set()
+    twice = []
+    for line in log:
+        key = (line["target"], line["data_sha256"])
+        if key in seen and not line["command"].startswith(("GET", *BEGINS_AGAIN)):
+            twice.append(f"{line['n']} {line['command']}")
+        seen.add(key)
+    return twice
+
+
+async def _until_empty(apart: Apart) -> None:
+    """Nothing is under way any more, and nothing was parked."""
+    link = NatsLink(apart.nats.settings, load(apart.nats.credentials, PROVISIONER))
+    link.start()
+
+    async def left(name: str) -> int:
+        return int((await link.use(lambda js: js.stream_info(name))).state.messages)
+
+    try:
+        async with asyncio.timeout(20):
+            while sum([await left(stream_name(*way)) for way in ways()]):
+                await asyncio.sleep(0.1)
+        assert [await left(parked_stream(role)) for role in receivers()] == [0] * len(receivers())
+    finally:
+        await link.stop()
+
+
+def _each_has_only_its_own(apart: Apart) -> None:
+    """No process has another role's database or credential; outboxes are empty."""
+    for name, roles in HOLDS.items():
+        data = apart.folder / name
+        databases = {path.stem for path in data.glob("*.db")}
+        assert databases == (set(roles) if name in ("core", "transport-sms", "transport-https") else set())
+        for role in databases:
+            with sqlite3.connect(data / f"{role}.db") as connection:
+                assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,), role
+            connection.close()
