@@ -7,6 +7,7 @@ answers 02 (counter low), which proves execution without telling the result.
 from __future__ import annotations
 
 from ferryman.codec import admin_trigger, ids, ota_script
+from ferryman.codec.ota_packet import peek_response
 from ferryman.contracts import crypto, es5
 from ferryman.contracts.crypto import SCP80Wrap
 from ferryman.errors import PeerError
@@ -203,7 +204,7 @@ def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel
     if body.kind == KIND_COMMAND:
         effects.ask(NOTIFICATION, crypto.SCP80OpenCommand(eid=eid, packet=body.packet))
         return state
-    if state.flight is None or effects.euicc is None:
+    if state.flight is None or effects.euicc is None or _answers_another(body.packet, state.flight.tar):
         return state  # an answer that nobody waits for (a repeat by the SMSC)
     effects.ask(
         OPEN,
@@ -216,6 +217,14 @@ def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel
         ),
     )
     return state
+
+
+def _answers_another(packet: bytes, tar: bytes) -> bool:
+    """Whether a response names another target than the packet in flight; a bad one the CryptoServer refuses."""
+    try:
+        return peek_response(packet).tar != tar
+    except PeerError:
+        return False
 
 
 def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> Channel:
