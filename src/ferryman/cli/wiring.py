@@ -6,6 +6,7 @@ Each role gets a database file of its own; they meet only at the bus and at the 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ferryman.platform.nats_bus import NatsBus
 
 VAULT_KEY = "vault.key"
+PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ class Installation:
     async def _mailbox(self, role: str, tables: PlatformTables) -> Mailbox:
         configuration = self.configuration
         path = configuration.data / f"{role}.db"
+        _make_private(path)
         store = SQLiteStore(
             str(path),
             threaded=configuration.threaded,
@@ -194,7 +197,6 @@ class Installation:
         )
         self.stores.append(store)
         await upgrade(store, role)
-        path.chmod(0o600)
         return Mailbox(role=role, store=store, tables=tables, bus=self._way(role), clock=self.clock)
 
     async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
@@ -211,3 +213,9 @@ class Installation:
         self._broker.clear()
         await asyncio.gather(*(store.close() for store in self.stores))
         self.stores.clear()
+
+
+def _make_private(path: Path) -> None:
+    """A database file of its owner alone before SQLite opens it: its write-ahead log takes over the mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE))
+    path.chmod(PRIVATE)
