@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +23,7 @@ from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr import eis_store
 from ferryman.sm_sr import schema as sr_schema
 from ferryman.sm_sr.records import SRSettings
-from rig import OWNER, Platform, World, free_port, wait_order
+from rig import OWNER, Platform, World, free_port
 
 SETTLE = 3.0  # s of virtual time for the cards to attach and declare themselves
 VALIDITY = 7200.0  # s of an order
@@ -42,12 +41,12 @@ def quick_folder() -> Path:
     return Path(tempfile.mkdtemp(dir=_folder().name))
 
 
-_prepared: dict[tuple[int, tuple[str, ...]], Path] = {}
+_prepared: dict[tuple[int, tuple[str, ...], bytes | None], Path] = {}
 
 
-async def prepared(count: int, options: tuple[str, ...]) -> Path:
+async def prepared(count: int, options: tuple[str, ...], template: bytes | None) -> Path:
     """Folder with `world` and `data` as they are before the cards are switched on for the first time."""
-    key = (count, options)
+    key = (count, options, template)
     if key not in _prepared:
         folder = quick_folder()
         world = World(folder / "world", count=count, options=options)
@@ -55,10 +54,15 @@ async def prepared(count: int, options: tuple[str, ...]) -> Path:
         world.ports = {"smpp_port": free_port()}
         platform = Platform(world, folder / "data", transport="sms")
         operator = await platform.open()
-        await platform.set_up(operator)
+        await platform.set_up(operator, template)
         await platform.close()
         _prepared[key] = folder
     return _prepared[key]
+
+
+def pause(number: int) -> float:
+    """Seconds between two looks: the first ones close together, for each costs real time."""
+    return 0.05 if number < 20 else 5.0
 
 
 @dataclass
@@ -108,15 +112,18 @@ class Bench:
 
     async def run_order(self, eid: str = "", **changes: Any) -> tuple[admin.OrderView, ExecutionStatus]:
         """Place an order and wait for its end."""
-        view = await wait_order(self.operator, (await self.order(eid, **changes)).order_id)
-        assert view.status is not None, view.step
-        return view, view.status
+        return await self.ended(await self.order(eid, **changes))
 
     async def ended(self, view: admin.OrderView) -> tuple[admin.OrderView, ExecutionStatus]:
         """Wait for the end of an order."""
-        view = await wait_order(self.operator, view.order_id)
-        assert view.status is not None, view.step
-        return view, view.status
+        for number in range(3000):
+            found = await self.operator.sm_dp(admin.ShowOrder(owner=OWNER, order_id=view.order_id))
+            assert isinstance(found, admin.OrderView)
+            if found.state == "done":
+                assert found.status is not None
+                return found, found.status
+            await asyncio.sleep(pause(number))
+        raise AssertionError(f"the order never ended: {found.step}")
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -124,9 +131,11 @@ class Bench:
     async def until(self, condition: Callable[[], bool], *, patience: float = 3600.0) -> None:
         """Wait for something in the world."""
         end = asyncio.get_running_loop().time() + patience
+        number = 0
         while not condition():
             assert asyncio.get_running_loop().time() < end, "it never happened"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause(number))
+            number += 1
 
     def on_script(self, hook: Callable[[list[str]], None], eid: str = "") -> None:
         """Call `hook` with the names of the commands of each script, after the card has run it.
@@ -157,6 +166,27 @@ class Bench:
         self.on_script(hook, eid)
         return struck
 
+    async def restart(self) -> None:
+        """The whole installation stops in order and comes back on the same ports."""
+        await self.platform.close()
+        await asyncio.sleep(1.0)
+        self.operator = await self.platform.open()
+
+    async def smsc_down(self) -> None:
+        """The SMPP port refuses connections; the network itself goes on."""
+        smsc = self.world.smsc
+        assert smsc._smpp_server is not None
+        smsc._smpp_server.close()
+        for connection in list(smsc._esmes):
+            connection.close()
+        await asyncio.sleep(0.1)
+
+    async def smsc_up(self) -> None:
+        """The SMPP port is back."""
+        smsc = self.world.smsc
+        port = self.world.ports["smpp_port"]
+        smsc._smpp_server = await asyncio.start_server(smsc._accepted, "127.0.0.1", port)
+
     async def audits(self, role: str = "sm-sr") -> list[tuple[str, str, str]]:
         """Audit records: action, outcome, detail."""
         from sqlalchemy import select
@@ -172,6 +202,7 @@ async def bench(
     *,
     count: int = 1,
     options: tuple[str, ...] = (),
+    template: bytes | None = None,
     limits: dict[str, Any] | None = None,
     sr: SRSettings | None = None,
     dp: DPSettings | None = None,
@@ -182,7 +213,7 @@ async def bench(
 
     `limits` are the card limits of every image; `radio` is called with the world before the installation starts.
     """
-    source = await prepared(count, options)
+    source = await prepared(count, options, template)
     folder = quick_folder()
     shutil.copytree(source, folder, dirs_exist_ok=True)
     for path in (folder / "world" / "cards").glob("*.json"):
@@ -217,6 +248,3 @@ async def bench(
     finally:
         await world.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-SEED = os.environ.get("FERRYMAN_SEED", "")

@@ -87,7 +87,9 @@ def nothing_twice(bench: Bench, eid: str) -> None:
             continue
         deleted += name == "DeleteProfile"
         counted[(f"{name} {entry['target']}", entry["data_sha256"], deleted)] += 1
-    twice = {key: count for key, count in counted.items() if count > 1 and key[0].split()[0] not in bench.may_repeat}
+    twice = {
+        key: count for key, count in counted.items() if count > 1 and key[0].split()[0] not in bench.may_repeat
+    }
     assert not twice, twice
 
 

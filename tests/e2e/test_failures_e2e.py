@@ -1,16 +1,18 @@
-"""Downloads and changes that fail for a reason, and what they leave behind (SGP.02 3.1.4, 3.1.5, 3.2.2, 3.15, 3.16)."""
+"""Downloads and changes that fail for a reason, and what they leave behind (SGP.02 3.1.4, 3.1.5, 3.2.2, 3.16)."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from e2e import checks
 from e2e.bench import Bench, bench
-from ferryman.contracts import admin, codes
+from ferryman.codec.saip import ProfileElement, encode
+from ferryman.contracts import codes
 from ferryman.contracts.status import Status
-from ferryman.profile.demo_template import demo_template
+from ferryman.profile.demo_template import demo_package
 from ferryman.sm_dp.records import DPSettings
-from rig import OWNER
 from virtual_loop import virtual
 
 BOTH = pytest.mark.parametrize("transport", ["sms", "https"])
@@ -55,18 +57,39 @@ async def test_profile_larger_than_its_memory(transport: str) -> None:
         await only_bootstrap(b)
 
 
+def with_foreign_element(*, mandated: bool) -> bytes:
+    """The demo template with an element of a stranger before its end."""
+    package = demo_package()
+    header = {"identification": 99} | ({"mandated": None} if mandated else {})
+    body = {"nonStandard-header": header, "issuerID": "1.3.6.1.4.1.99999.77", "content": b"nobody knows"}
+    *elements, end = package.elements
+    return encode(replace(package, elements=(*elements, ProfileElement("nonStandard", body), end)))
+
+
 @virtual
 async def test_mandated_element_that_the_card_does_not_know() -> None:
-    """PEStatus 1, aborted (SGP.02 4.1.3.3; interoperable profile package 8.10)."""
-    async with bench() as b:
-        # akaParameter (A4) becomes a choice of a later version (tag BF 7F is nobody's), still mandated.
-        der = bytearray(demo_template())
-        await b.operator.sm_dp(
-            admin.ImportTemplate(owner=OWNER, name="odd", der=bytes(der) + b"", algorithm="milenage")
-        )
+    """PEStatus 1 and aborted (SGP.02 4.1.3.3, interoperable profile package 8.10); the ISD-P goes."""
+    async with bench(template=with_foreign_element(mandated=True)) as b:
         view, status = await b.run_order()
         await checks.everything(b, view)
-        assert status.ok
+        assert status.status is Status.FAILED
+        assert status.code == code(codes.ISDP_ERROR)
+        assert "aborted" in status.message
+        assert "PE 99: 1" in view.pe_statuses, view.pe_statuses
+        await only_bootstrap(b)
+
+
+@virtual
+async def test_optional_element_that_the_card_does_not_know() -> None:
+    """PEStatus 1 without abort: installed and enabled, with a warning that names the element."""
+    async with bench(template=with_foreign_element(mandated=False)) as b:
+        view, status = await b.run_order()
+        await checks.everything(b, view)
+        assert status.status is Status.WARNING
+        assert "PE 99: 1" in view.pe_statuses, view.pe_statuses
+        card = await checks.eis(b, b.eid)
+        assert card.enabled is not None
+        assert card.enabled.iccid == view.iccid
 
 
 @BOTH
@@ -124,21 +147,27 @@ async def test_two_confirmations_lost(transport: str) -> None:
 async def test_validity_period_ends_before_the_notification(transport: str) -> None:
     """SGP.02 5.1.1, 3.2.2: Expired, no confirmation, the card rolls back by itself, EIS and card agree."""
     async with bench(transport) as b:
-        new = (await b.order(validity=200.0)).iccid
-        view = await b.operator.sm_dp(admin.ListOrders(owner=OWNER))
-        assert isinstance(view, admin.OrderPage)
-        await b.fault(no_network_for=[new])
-        await b.until(lambda: "EnableProfile" in b.log())
-        # The card attaches, and notifies, only when the call is over (it waits for 180 s).
-        await b.sleep(176.0)
-        await b.fault(no_network_for=[])
-        ended, status = await b.ended(view.orders[0])
-        await b.sleep(1200.0)
-        await checks.everything(b, ended)
+
+        def silence(names: list[str]) -> None:
+            if "EnableProfile" in names:
+                b.device().faults.drop_mo = 1_000
+
+        b.on_script(silence)
+        placed = await b.order(validity=60.0)
+        await b.sleep(56.0)  # ES3.EnableProfile ends a tenth of the period before the order does
+        b.device().faults.drop_mo = 0
+        view, status = await b.ended(placed)
+        await b.sleep(1500.0)
+        await checks.everything(b, view)
         assert status.status is Status.WARNING
-        assert status.code == code(codes.EXPIRED) or status.code == code(codes.NO_CONNECTIVITY)
+        assert status.code == code(codes.EXPIRED)
         card = await checks.eis(b, b.eid)
         assert [p.state for p in card.profiles] == ["Enabled", "Disabled"]
+        audits = [(action, outcome) for action, outcome, _ in await b.audits()]
+        assert ("0002 profile change succeeded", "not confirmed") in audits
+        assert ("0003 profile change failed", "received") in audits
+        assert b.log().count("EnableProfile") == 1
+        assert len([n for n in b.log() if n.startswith("HandleNotificationConfirmation")]) == 2, "of 01 and 03"
 
 
 @virtual

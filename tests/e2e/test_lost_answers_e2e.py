@@ -1,4 +1,4 @@
-"""An answer of the card that never arrives, for each class of command, on both bearers (SGP.02 5.1.1, 3.1.4, 3.2)."""
+"""An answer of the card that never arrives, for each class of command, on both bearers (SGP.02 3.1.4, 3.2)."""
 
 from __future__ import annotations
 
