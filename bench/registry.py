@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import ota
+from bench.rows import ota, psk
 
-BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS,)
+BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS, *psk.BENCHMARKS)

@@ -7,6 +7,7 @@ reader takes any case and any order, but every value exactly once. This module k
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,7 @@ _NAMES: Final = {
     TAG_KEY_ID: "key identifier",
     TAG_KEY_VERSION: "key version",
 }
+_HEX_TEXT: Final = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 _LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
 
 
@@ -95,7 +97,7 @@ def _unhex(text: bytes) -> bytes:
     if not text or len(text) > MAX_IDENTITY_OCTETS:
         raise PeerError(f"{len(text)} octets of text", field="psk_identity", clause=CLAUSE)
     # bytes.fromhex would also take white space, which no card may put between digits.
-    if len(text) % 2 or not all(octet in b"0123456789ABCDEFabcdef" for octet in text):
+    if _HEX_TEXT.fullmatch(text) is None:
         raise PeerError("not a hexadecimal text", field="psk_identity", clause=CLAUSE)
     return bytes.fromhex(text.decode("ascii"))
 

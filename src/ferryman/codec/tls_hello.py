@@ -9,6 +9,7 @@ below.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +31,8 @@ _HANDSHAKE_HEADER_OCTETS: Final = 4  # octets: type, 24-bit length
 EXTENSION_MAX_FRAGMENT_LENGTH: Final = 1  # RFC 6066 4
 EXTENSION_SESSION_TICKET: Final = 35  # RFC 5077 3.2
 FRAGMENT_LENGTHS: Final = {1: 512, 2: 1024, 3: 2048, 4: 4096}  # octets of plaintext, RFC 6066 4
+
+_EXTENSION_HEADER: Final = struct.Struct(">HH")  # type, length
 
 ALERT_UNEXPECTED_MESSAGE: Final = 10
 ALERT_RECORD_OVERFLOW: Final = 22
@@ -76,10 +79,11 @@ class _Reader:
         self._clause = clause
 
     def take(self, count: int) -> bytes:
-        piece = self._data[self._at : self._at + count]
-        if len(piece) != count:
+        end = self._at + count
+        if end > len(self._data):
             raise self.error("message ends inside a field")
-        self._at += count
+        piece = self._data[self._at : end]
+        self._at = end
         return piece
 
     def number(self, octets: int) -> int:
@@ -122,7 +126,7 @@ def parse_client_hello(body: bytes) -> ClientHello:
     return ClientHello(
         legacy_version=version,
         session_id=session_id,
-        suites=tuple(int.from_bytes(suites[at : at + 2]) for at in range(0, len(suites), 2)),
+        suites=struct.unpack(f">{len(suites) // 2}H", suites),
         max_fragment_length=_fragment_length(extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)),
         ticket=extensions.get(EXTENSION_SESSION_TICKET, b""),
         extensions=tuple(extensions),
@@ -141,14 +145,24 @@ def parse_client_key_exchange(body: bytes) -> bytes:
 
 
 def _parse_extensions(block: bytes) -> dict[int, bytes]:
-    reader = _Reader(block, "client_hello.extensions", "RFC 5246 7.4.1.4")
     found: dict[int, bytes] = {}
-    while not reader.exhausted:
-        kind = reader.number(2)
+    at, size = 0, len(block)
+    while at < size:
+        start = at + _EXTENSION_HEADER.size
+        if start > size:
+            raise _broken_extensions("message ends inside a field")
+        kind, length = _EXTENSION_HEADER.unpack_from(block, at)
+        at = start + length
         if kind in found:
-            raise reader.error(f"extension {kind} given twice")
-        found[kind] = reader.vector(2)
+            raise _broken_extensions(f"extension {kind} given twice")
+        if at > size:
+            raise _broken_extensions("message ends inside a field")
+        found[kind] = block[start:at]
     return found
+
+
+def _broken_extensions(reason: str) -> TLSFlightError:
+    return TLSFlightError(reason, field="client_hello.extensions", clause="RFC 5246 7.4.1.4")
 
 
 def _fragment_length(content: bytes | None) -> int | None:

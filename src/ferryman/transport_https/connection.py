@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from ferryman.codec import psk_identity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
@@ -80,9 +80,8 @@ class CardConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream transport is needed")
-        self._transport = transport
+        # Not looked at: loops other than asyncio's own have transports of their own classes.
+        transport = self._transport = cast(asyncio.Transport, transport)
         self._peer = _peer_text(transport.get_extra_info("peername"))
         if not self._server.admit(self):
             self._finish(CloseReason.STOPPED, "connection limit")
@@ -140,8 +139,9 @@ class CardConnection(asyncio.Protocol):
         match event:
             case IdentityKnown(identity):
                 self._identity = identity
-                self._pause()
-                self._start(self._fetch_key(identity))
+                self._start(self._fetch_key(identity), eager=True)
+                if self._task is not None:
+                    self._pause()  # until the key is here
             case HandshakeDone(suite):
                 self._open_session(suite)
             case Received(data):
@@ -314,9 +314,14 @@ class CardConnection(asyncio.Protocol):
 
     # small things
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = self._loop.create_task(work)
-        self._task.add_done_callback(self._on_task_done)
+    def _start(self, work: Coroutine[Any, Any, None], *, eager: bool = False) -> None:
+        # Eager: a look-up that need not wait is done here and now, without a turn of the loop.
+        task = asyncio.Task(work, loop=self._loop, eager_start=eager)
+        if task.done():
+            self._on_task_done(task)
+            return
+        self._task = task
+        task.add_done_callback(self._on_task_done)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if self._task is task:

@@ -168,8 +168,10 @@ class TLSPump:
         if self._tls is None:
             self._context = self._contexts.choose(offers_resumption=hello.offers_resumption)
             self._tls = self._context.wrap(self._incoming, self._outgoing)
-        self._incoming.write(self._flight.take())
-        events = self._advance()
+        released = self._flight.take()
+        self._incoming.write(released)
+        # Without new octets a step of the library would only say that it wants some.
+        events = self._advance() if released else []
         if self.state is not State.CLEAR or self._flight.identity is None:
             return events
         identity = self._flight.identity
