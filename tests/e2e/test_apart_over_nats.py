@@ -6,7 +6,7 @@ Sources: the crash discipline of ARCHITECTURE.md (nothing lost, nothing doubled)
 from __future__ import annotations
 
 import asyncio
-import secrets, time
+import secrets
 import socket
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -50,15 +50,10 @@ async def test_the_fleet_survives_the_death_of_broker_and_transports(tmp_path: P
     async with world(tmp_path / "world", count=FLEET, seed="apart", password=password) as around:
         apart = Apart(tmp_path / "apart", around.smpp_port, password, free_port(), PATIENCE)
         try:
-            T = __import__("time").time
-            t0 = T()
             await apart.start()
-            print("start", T() - t0)
             operator = Operator(ControlClient(apart.core.data), OWNER)
             await _set_up(operator, around, demo_template())
-            print("setup", T() - t0)
             views = await _orders(operator, around, _kills(apart))
-            print("orders", T() - t0)
             await _same_over_the_broker(apart, views)
             logs = {view.eid: await _on_card(around, view) for view in views}
             await _until_empty(apart)
@@ -111,9 +106,7 @@ async def _orders(
             reached = sum(len(view.steps) for view in views.values())
             if kills and reached > steps:
                 steps = reached + 1
-                t1 = __import__("time").time()
                 await kills.pop(0)()
-                print("kill", time.time() - t1, reached)
             await asyncio.sleep(0.05)
             for order_id in views:
                 found = await operator.sm_dp(admin.ShowOrder(owner=OWNER, order_id=order_id))
