@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import ota, psk
+from bench.rows import ota, psk, smpp
 
-BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS, *psk.BENCHMARKS)
+BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS, *psk.BENCHMARKS, *smpp.BENCHMARKS)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 _NANOSECONDS = 1e9
@@ -20,6 +21,11 @@ class Served:
 
     pid: int
     port: int
+    output: IO[str]
+
+    def line(self) -> str:
+        """The next line that it prints."""
+        return self.output.readline().strip()
 
     def cpu_seconds(self) -> float:
         """CPU time of all its threads so far, by the scheduler's own count (nanoseconds)."""
@@ -53,7 +59,7 @@ def served(
         first = process.stdout.readline()
         if not first:
             raise RuntimeError(f"{module} did not start")
-        yield Served(process.pid, int(first))
+        yield Served(process.pid, int(first), process.stdout)
     finally:
         process.kill()
         process.wait()

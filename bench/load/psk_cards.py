@@ -1,4 +1,4 @@
-"""Cards that only shake hands: blocking sockets of the standard library, each with an identity and key of its own."""
+"""Cards that only shake hands: blocking sockets of the standard library, each identity with its own key."""
 
 from __future__ import annotations
 
