@@ -107,6 +107,7 @@ class Account:
         self._changes: set[asyncio.Task[None]] = set()
         self._trouble_since: float | None = None
         self._last_trouble = 0.0
+        self._distrusted_until = 0.0
         self._stopping = False
 
     # --- state ---
@@ -132,11 +133,18 @@ class Account:
         return all(line.link.bound.is_set() for line in self._lines)
 
     def healthy(self, now: float) -> bool:
-        """False after `failover_after` of nothing but trouble; `now` is the loop's time."""
+        """False after `failover_after` of nothing but trouble, for a while; `now` is the loop's time."""
+        if now < self._distrusted_until:
+            return False
         since = self._trouble_since
         if since is None or now - self._last_trouble >= REST:
             return True
         return self._last_trouble - since < self.settings.failover_after
+
+    def left(self, now: float) -> None:
+        """A submission has lost its patience: others need not find out again, unless it was its own trouble."""
+        if self._trouble_since is not None:
+            self._distrusted_until = now + REST
 
     # --- use ---
 
@@ -200,7 +208,7 @@ class Account:
         line.parameters = min(spoken, self.settings.interface_version) >= INTERFACE_VERSION
 
     def _refused(self, line: _Line, status: int) -> None:
-        old = status == CommandStatus.INVALID_COMMAND_ID and line.settings.bind_mode is BindMode.TRANSCEIVER
+        old = status == CommandStatus.INVALID_COMMAND_ID and line.settings.bind_mode == BindMode.TRANSCEIVER
         if not old or self._stopping or line not in self._lines:
             return
         log.warning("the SMSC knows no transceiver: binding a pair instead", account=self.name)
@@ -223,6 +231,7 @@ class Account:
         reaction = outcome.reaction
         if outcome.kind is not OutcomeKind.UNKNOWN and reaction in (Reaction.ACCEPTED, Reaction.PERMANENT):
             self._trouble_since = None
+            self._distrusted_until = 0.0
             return
         now = asyncio.get_running_loop().time()
         if self._trouble_since is None or now - self._last_trouble >= REST:

@@ -50,8 +50,8 @@ def apply(form: Form, plain: m.SubmitSM, validity: int) -> Request:
 
     Raises PeerError when `plain` is said to have a header (esm_class) and has none that can be read.
     """
-    pdu = _sar(plain) if form.concatenation is Concatenation.SAR else plain
-    if form.submission is Submission.DATA_SM:
+    pdu = _sar(plain) if form.concatenation == Concatenation.SAR else plain
+    if form.submission == Submission.DATA_SM:
         return _data(pdu, validity)
     if form.payload_parameter:
         return replace(pdu, short_message=b"", tlvs=(*pdu.tlvs, TLV(Tag.MESSAGE_PAYLOAD, pdu.short_message)))

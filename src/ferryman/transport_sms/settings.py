@@ -129,11 +129,11 @@ class SMPPSettings:
 
     def _check_combinations(self) -> None:
         if self.interface_version == VERSION_33:
-            if self.bind_mode is BindMode.TRANSCEIVER:
+            if self.bind_mode == BindMode.TRANSCEIVER:
                 raise InputError("smpp.bind_mode", "SMPP v3.3 has no transceiver: use pair")
             if self.form != Form():
                 raise InputError("smpp.interface_version", "SMPP v3.3 has neither data_sm nor optional parameters")
-        if self.receiver_port and self.bind_mode is not BindMode.PAIR:
+        if self.receiver_port and self.bind_mode != BindMode.PAIR:
             raise InputError("smpp.receiver_port", "is for bind_mode pair")
         if bool(self.tls_certificate_file) != bool(self.tls_key_file):
             raise InputError("smpp.tls_key_file", "goes together with tls_certificate_file")
@@ -148,11 +148,11 @@ class SMPPSettings:
     @property
     def sends(self) -> bool:
         """Whether messages can be submitted on this account."""
-        return self.bind_mode is not BindMode.RECEIVER
+        return self.bind_mode != BindMode.RECEIVER
 
     def connections(self) -> list[SMPPSettings]:
         """The settings of each connection of this account."""
-        if self.bind_mode is not BindMode.PAIR:
+        if self.bind_mode != BindMode.PAIR:
             return [self] * self.binds
         return [self.as_transmitter(), self.as_receiver()] * self.binds
 

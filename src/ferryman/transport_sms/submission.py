@@ -190,6 +190,7 @@ class Submission:
             result = await self._part(account, number, request, following, recorded)
             if result is _Result.MOVED:
                 log.info("another account takes over", sms_id=job.sms_id, account=account.name)
+                account.left(asyncio.get_running_loop().time())
                 return await self._new(account)
             if result is _Result.OVER:
                 return None
