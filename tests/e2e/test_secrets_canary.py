@@ -102,17 +102,19 @@ class Ears:
 
         patch.setattr(InProcessBus, "deliver", heard_message)
         patch.setattr(InProcessBus, "call", heard_call)
-        handler = _Collector(self.logs)
+        handler, structure = _Collector(self.logs), structlog.get_config()
         root = logging.getLogger()
         levels = {name: logging.getLogger(name).level for name in ("", "sqlalchemy", "asyncio")}
         for name in levels:
             logging.getLogger(name).setLevel(logging.DEBUG)
         root.addHandler(handler)
         try:
-            # Before any processor that masks: not even what is masked may be said.
+            # Before any filter and any processor that masks: not even what is masked may be said.
+            structlog.reset_defaults()
             with structlog.testing.capture_logs() as events:
                 yield
         finally:
+            structlog.configure(**structure)
             root.removeHandler(handler)
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)

@@ -34,8 +34,8 @@ async def operator(data: Path, owner: str) -> AsyncIterator[Operator]:
         yield Operator(client, owner)
         return
     settings = load(data)
+    configure(settings.log_level, settings.log_format)  # to stderr: standard output is the command's own
     if settings.bus.kind == NATS:
-        configure(settings.log_level, settings.log_format)
         async with _over_broker(settings.bus) as calls:
             yield Operator(calls, owner)
         return
