@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import ota, psk, smpp
+from bench.rows import ota, procedures, psk, smpp
 
-BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS, *psk.BENCHMARKS, *smpp.BENCHMARKS)
+BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS, *psk.BENCHMARKS, *smpp.BENCHMARKS, *procedures.BENCHMARKS)
