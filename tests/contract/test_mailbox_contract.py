@@ -121,7 +121,7 @@ async def test_messages_of_one_lane_arrive_in_order_and_are_forgotten(ready: Bac
 
 
 async def test_a_lane_in_trouble_keeps_its_order_and_stops_no_other(ready: Backend) -> None:
-    node = Node(ready.open(), trouble={"slow1": [Unavailable("b", retry_after=0.001) for _ in range(4)]})
+    node = Node(ready.open(), trouble={"slow1": [Unavailable("b", retry_after=0.15) for _ in range(4)]})
     await node.send("slow1", "slow2", eid="1" * 32)
     await node.send("quick1", "quick2", eid="2" * 32)
     await node.drained()
@@ -428,3 +428,23 @@ def test_a_stalled_run_has_no_hidden_letters(tmp_path) -> None:
         await store.close()
 
     run(main())
+
+
+async def test_what_a_cancelled_transaction_sends_still_leaves(ready: Backend) -> None:
+    """The commit happens although nobody waits for it any more; its letters must not lie until a restart."""
+    received: list[str] = []
+    bus = InProcessBus()
+
+    async def take(raw: bytes) -> None:
+        received.append(peek_header(raw).message_id)
+
+    bus.register("b", take)
+    mailbox = Mailbox(role="a", store=ready.open(), tables=TABLES, bus=bus, clock=LoopClock())
+    await mailbox.start()
+    waiting = asyncio.ensure_future(mailbox.transact(lambda tx: tx.send("b", header("m1"), letter("m1"))))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await until(lambda: received == ["m1"])
+    await mailbox.stop()

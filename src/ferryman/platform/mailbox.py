@@ -145,17 +145,22 @@ class Mailbox:
             letters[:] = tx.letters
             return result
 
+        def let_go(done: asyncio.Future[T]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                for letter in letters:
+                    self._post(letter)
+
+        # The commit is not undone when nobody waits for it any more: its letters leave all the same.
+        commit = asyncio.ensure_future(self.store.write(run))
+        commit.add_done_callback(let_go)
         try:
-            result = await self.store.write(run)
+            return await asyncio.shield(commit)
         except Unavailable:
             # The commit may have happened: what it sent must leave without waiting for a restart.
             if not self._rescanning and not self._stopping:
                 self._rescanning = True
                 self._spawn(self._rescan())
             raise
-        for letter in letters:
-            self._post(letter)
-        return result
 
     async def release(self, seq: int) -> bool:
         """Take a parked letter up again (its cause was repaired); False when there is none of that number."""
