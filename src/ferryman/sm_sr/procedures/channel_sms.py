@@ -169,8 +169,6 @@ def silence(state: Channel, effects: Effects) -> Channel:
         return _land(state, effects)  # the session that the trigger was for is there
     if flight.counter_low:
         # Repeating is of no use. Whether it ran, the card tells; the question gets past it with a higher counter.
-        if flight.command is None:
-            return _land(replace(_jump(state), trigger_wanted=True), effects)
         return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="the card's counter is ahead")
     if flight.attempt >= effects.settings.sms_attempts:
         if flight.command is None:
@@ -237,7 +235,8 @@ def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> 
         effects.timer(TIMER, _patience(flight, effects))
         return state
     if flight.command is None:
-        return _land(state, effects)
+        # Refused for its counter: the next trigger, when no session comes, gets past the card's.
+        return _land(_jump(state) if status == POR_COUNTER_LOW else state, effects)
     if status == POR_OK:
         return _end(state, effects, OutcomeKind.ANSWERED, script=response.data)
     if status == POR_COUNTER_LOW and flight.attempt > 1:
