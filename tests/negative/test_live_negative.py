@@ -16,7 +16,7 @@ import pytest
 
 from ferryman.cli.operator import Operator
 from ferryman.codec.smpp.pdu import MAX_PDU
-from ferryman.contracts import admin, es3
+from ferryman.contracts import admin, es3, es5
 from ferryman.contracts.eis import ProfileState
 from ferryman.contracts.message import Header, decode, encode
 from ferryman.contracts.roles import SM_SR
@@ -404,5 +404,42 @@ def test_replayed_notifications(tmp_path: Path) -> None:
             assert await stage.states() == states == stage.card_states()
             more = stage.commands()[len(commands) :]
             assert {name.split()[0] for name in more} <= {"HandleNotificationConfirmation"}
+
+    run(scenario(), limit=LIMIT)
+
+
+def test_notification_of_another_card_in_an_authenticated_session(tmp_path: Path) -> None:
+    """A card can only speak for itself, with its own PSK too."""
+
+    async def scenario() -> None:
+        async with scene(tmp_path, "https", count=2) as stage:
+            await asyncio.sleep(600)
+            first, second = stage.world.eids
+            content = tlv(0x4C, bytes.fromhex(second)) + tlv(0x4D, b"\x05") + tlv(0x4E, b"\x00\x99")
+            content += tlv(0x2F, bytes.fromhex(BOOTSTRAP)) + tlv(0x14, bytes.fromhex("083A15325476981032"))
+            body = es5.HTTPSPosted(
+                post_id="forged/1",
+                session_id="forged",
+                eid=first,
+                key_version=0x40,
+                uri="/gsma/adminagent",
+                resume=False,
+                script_status="",
+                body=b"",
+                notification=tlv(0xE1, content),
+            )
+            header = Header(
+                message_id="transport-https/forged/1",
+                sender="transport-https",
+                requester="transport-https",
+                function_call_id="forged/1",
+                deadline=START + 3600,
+                eid=first,
+            )
+            before = stage.dump()
+            await stage.platform.installation.bus.deliver(SM_SR, encode(header, body))
+            await asyncio.sleep(60)
+            assert [name for name in changes(before, stage.dump()) if name in OWN] == []
+            assert stage.audit("HandleDefaultNotification") == [("refused", "EID of another card")]
 
     run(scenario(), limit=LIMIT)
