@@ -17,8 +17,8 @@ from ferryman.cli.demo_world import SMSR_ADDRESS, SYSTEM_ID
 from ferryman.platform.nats_credentials import PROVISIONER, SUFFIX
 from nats_server import NatsServer
 
-READY = 30.0  # seconds: cold start of an interpreter on a busy machine
-STOP = 15.0
+READY = 90.0  # seconds: cold start of an interpreter on a busy machine
+STOP = 30.0
 
 # Role names by service, for the credential files each data directory gets.
 HOLDS = {

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nkeys
 import pytest
 
 from ferryman.platform.bus_settings import BusSettings
@@ -33,7 +34,7 @@ def find_server() -> str:
 class NatsServer:
     """One server that can be killed and started again on the same store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, spy: bool = False) -> None:
         self._program = find_server()
         self.folder = folder
         self.credentials = folder / "credentials"
@@ -42,9 +43,13 @@ class NatsServer:
             self.port = int(probe.getsockname()[1])
         self.made = make(self.credentials, system_entropy)
         self.configuration = folder / "nats-server.conf"
-        self.configuration.write_text(
-            server_configuration(self.made, listen=f"127.0.0.1:{self.port}", store=folder / "store")
-        )
+        text = server_configuration(self.made, listen=f"127.0.0.1:{self.port}", store=folder / "store")
+        # Somebody who has taken over the broker: may read and say everything.
+        self.spy = nkeys.encode_seed(system_entropy(32), nkeys.PREFIX_BYTE_USER).decode() if spy else ""
+        if spy:
+            user = nkeys.from_seed(self.spy.encode()).public_key.decode()
+            text = text.replace("    users: [\n", f"    users: [\n      {{ nkey: {user} }}\n")
+        self.configuration.write_text(text)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from backends import Backend
+from ferryman.platform import nats_bus, nats_layout
+from nats_server import NatsServer
 from postgres import Server, new_database
 
 
@@ -33,3 +36,20 @@ async def backend(store_kind: str, store_address: str) -> AsyncIterator[Backend]
     made = Backend(store_kind, store_address)
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A real nats-server with its streams, once per session (and worker); silent receivers are given up soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nats_layout, "ACK_WAIT", 1.0)
+        patch.setattr(nats_bus, "BEAT", 0.3)
+        server = NatsServer(tmp_path_factory.mktemp("nats"), spy=True)
+
+        async def start() -> None:
+            await server.start()
+            await server.provision()
+
+        asyncio.run(start())
+        yield server
+        server.kill()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
@@ -92,6 +93,7 @@ class NatsBus:
         self._handler: Handler | None = None
         self._server: Server | None = None
         self._refusals: dict[tuple[str, int], int] = {}  # by stream and sequence number
+        self._working: set[tuple[str, int]] = set()  # the same
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls = asyncio.Semaphore(MAX_CALLS)
 
@@ -155,7 +157,8 @@ class NatsBus:
         await self.link.publish(
             layout.message_subject(self.role, dest, layout.lane_of(header.eid)),
             sealed,
-            {MESSAGE_ID: header.message_id},
+            # Its digest, because identifiers hold EIDs and this header is not sealed.
+            {MESSAGE_ID: hashlib.sha256(header.message_id.encode()).hexdigest()},
             layout.stream_name(self.role, dest),
         )
 
@@ -196,6 +199,9 @@ class NatsBus:
     async def _take(self, message: Msg) -> None:
         """Hand one message to the role, and tell the broker what became of it."""
         place = (message.metadata.stream, message.metadata.sequence.stream)
+        if place in self._working:
+            return  # the broker lost patience with us; what the first copy comes to is true of this one
+        self._working.add(place)
         beat = asyncio.get_running_loop().create_task(_beat(message))
         try:
             await self._hand_over(message.subject.split(".")[2], message.data)
@@ -207,6 +213,7 @@ class NatsBus:
             self._refusals.pop(place, None)
             await _tell(message.ack())
         finally:
+            self._working.discard(place)
             beat.cancel()
 
     async def _hand_over(self, sender: str, sealed: bytes) -> None:

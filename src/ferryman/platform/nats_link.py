@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import nats
@@ -60,6 +60,7 @@ class NatsLink:
         self._keeper: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
         self._said = ""
+        self._waiting: set[asyncio.Timeout] = set()  # for something that a broken connection will never bring
 
     @property
     def is_up(self) -> bool:
@@ -119,22 +120,32 @@ class NatsLink:
         end = asyncio.get_running_loop().time() + timeout
         await self.ready(min(timeout, READY_WAIT))
         try:
-            answer = await self._client.request(
-                subject, payload, timeout=max(end - asyncio.get_running_loop().time(), 0.001)
-            )
-        except (nats.errors.Error, OSError) as problem:
+            async with self._connected_until(end):
+                answer = await self._client.request(subject, payload, timeout=timeout)
+        except (nats.errors.Error, OSError, TimeoutError) as problem:
             raise Unavailable(f"an answer on {subject} ({type(problem).__name__})") from None
         data: bytes = answer.data
         return data
+
+    @contextlib.asynccontextmanager
+    async def _connected_until(self, end: float) -> AsyncIterator[None]:
+        """Raises TimeoutError at the time `end` (of the loop), and as soon as the connection breaks."""
+        async with asyncio.timeout_at(end) as limit:
+            self._waiting.add(limit)
+            try:
+                yield
+            finally:
+                self._waiting.discard(limit)
 
     async def use[T](self, work: Callable[[JetStreamContext], Coroutine[Any, Any, T]]) -> T:
         """Run something on JetStream; raises Unavailable when the server is not there or cannot do it now."""
         await self.ready()
         try:
-            return await work(self._client.jetstream(timeout=PUBLISH_TIMEOUT))
+            async with self._connected_until(asyncio.get_running_loop().time() + PUBLISH_TIMEOUT):
+                return await work(self._client.jetstream(timeout=PUBLISH_TIMEOUT))
         except nats.js.errors.NotFoundError:
             raise
-        except (nats.errors.Error, OSError) as problem:
+        except (nats.errors.Error, OSError, TimeoutError) as problem:
             # Also a full stream and a server that is starting: the message stays where it is.
             raise Unavailable(f"NATS JetStream ({type(problem).__name__})") from None
 
@@ -202,6 +213,8 @@ class NatsLink:
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
+        for limit in self._waiting:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def _on_reconnected(self) -> None:
         self._said = ""

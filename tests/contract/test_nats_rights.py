@@ -1,0 +1,299 @@
+"""What a role that was taken over, or the broker itself, cannot do: speak as others, read, forge, forget.
+
+Against a real nats-server with the configuration that `ferryman nats-config` writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import nats
+import nats.errors
+import nkeys
+import pytest
+import structlog
+from nats.aio.client import Client
+
+from bus_worlds import NatsWorld, header, message
+from ferryman.contracts import crypto, es3, es5
+from ferryman.contracts.message import encode
+from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.routes import CALLERS, MESSAGES, ROLES
+from ferryman.errors import Unavailable
+from ferryman.platform import nats_bus
+from ferryman.platform import nats_layout as layout
+from nats_server import NatsServer
+from patience import until, until_async
+
+EID = "89" * 16
+
+
+@pytest.fixture(autouse=True)
+def plain_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = structlog.wrap_logger(structlog.PrintLogger(), processors=[structlog.processors.KeyValueRenderer()])
+    monkeypatch.setattr(nats_bus, "log", plain)
+
+
+@pytest.fixture
+async def world(nats_server: NatsServer) -> AsyncIterator[NatsWorld]:
+    made = NatsWorld(nats_server)
+    await made.purge()
+    yield made
+    await made.close()
+
+
+@contextlib.asynccontextmanager
+async def client(server: NatsServer, seed: str, name: str = "spy") -> AsyncIterator[tuple[Client, list[str]]]:
+    """A plain client with somebody's key, and what the server refused it."""
+    refused: list[str] = []
+
+    async def note(problem: Exception) -> None:
+        refused.append(str(problem))
+
+    connection = await nats.connect(
+        server.settings.url, nkeys_seed_str=seed, error_cb=note, inbox_prefix=f"_INBOX_{name}"
+    )
+    try:
+        yield connection, refused
+    finally:
+        await connection.close()
+
+
+def subjects_of_others(role: str) -> list[str]:
+    """Everything somebody else publishes to, and the broker's own controls."""
+    own = set(layout.may_publish(role))
+    found = {subject for other in (*ROLES, OPERATOR) for subject in layout.may_publish(other)} - own
+    streams = [layout.stream_name(*way) for way in MESSAGES]
+    found |= {
+        f"$JS.API.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE", "DELETE", "PURGE") for stream in streams
+    }
+    found |= {f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.mine" for stream in streams}
+    found |= {f"$JS.API.STREAM.MSG.GET.{stream}" for stream in streams}
+    found |= {layout.delivery_subject(dest, sender, 0) for sender, dest in MESSAGES}
+    found |= {f"_INBOX_{other}.x" for other in ROLES if other != role}
+    found |= {"$SYS.REQ.SERVER.PING", "anything"}
+    return sorted(subject.replace("*", "0").replace(">", "lane-0.1.1.1.1.0") for subject in found)
+
+
+@pytest.mark.parametrize("role", [*ROLES, OPERATOR])
+async def test_no_role_publishes_what_is_anothers(nats_server: NatsServer, role: str) -> None:
+    async with client(nats_server, nats_server.made[role].seed, role) as (connection, refused):
+        subjects = subjects_of_others(role)
+        for subject in subjects:
+            await connection.publish(subject, b"mine")
+        await connection.flush()
+        await until(lambda: len(refused) >= len(subjects))
+        text = "\n".join(refused).lower()
+        for subject in subjects:
+            assert f'publish to "{subject.lower()}"' in text
+
+
+@pytest.mark.parametrize("role", [*ROLES, OPERATOR])
+async def test_no_role_listens_to_what_is_anothers(nats_server: NatsServer, role: str) -> None:
+    own = set(layout.may_subscribe(role))
+    found = {subject for other in (*ROLES, OPERATOR) for subject in layout.may_subscribe(other)} - own
+    found |= {">", "ferryman.>", "_INBOX.>", layout.message_subject("*", "*", "*"), "$JS.>"}
+    async with client(nats_server, nats_server.made[role].seed, role) as (connection, refused):
+        for subject in sorted(found):
+            await connection.subscribe(subject)
+        await connection.flush()
+        await until(lambda: len(refused) >= len(found))
+        assert len(refused) == len(found)
+
+
+async def _ignore(problem: Exception) -> None:
+    """The test looks at what is raised."""
+
+
+async def test_without_a_known_key_nobody_comes_in(nats_server: NatsServer) -> None:
+    stranger = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER).decode()
+    for options in ({}, {"nkeys_seed_str": stranger}, {"user": SM_SR, "password": "x"}):
+        connection = Client()
+        with pytest.raises(nats.errors.Error, match="Authorization"):
+            await connection.connect(nats_server.settings.url, allow_reconnect=False, error_cb=_ignore, **options)
+        await connection.close()
+
+
+async def test_only_the_answer_to_a_question_may_be_published_by_the_crypto_server(world: NatsWorld) -> None:
+    async def serve(caller: str, raw: bytes) -> bytes:
+        return b"answer"
+
+    bus = await world.open(CRYPTO_SERVER)
+    await world.listen(bus, CRYPTO_SERVER, server=serve)
+    asking = await world.open(SM_SR)
+    question = encode(header("q", EID), crypto.GetPSK(eid=EID, key_version=0x40, key_id=1))
+    assert await asking.call(CRYPTO_SERVER, SM_SR, question) == b"answer"
+
+
+# -- the broker itself --------------------------------------------------------------------------------------------
+
+
+async def test_the_broker_sees_no_content(world: NatsWorld, nats_server: NatsServer) -> None:
+    key, number = secrets.token_bytes(16), "4915" + secrets.token_hex(6)
+    seen: list[bytes] = []
+
+    async def serve(caller: str, raw: bytes) -> bytes:
+        return encode(header("q", EID), crypto.PSK(key=key))
+
+    await world.listen(await world.open(CRYPTO_SERVER), CRYPTO_SERVER, server=serve)
+    asking, sending = await world.open(TRANSPORT_HTTPS), await world.open(SM_SR)
+    async with client(nats_server, nats_server.spy) as (spy, _):
+
+        async def note(heard: nats.aio.msg.Msg) -> None:
+            seen.append(heard.subject.encode() + str(heard.headers).encode() + heard.data)
+
+        await spy.subscribe(">", cb=note)
+        await spy.flush()
+        question = encode(header("q", EID), crypto.GetPSK(eid=EID, key_version=0x40, key_id=1))
+        answer = await asking.call(CRYPTO_SERVER, TRANSPORT_HTTPS, question)
+        sms = es5.SubmitSMS(sms_id=number, destination=number, packet=b"\x01", validity=60.0)
+        await sending.deliver(TRANSPORT_SMS, encode(header(f"m/{EID}/{number}", EID), sms))
+        await until(lambda: len(seen) >= 3)
+    assert answer == await serve("", b"")
+    everything = b"".join(seen)
+    stored = b"".join(path.read_bytes() for path in (nats_server.folder / "store").rglob("*") if path.is_file())
+    assert b"ferryman.call.crypto-server.transport-https" in everything
+    assert b"ferryman.message.sm-sr.transport-sms" in stored
+    for secret in (key, key.hex().encode(), number.encode(), EID.encode(), answer[-20:]):
+        assert secret not in everything
+        assert secret not in stored
+
+
+async def test_a_question_that_is_played_again_gives_nothing_away(
+    world: NatsWorld, nats_server: NatsServer
+) -> None:
+    asked: list[str] = []
+
+    async def serve(caller: str, raw: bytes) -> bytes:
+        asked.append(caller)
+        return b"secret"
+
+    await world.listen(await world.open(CRYPTO_SERVER), CRYPTO_SERVER, server=serve)
+    asking = await world.open(TRANSPORT_HTTPS)
+    caught: list[bytes] = []
+    async with client(nats_server, nats_server.spy) as (spy, _):
+        subject = layout.call_subject(CRYPTO_SERVER, TRANSPORT_HTTPS)
+
+        async def note(heard: nats.aio.msg.Msg) -> None:
+            caught.append(heard.data)
+
+        await spy.subscribe(subject, cb=note)
+        await spy.flush()
+        question = encode(header("q", EID), crypto.GetPSK(eid=EID, key_version=0x40, key_id=1))
+        await asking.call(CRYPTO_SERVER, TRANSPORT_HTTPS, question)
+        await until(lambda: bool(caught))
+        again = await spy.request(subject, caught[0], timeout=5)
+        assert b"secret" not in again.data
+        assert len(asked) == 2
+        # In another role's name it does not even open.
+        with pytest.raises(nats.errors.Error):
+            await spy.request(layout.call_subject(CRYPTO_SERVER, SM_SR), caught[0], timeout=0.3)
+        with pytest.raises(nats.errors.Error):
+            await spy.request(layout.call_subject(CRYPTO_SERVER, TRANSPORT_SMS), caught[0], timeout=0.3)
+        assert len(asked) == 2
+
+
+async def test_a_question_long_after_its_deadline_is_not_answered(world: NatsWorld) -> None:
+    async def serve(caller: str, raw: bytes) -> bytes:
+        return b"secret"
+
+    bus = await world.open(CRYPTO_SERVER)
+    await world.listen(bus, CRYPTO_SERVER, server=serve)
+    asking = await world.open(SM_SR)
+    late = encode(
+        header("q", EID, deadline=world.clock.now() + 0.5), crypto.GetPSK(eid=EID, key_version=64, key_id=1)
+    )
+    assert await asking.call(CRYPTO_SERVER, SM_SR, late) == b"secret"
+    before = bus._clock
+
+    class Later:
+        def now(self) -> float:
+            return before.now() + nats_bus.CALL_LATE + 1.0
+
+    bus._clock = Later()
+    with pytest.raises(Unavailable):
+        await asking.call(CRYPTO_SERVER, SM_SR, late)
+
+
+async def test_an_answer_of_somebody_else_is_none(world: NatsWorld, nats_server: NatsServer) -> None:
+    asking = await world.open(SM_SR)
+    question = encode(header("q", EID), crypto.GetPSK(eid=EID, key_version=0x40, key_id=1))
+    async with client(nats_server, nats_server.spy) as (spy, _):
+
+        async def forge(heard: nats.aio.msg.Msg) -> None:
+            await heard.respond(heard.data)
+
+        await spy.subscribe(layout.call_subject(CRYPTO_SERVER, SM_SR), cb=forge)
+        await spy.flush()
+        with pytest.raises(Unavailable):
+            await asking.call(CRYPTO_SERVER, SM_SR, question)
+
+
+type Forger = Callable[[NatsWorld, Client], Awaitable[None]]
+
+
+async def _clear(world: NatsWorld, spy: Client) -> None:
+    """A message that is not sealed at all."""
+    raw = message("m", EID, sender=TRANSPORT_SMS)
+    await spy.jetstream().publish(layout.message_subject(TRANSPORT_SMS, SM_SR, 0), raw)
+
+
+async def _moved(world: NatsWorld, spy: Client) -> None:
+    """A true message of one role, played on another role's way."""
+    sealed = await _sealed(world, spy, es5.SMSAccepted(sms_id="1"), TRANSPORT_SMS)
+    await spy.jetstream().publish(layout.message_subject(TRANSPORT_HTTPS, SM_SR, 0), sealed)
+
+
+async def _masked(world: NatsWorld, spy: Client) -> None:
+    """A role that was taken over writes another sender into its message."""
+    sealed = await _sealed(world, spy, es5.SMSAccepted(sms_id="1"), SM_DP)
+    await spy.jetstream().publish(layout.message_subject(TRANSPORT_SMS, SM_SR, 0), sealed)
+
+
+async def _beyond(world: NatsWorld, spy: Client) -> None:
+    """A transport that was taken over asks for what only an SM-DP may ask."""
+    sealed = await _sealed(world, spy, es3.ES3GetEIS(eid=EID), TRANSPORT_SMS)
+    await spy.jetstream().publish(layout.message_subject(TRANSPORT_SMS, SM_SR, 0), sealed)
+
+
+async def _sealed(world: NatsWorld, spy: Client, body: object, sender: str) -> bytes:
+    """What the SMS transport's key makes of a message, caught before anybody takes it."""
+    bus = await world.open(TRANSPORT_SMS)
+    await bus.deliver(SM_SR, encode(header(secrets.token_hex(8), EID, sender=sender), body))  # type: ignore[arg-type]
+    stream = layout.stream_name(TRANSPORT_SMS, SM_SR)
+    caught = await spy.jetstream().get_msg(stream, seq=(await spy.jetstream().stream_info(stream)).state.last_seq)
+    await spy.jetstream().delete_msg(stream, caught.seq or 0)
+    assert caught.data is not None
+    return caught.data
+
+
+@pytest.mark.parametrize("forge", [_clear, _moved, _masked, _beyond])
+async def test_forged_messages_are_parked_and_reach_nobody(
+    world: NatsWorld, nats_server: NatsServer, forge: Forger
+) -> None:
+    taken: list[bytes] = []
+
+    async def take(raw: bytes) -> None:
+        taken.append(raw)
+
+    async with client(nats_server, nats_server.spy) as (spy, _):
+        await forge(world, spy)
+        bus = await world.open(SM_SR)
+        await world.listen(bus, SM_SR, handler=take)
+
+        async def parked() -> bool:
+            return await bus.parked_messages() == 1
+
+        await until_async(parked)
+    assert not taken
+
+
+def test_every_way_of_the_contracts_has_its_rights() -> None:
+    for sender, dest in MESSAGES:
+        assert layout.message_subject(sender, dest, "*") in layout.may_publish(sender)
+        assert layout.delivery_subject(dest, "*", "*") in layout.may_subscribe(dest)
+    for server, callers in CALLERS.items():
+        for caller in callers:
+            assert layout.call_subject(server, caller) in layout.may_publish(caller)
