@@ -6,6 +6,7 @@ It reads and writes PDUs with the codec under test, so it proves behaviour, not 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -66,14 +67,17 @@ class Caller:
 class ScriptedSMSC:
     """Listens on a free port; `connections` are the scripts of the first, second, ... connection."""
 
-    def __init__(self, *connections: Callable[[Caller], Awaitable[None]]) -> None:
+    def __init__(
+        self, *connections: Callable[[Caller], Awaitable[None]], tls: ssl.SSLContext | None = None
+    ) -> None:
         self._scripts = list(connections)
+        self._tls = tls
         self._tasks: list[asyncio.Task[None]] = []
         self.arrivals: list[float] = []
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._arrived, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._arrived, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
