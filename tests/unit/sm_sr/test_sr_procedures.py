@@ -1,4 +1,4 @@
-"""CreateISDP, DeleteISDP, SendData, AuditEIS, ProfileDownloadCompleted, phase by phase (SGP.02 5.4.2 to 5.4.10)."""
+"""CreateISDP, DeleteISDP, SendData, AuditEIS, ProfileDownloadCompleted, phase by phase (SGP.02 5.4)."""
 
 from __future__ import annotations
 
