@@ -117,6 +117,83 @@ async def test_parts_in_any_order_and_repeated(tmp_path: Path) -> None:
     await rig.stop()
 
 
+def sar(reference: int, total: int, number: int) -> tuple[TLV, ...]:
+    return (
+        TLV(0x20C, reference.to_bytes(2)),
+        TLV(0x20E, bytes((total,))),
+        TLV(0x20F, bytes((number,))),
+    )
+
+
+@virtual
+async def test_parts_named_by_sar_parameters(tmp_path: Path) -> None:
+    """The SMSC took the concatenation element out: the first part keeps a header for 71, the others have none."""
+    rig = await Rig(tmp_path).start()
+    await rig.deliver(PACKET[132:266], esm_class=0, tlvs=sar(777, 3, 2))
+    await rig.deliver(bytes.fromhex("027100") + PACKET[:132], tlvs=sar(777, 3, 1))
+    assert not rig.received
+    await rig.deliver(PACKET[266:], esm_class=0, tlvs=sar(777, 3, 3))
+    assert rig.received == [(CARD, 0x71, PACKET)]
+    assert not await rig.rows(mo_message)
+    await rig.stop()
+
+
+@virtual
+async def test_sar_parameters_in_data_sm_form_and_of_a_single_part(tmp_path: Path) -> None:
+    rig = await Rig(tmp_path).start()
+    first = TLV(0x424, bytes.fromhex("027100") + PACKET[:130])
+    await rig.deliver(b"", tlvs=(first, *sar(1, 2, 1)))
+    await rig.deliver(b"", esm_class=0, tlvs=(TLV(0x424, PACKET[130:260]), *sar(1, 2, 2)))
+    await rig.deliver(bytes.fromhex("027100") + b"alone", tlvs=sar(2, 1, 1))
+    # What the header says counts when both name the part.
+    one, two = segment(PACKET[:200], response=True, reference=9)
+    await rig.deliver(two, tlvs=sar(3, 9, 9))
+    await rig.deliver(one, tlvs=sar(3, 9, 9))
+    assert rig.received == [(CARD, 0x71, packet) for packet in (PACKET[:260], b"alone", PACKET[:200])]
+    await rig.stop()
+
+
+@pytest.mark.parametrize(
+    "tlvs",
+    [
+        sar(1, 2, 3),
+        sar(1, 2, 0),
+        sar(1, 0, 1),
+        sar(1, 2, 1)[:2],
+        sar(1, 2, 1)[1:],
+        (TLV(0x20C, b"\1"), *sar(1, 2, 1)[1:]),
+        (*sar(1, 2, 1)[:2], TLV(0x20F, b"")),
+    ],
+    ids=["3 of 2", "0 of 2", "1 of 0", "no number", "no reference", "short reference", "empty number"],
+)
+def test_sar_parameters_that_cannot_be(tmp_path: Path, tlvs: tuple[TLV, ...]) -> None:
+    @virtual
+    async def run() -> None:
+        rig = await Rig(tmp_path).start()
+        for _ in range(2):
+            await rig.deliver(b"part", esm_class=0, tlvs=tlvs)  # answered with 0 each time
+        assert not rig.received
+        [poison] = await rig.rows(mo_poison)
+        assert poison.times == 2
+        assert not await rig.rows(mo_message)
+        await rig.stop()
+
+    run()
+
+
+@virtual
+async def test_a_flood_of_sar_parts_is_bounded_per_sender(tmp_path: Path) -> None:
+    rig = await Rig(tmp_path).start()
+    await rig.deliver(PACKET[132:266], esm_class=0, sender="99", tlvs=sar(5, 2, 2))
+    for reference in range(50):
+        await rig.deliver(b"x", esm_class=0, tlvs=sar(reference, 255, 7))
+    kept = await rig.rows(mo_message)
+    assert len(kept) == MAX_PER_SENDER + 1  # and the other sender's is still there
+    await rig.deliver(bytes.fromhex("027100") + PACKET[:132], sender="99", tlvs=sar(5, 2, 1))
+    assert rig.received == [("99", 0x71, PACKET[:266])]
+    await rig.stop()
+
+
 @virtual
 async def test_parts_survive_a_restart(tmp_path: Path) -> None:
     one, two, three = segment(PACKET, response=True, reference=7, reference_bits=16)
