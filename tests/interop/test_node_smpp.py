@@ -3,87 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
 from structlog.testing import capture_logs
 
 from ferryman.codec.smpp.messages import DeliverSM
 from ferryman.codec.smpp.receipt import MessageState, Receipt
 from ferryman.codec.smpp.user_data import user_data
+from ferryman.codec.sms_user_data import segment
+from ferryman.transport_sms.account import Account
 from ferryman.transport_sms.esme import ESME
 from ferryman.transport_sms.link import OutcomeKind, SubmitOutcome
-from ferryman.transport_sms.settings import SMPPSettings
+from ferryman.transport_sms.settings import BindMode, SMPPSettings
+from node_smsc import PATIENCE, NodeSMSC, node, smsc
 
-FOLDER = Path(__file__).parent / "node"
-PATIENCE = 20.0  # seconds for another process on a busy machine
-INSTALL_PATIENCE = 90.0  # seconds
+__all__ = ["node"]  # a fixture
+
 SINGLE = bytes.fromhex("027000") + bytes(range(100, 237))
 FIRST_OF_MANY = bytes.fromhex("0700033103017000") + bytes(range(132))
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """The node executable, with the package beside the script; skips when either is not to be had."""
-    program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None:
-        pytest.skip("node is not installed")
-    if not (FOLDER / "node_modules" / "smpp").is_dir():
-        if npm is None:
-            pytest.skip("npm is not installed and the package smpp is missing")
-        command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-        try:
-            done = subprocess.run(command, cwd=FOLDER, capture_output=True, timeout=INSTALL_PATIENCE, check=False)
-        except subprocess.TimeoutExpired:
-            pytest.skip("npm install took too long")
-        if done.returncode:
-            pytest.skip("the npm package smpp could not be installed")
-    return program
-
-
-class NodeSMSC:
-    """The running script: `tell` commands it, `event` waits for something it reports."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.port = 0
-
-    async def event(self, name: str) -> dict[str, Any]:
-        """The next event of this name; others before it are dropped."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                line = await self._process.stdout.readline()
-                assert line, "the SMSC has ended"
-                event: dict[str, Any] = json.loads(line)
-                if event["event"] == name:
-                    return event
-
-    def tell(self, op: str, **fields: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"op": op, **fields}).encode() + b"\n")
-
-
-@asynccontextmanager
-async def smsc(node: str) -> AsyncIterator[NodeSMSC]:
-    process = await asyncio.create_subprocess_exec(
-        node, "smsc.js", "smsr", "pw8chars", cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        running = NodeSMSC(process)
-        running.port = (await running.event("listening"))["port"]
-        yield running
-    finally:
-        process.kill()
-        await process.wait()
 
 
 class Kept:
@@ -247,3 +188,78 @@ async def test_a_dropped_connection_is_made_again(node: str) -> None:
         assert (await server.event("connected"))["number"] == 2
         await server.event("bound")
         await bound(link)
+
+
+# --- accounts ---
+
+
+@asynccontextmanager
+async def account_at(server: NodeSMSC, kept: Kept | None = None, **changes: Any) -> AsyncIterator[Account]:
+    kept = kept or Kept()
+    given = {"host": "127.0.0.1", "port": server.port, "system_id": "smsr", "password": "pw8chars"}
+    given |= {"source_addr": "447700900001", "reconnect_min": 0.05, **changes}
+    made = Account(
+        SMPPSettings(**given), on_deliver=kept.message, on_receipt=kept.receipt, entropy=random.Random(7)
+    )
+    await made.start()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            for link in made.links:
+                await link.bound.wait()
+        yield made
+    finally:
+        await made.stop()
+
+
+async def send(account: Account, ud: bytes) -> SubmitOutcome:
+    settings = account.settings
+    return await account.submit(
+        lambda parameters: settings.request("447700900123", ud, last=True, validity=600, parameters=parameters)
+    )
+
+
+async def test_a_transmitter_and_a_receiver_as_one_account(node: str) -> None:
+    kept = Kept()
+    answer = bytes.fromhex("027100") + bytes(range(60))
+    async with smsc(node) as server, account_at(server, kept, bind_mode=BindMode.PAIR) as account:
+        kinds = {(await server.event("kind"))["kind"] for _ in range(2)}
+        assert kinds == {"transmitter", "receiver"}
+        assert await send(account, SINGLE) == SubmitOutcome(OutcomeKind.ACCEPTED, "m-447700900123", 0)
+        seen = await server.event("submit")
+        assert (seen["bound_as"], seen["message"]) == ("transmitter", SINGLE[3:].hex())
+        server.tell("deliver", pdu={"source_addr": "1", "esm_class": 0x40, "short_message_hex": answer.hex()})
+        assert (await server.event("answered"))["status"] == 0
+        assert [user_data(pdu) for pdu in kept.messages] == [answer]
+
+
+async def test_three_binds_of_one_account(node: str) -> None:
+    async with smsc(node) as server, account_at(server, binds=3) as account:
+        outcomes = await asyncio.gather(*(send(account, SINGLE) for _ in range(30)))
+        assert {outcome.kind for outcome in outcomes} == {OutcomeKind.ACCEPTED}
+        used = {(await server.event("submit"))["session"] for _ in range(30)}
+        assert used == {1, 2, 3}
+
+
+async def test_data_sm_and_message_payload(node: str) -> None:
+    async with smsc(node) as server:
+        async with account_at(server, submission="data_sm") as account:
+            assert await send(account, FIRST_OF_MANY) == SubmitOutcome(OutcomeKind.ACCEPTED, "d-447700900123", 0)
+            seen = await server.event("data")
+            assert (seen["udh"], seen["message"]) == (["0003310301", "7000"], FIRST_OF_MANY[8:].hex())
+            assert (seen["esm_class"], seen["data_coding"], seen["time_to_live"]) == (0x40, 0xF6, 600)
+        async with account_at(server, payload_parameter=True) as account:
+            assert (await send(account, SINGLE)).message_id == "m-447700900123"
+            seen = await server.event("submit")
+            assert (seen["message"], seen["payload"]) == ("", SINGLE[3:].hex())
+
+
+async def test_sar_parameters(node: str) -> None:
+    packet = bytes(range(250))
+    async with smsc(node) as server, account_at(server, concatenation="sar") as account:
+        for ud in segment(packet, reference=77):
+            await send(account, ud)
+        first, second = [await server.event("submit") for _ in range(2)]
+        assert (first["sar"], second["sar"]) == ([77, 2, 1], [77, 2, 2])
+        assert (first["udh"], first["esm_class"]) == (["7000"], 0x40)
+        assert (second["udh"], second["esm_class"]) == (None, 0)
+        assert bytes.fromhex(first["message"] + second["message"]) == packet

@@ -12,6 +12,7 @@ const smpp = require('smpp');
 
 const [systemId, password] = process.argv.slice(2);
 let current = null;
+let receiver = null;
 let hold = 0;
 let held = [];
 let accepted = 0;
@@ -36,7 +37,12 @@ function answer(session, pdu) {
 
 function submitted(session, pdu) {
   const text = pdu.short_message;
+  const sar = [pdu.sar_msg_ref_num, pdu.sar_total_segments, pdu.sar_segment_seqnum];
   tell('submit', {
+    session: session.number,
+    bound_as: session.kind,
+    sar: sar[0] === undefined ? null : sar,
+    payload: pdu.message_payload ? hexOf(pdu.message_payload.message) : null,
     source: pdu.source_addr,
     source_ton: pdu.source_addr_ton,
     destination: pdu.destination_addr,
@@ -61,20 +67,43 @@ function submitted(session, pdu) {
   answer(session, pdu);
 }
 
+function bind(session, kind, pdu) {
+  if (pdu.system_id !== systemId || pdu.password !== password) {
+    session.send(pdu.response({ command_status: smpp.ESME_RINVPASWD }));
+    return;
+  }
+  session.kind = kind;
+  if (kind !== 'transmitter') {
+    receiver = session;
+  }
+  session.send(pdu.response({ system_id: 'node-smpp', sc_interface_version: 0x34 }));
+  tell('kind', { kind });
+  tell('bound', { system_type: pdu.system_type, interface_version: pdu.interface_version });
+}
+
+function dataSubmitted(session, pdu) {
+  const text = pdu.message_payload;
+  tell('data', {
+    esm_class: pdu.esm_class,
+    data_coding: pdu.data_coding,
+    time_to_live: pdu.qos_time_to_live,
+    udh: text.udh ? text.udh.map(hexOf) : null,
+    message: hexOf(text.message),
+  });
+  session.send(pdu.response({ message_id: `d-${pdu.destination_addr}` }));
+}
+
 const server = smpp.createServer((session) => {
   current = session;
   connections += 1;
   tell('connected', { number: connections });
   session.on('error', (error) => tell('error', { message: error.message }));
   session.on('close', () => tell('closed', {}));
-  session.on('bind_transceiver', (pdu) => {
-    if (pdu.system_id !== systemId || pdu.password !== password) {
-      session.send(pdu.response({ command_status: smpp.ESME_RINVPASWD }));
-      return;
-    }
-    session.send(pdu.response({ system_id: 'node-smpp', sc_interface_version: 0x34 }));
-    tell('bound', { system_type: pdu.system_type, interface_version: pdu.interface_version });
-  });
+  session.number = connections;
+  for (const kind of ['transceiver', 'transmitter', 'receiver']) {
+    session.on(`bind_${kind}`, (pdu) => bind(session, kind, pdu));
+  }
+  session.on('data_sm', (pdu) => dataSubmitted(session, pdu));
   session.on('submit_sm', (pdu) => submitted(session, pdu));
   session.on('enquire_link', (pdu) => {
     session.send(pdu.response());
@@ -96,7 +125,7 @@ function deliver(fields) {
       pdu[key] = value;
     }
   }
-  current.deliver_sm(pdu, (response) => tell('answered', { status: response.command_status }));
+  (receiver || current).deliver_sm(pdu, (response) => tell('answered', { status: response.command_status }));
 }
 
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
