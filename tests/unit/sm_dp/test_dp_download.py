@@ -47,7 +47,8 @@ PHASES = {
 
 def fresh(**changes: Any) -> State:
     values: dict[str, Any] = {
-        "order_id": "order", "smdp_id": "dp", "owner": "mno", "eid": EID, "iccid": ICCID, "imsi": "1", "msisdn": "2",
+        "order_id": "order", "smdp_id": "dp", "owner": "mno", "eid": EID, "iccid": ICCID, "imsi": "1",
+        "msisdn": "2",
         "profile_type": "demo", "enable": True, "deadline": NOW + 3600.0, "validity": 3600.0,
     }  # fmt: skip
     return State(**{**values, **changes})
@@ -464,8 +465,8 @@ STATUSES = st.sampled_from(
     [SUCCESS, BAD, LOST, EXPIRED, failed(*codes.POL1_REFUSES, "no"), warning("8.4", "4.2", "odd")]
 )
 RESPONSES = st.lists(
-    st.sampled_from([apdu(0x9000), apdu(0x9000, CHALLENGE), apdu(0x9000, RECEIPT), apdu(0x6985), UPDATE, b"\x86\x00",
-                     b"\x86\x01\x01", b"\x9f\x46\x01\x02", b"\x83\x01\x01", b"\x86\x7f"]), max_size=4,
+    st.sampled_from([apdu(0x9000), apdu(0x9000, CHALLENGE), apdu(0x9000, RECEIPT), apdu(0x6985), UPDATE,
+                     b"\x86\x00", b"\x86\x01\x01", b"\x9f\x46\x01\x02", b"\x83\x01\x01", b"\x86\x7f"]), max_size=4,
 )  # fmt: skip
 BODIES = st.one_of(
     st.tuples(STATUSES, RESPONSES).map(lambda p: data(p[0], *p[1])),
