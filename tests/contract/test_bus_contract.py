@@ -297,3 +297,12 @@ async def test_calls_work_again_after_the_broker_was_killed(world: World) -> Non
             return False
 
     await until_async(answered)
+
+
+@nats_only
+async def test_a_connection_that_was_given_up_is_opened_again_and_listens(world: World, pair: Pair) -> None:
+    await pair.receiver.link._client.close()  # as the library does when a server has refused it
+    await pair.sender.link._client.close()
+    await pair.send("m")
+    await arrived(pair, "m")
+    await forgotten(pair)
