@@ -162,8 +162,9 @@ def closed(state: Channel, body: es5.HTTPSClosed, effects: Effects) -> Channel:
     if body.session_id != state.session:
         return state
     effects.no_timer(LINGER)
-    state = replace(state, session="", post="", announced=False)
-    return pump(state, effects)
+    # An announced command is still to come: a card that resumes is held for it, or it would forget what it needs
+    # for that command (a challenge, an SCP03t session).
+    return pump(replace(state, session="", post=""), effects)
 
 
 def timer(state: Channel, name: str, effects: Effects) -> Channel:
