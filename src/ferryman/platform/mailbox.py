@@ -12,18 +12,19 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Executable, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
 
 from ferryman.contracts.message import Body, Header, encode
 from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.bus import Bus
 from ferryman.platform.clock import Clock
+from ferryman.platform.prepared import Prepared
 from ferryman.platform.schema import PlatformTables
-from ferryman.platform.store import Store
+from ferryman.platform.store import Store, Unit
 
 MAX_REFUSALS = 5  # deliveries that fail other than by unavailability before a message is parked
 RETRY_FIRST = 0.05  # seconds before the second attempt; doubles with each one
@@ -47,57 +48,80 @@ class Letter:
     body: bytes
 
 
+class MailStatements:
+    """What every transaction may execute, made once for the tables of a role."""
+
+    def __init__(self, tables: PlatformTables) -> None:
+        inbox, outbox, audit = tables.inbox, tables.outbox, tables.audit
+        self.receive = Prepared(
+            lambda dialect: (
+                dialect.insert(inbox)
+                .values({name: bindparam(name) for name in ("message_id", "received")})
+                .on_conflict_do_nothing(index_elements=["message_id"])
+            )
+        )
+        letter = ("message_id", "dest", "eid", "body", "created", "parked")
+        self.send = Prepared(
+            lambda dialect: (
+                dialect.insert(outbox)
+                .values({name: bindparam(name) for name in letter})
+                .on_conflict_do_nothing(index_elements=["message_id"])
+                .returning(outbox.c.seq)
+            )
+        )
+        record = ("at", "actor", "action", "eid", "object", "outcome", "detail")
+        self.audit = Prepared(lambda _: insert(audit).values({name: bindparam(name) for name in record}))
+        self.forget = Prepared(lambda _: delete(outbox).where(outbox.c.seq == bindparam("letter")))
+
+
 class Tx:
     """A unit of work that can send: letters leave only if the commit succeeds."""
 
-    __slots__ = ("_tables", "connection", "letters", "now")
+    __slots__ = ("_statements", "connection", "letters", "now")
 
-    def __init__(self, connection: Connection, tables: PlatformTables, now: float) -> None:
+    def __init__(
+        self, connection: Connection, tables: PlatformTables, now: float, statements: MailStatements | None = None
+    ) -> None:
         self.connection = connection
         self.now = now
         self.letters: list[Letter] = []
-        self._tables = tables
+        self._statements = statements or MailStatements(tables)
 
     def first_time(self, message_id: str) -> bool:
         """Enter a received message into the inbox; False when it was there before."""
-        table = self._tables.inbox
-        dialect = sqlite if self.connection.dialect.name == "sqlite" else postgresql
-        statement = (
-            dialect.insert(table)
-            .values(message_id=message_id, received=self.now)
-            .on_conflict_do_nothing(index_elements=["message_id"])
-        )
-        return self.connection.execute(statement).rowcount == 1
+        values = {"message_id": message_id, "received": self.now}
+        return self._statements.receive.count(self.connection, values) == 1
 
     def send(self, dest: str, header: Header, body: Body) -> None:
         """Put a message into the outbox; one with the same identifier is there at most once."""
         raw = encode(header, body)
-        table = self._tables.outbox
-        dialect = sqlite if self.connection.dialect.name == "sqlite" else postgresql
-        statement = (
-            dialect.insert(table)
-            .values(message_id=header.message_id, dest=dest, eid=header.eid, body=raw, created=self.now, parked="")
-            .on_conflict_do_nothing(index_elements=["message_id"])
-            .returning(table.c.seq)
-        )
-        seq = self.connection.execute(statement).scalar()
-        if seq is not None:
-            self.letters.append(Letter(seq, dest, header.eid, raw))
+        values = {
+            "message_id": header.message_id,
+            "dest": dest,
+            "eid": header.eid,
+            "body": raw,
+            "created": self.now,
+            "parked": "",
+        }
+        row = self._statements.send.row(self.connection, values)
+        if row is not None:
+            self.letters.append(Letter(row[0], dest, header.eid, raw))
 
     def audit(
         self, *, actor: str, action: str, eid: str = "", object: str = "", outcome: str, detail: str = ""
     ) -> None:
         """Record who did what to what, with which outcome; never a secret."""
-        self.connection.execute(
-            insert(self._tables.audit).values(
-                at=self.now,
-                actor=actor,
-                action=action,
-                eid=eid,
-                object=object,
-                outcome=outcome,
-                detail=detail,
-            )
+        self._statements.audit.count(
+            self.connection,
+            {
+                "at": self.now,
+                "actor": actor,
+                "action": action,
+                "eid": eid,
+                "object": object,
+                "outcome": outcome,
+                "detail": detail,
+            },
         )
 
 
@@ -111,6 +135,7 @@ class Mailbox:
         self.clock = clock
         self.parked = 0  # messages parked by this run
         self._bus = bus
+        self._statements = MailStatements(tables)
         self._lanes: dict[tuple[str, str], deque[Letter]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: set[int] = set()  # letters in a lane or not yet forgotten
@@ -140,7 +165,7 @@ class Mailbox:
         now = self.clock.now()
 
         def run(connection: Connection) -> T:
-            tx = Tx(connection, self.tables, now)
+            tx = Tx(connection, self.tables, now, self._statements)
             result = unit(tx)
             letters[:] = tx.letters
             return result
@@ -235,7 +260,8 @@ class Mailbox:
             "message parked", role=self.role, dest=letter.dest, eid=letter.eid, reason=reason, exc_info=problem
         )
         table = self.tables.outbox
-        await self._persist(update(table).where(table.c.seq == letter.seq).values(parked=reason))
+        park = update(table).where(table.c.seq == letter.seq).values(parked=reason)
+        await self._persist(partial(_execute, statement=park))
         self._known.discard(letter.seq)
         self.parked += 1
 
@@ -247,18 +273,18 @@ class Mailbox:
             self._spawn(self._forget())
 
     async def _forget(self) -> None:
-        table = self.tables.outbox
         while self._taken:
             seqs, self._taken = self._taken[:FORGET_BATCH], self._taken[FORGET_BATCH:]
-            await self._persist(delete(table).where(table.c.seq.in_(seqs)))
+            letters = [{"letter": seq} for seq in seqs]
+            await self._persist(partial(self._statements.forget.many, values=letters))
             self._known.difference_update(seqs)
         self._forgetting = False
 
-    async def _persist(self, statement: Executable) -> None:
-        """Execute one repeatable statement, as often as it takes."""
+    async def _persist(self, unit: Unit[None]) -> None:
+        """Commit one repeatable unit, as often as it takes."""
         while True:
             try:
-                await self.store.write(lambda c: _execute(c, statement))
+                await self.store.write(unit)
             except Unavailable as problem:
                 await asyncio.sleep(problem.retry_after)
             else:

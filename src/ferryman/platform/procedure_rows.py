@@ -7,19 +7,20 @@ commit that finds another version than it loaded raises `Conflict` and writes no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ferryman.contracts import codes
 from ferryman.contracts.message import Body, Codec, Header, encode_body
 from ferryman.errors import FerrymanError, Refused
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure import DEADLINE, ProcedureKind, Send, Signal
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.timer_queue import Timer
@@ -30,6 +31,7 @@ RUNNING = "running"
 DONE = "done"
 
 log = structlog.get_logger("ferryman.engine")
+_header_decoder = msgspec.json.Decoder(Header)
 
 
 class Conflict(FerrymanError):
@@ -70,6 +72,45 @@ class Start:
     request: Body
 
 
+class _Statements:
+    """What every step may execute, made once for the tables of a role."""
+
+    def __init__(self, tables: PlatformTables) -> None:
+        procedure, timer, journal, inbox = tables.procedure, tables.timer, tables.journal, tables.inbox
+        p = procedure.c
+        self.load = Prepared(
+            lambda _: select(
+                p.kind, p.eid, p.requester, p.caller, p.state, p.status, p.exclusive, p.version
+            ).where(p.id == bindparam("procedure_id"))
+        )
+        self.move = Prepared(
+            lambda _: (
+                update(procedure)
+                .where(p.id == bindparam("procedure_id"), p.version == bindparam("loaded"))
+                .values(
+                    state=bindparam("to_state"),
+                    status=bindparam("to_status"),
+                    version=bindparam("to_version"),
+                    updated=bindparam("at"),
+                )
+            )
+        )
+        self.arm = Prepared(lambda dialect: _upsert(dialect.insert(timer), ("procedure_id", "name"), ("due",)))
+        one = (timer.c.procedure_id == bindparam("of")) & (timer.c.name == bindparam("named"))
+        self.cancel = Prepared(lambda _: delete(timer).where(one))
+        self.due = Prepared(lambda _: select(timer.c.due).where(one))
+        self.received = Prepared(lambda _: select(inbox.c.message_id).where(inbox.c.message_id == bindparam("of")))
+        entry = ("procedure_id", "eid", "at", "direction", "kind", "message_id", "body")
+        self.journal = Prepared(lambda _: insert(journal).values({name: bindparam(name) for name in entry}))
+
+
+def _upsert(statement: Any, key: Sequence[str], values: Sequence[str]) -> Any:
+    filled = statement.values({name: bindparam(name) for name in (*key, *values)})
+    return filled.on_conflict_do_update(
+        index_elements=list(key), set_={name: filled.excluded[name] for name in values}
+    )
+
+
 class ProcedureRows:
     """Reads and writes the platform tables of one role."""
 
@@ -80,6 +121,8 @@ class ProcedureRows:
         self._role = role
         self._kinds = kinds
         self._answers = answers
+        self._statements = _Statements(tables)
+        self._states = {name: msgspec.json.Decoder(kind.state_type) for name, kind in kinds.items()}
 
     # -- calls ----------------------------------------------------------------------------------------------
 
@@ -182,21 +225,21 @@ class ProcedureRows:
 
     def load(self, connection: Connection, procedure_id: str) -> Record | None:
         """A procedure as it stands; None when there is none."""
-        table = self._tables.procedure
-        row = connection.execute(select(table).where(table.c.id == procedure_id)).first()
+        row = self._statements.load.row(connection, {"procedure_id": procedure_id})
         if row is None:
             return None
-        kind = self._kinds[row.kind]
+        kind_name, eid, requester, caller, state, status, exclusive, version = row
+        kind = self._kinds[kind_name]
         return Record(
-            id=row.id,
+            id=procedure_id,
             kind=kind,
-            eid=row.eid,
-            requester=row.requester,
-            caller=msgspec.json.decode(row.caller, type=Header) if row.caller else None,
-            state=msgspec.json.decode(row.state, type=kind.state_type),
-            status=row.status,
-            exclusive=bool(row.exclusive),
-            version=row.version,
+            eid=eid,
+            requester=requester,
+            caller=_header_decoder.decode(caller) if caller else None,
+            state=self._states[kind_name].decode(state),
+            status=status,
+            exclusive=bool(exclusive),
+            version=version,
         )
 
     def make(self, creation: Signal, eid: str) -> Record:
@@ -233,14 +276,20 @@ class ProcedureRows:
                 created=tx.now,
                 updated=tx.now,
             )  # fmt: skip
-            done = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+            changed = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["id"])).rowcount
         else:
-            done = tx.connection.execute(
-                update(table)
-                .where(table.c.id == record.id, table.c.version == record.version)
-                .values(state=state, status=record.status, version=record.version + 1, updated=tx.now)
+            changed = self._statements.move.count(
+                tx.connection,
+                {
+                    "procedure_id": record.id,
+                    "loaded": record.version,
+                    "to_state": state,
+                    "to_status": record.status,
+                    "to_version": record.version + 1,
+                    "at": tx.now,
+                },
             )
-        if done.rowcount != 1:
+        if changed != 1:
             raise Conflict(f"procedure {record.id} was moved by another process")
         self._save_answer(tx, record)
         if record.status != DONE:
@@ -266,15 +315,12 @@ class ProcedureRows:
         self.journal(tx, record.id, record.eid, "out", header.message_id, record.reply)
 
     def _save_timers(self, tx: Tx, record: Record) -> None:
-        table = self._tables.timer
         for name, due in record.timers.items():
+            values = {"procedure_id": record.id, "name": name}
             if due is None:
-                tx.connection.execute(delete(table).where(table.c.procedure_id == record.id, table.c.name == name))
-                continue
-            statement = _dialect(tx).insert(table).values(procedure_id=record.id, name=name, due=due)
-            tx.connection.execute(
-                statement.on_conflict_do_update(index_elements=["procedure_id", "name"], set_={"due": due})
-            )
+                self._statements.cancel.count(tx.connection, {"of": record.id, "named": name})
+            else:
+                self._statements.arm.count(tx.connection, {**values, "due": due})
 
     def send(self, tx: Tx, record: Record, send: Send, number: int) -> None:
         """Put a message of a procedure into the outbox; its identifier follows from the commit it leaves in."""
@@ -292,16 +338,17 @@ class ProcedureRows:
 
     def journal(self, tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
         """Keep what was received or sent, for replay and for the eyes of an operator."""
-        tx.connection.execute(
-            insert(self._tables.journal).values(
-                procedure_id=procedure_id,
-                eid=eid,
-                at=tx.now,
-                direction=direction,
-                kind=type(body).__name__,
-                message_id=message_id,
-                body=encode_body(body),
-            )
+        self._statements.journal.count(
+            tx.connection,
+            {
+                "procedure_id": procedure_id,
+                "eid": eid,
+                "at": tx.now,
+                "direction": direction,
+                "kind": type(body).__name__,
+                "message_id": message_id,
+                "body": encode_body(body),
+            },
         )
 
     # -- what an earlier run left ---------------------------------------------------------------------------
@@ -328,17 +375,12 @@ class ProcedureRows:
 
     def is_set(self, connection: Connection, timer: Timer) -> bool:
         """Whether a timer is still due at that time."""
-        table = self._tables.timer
-        key = (table.c.procedure_id == timer.procedure_id) & (table.c.name == timer.name)
-        return connection.execute(select(table.c.due).where(key)).scalar() == timer.due
+        row = self._statements.due.row(connection, {"of": timer.procedure_id, "named": timer.name})
+        return row is not None and bool(row[0] == timer.due)
 
     def was_received(self, connection: Connection, message_id: str) -> bool:
         """Whether the inbox knows a message."""
-        table = self._tables.inbox
-        return (
-            connection.execute(select(table.c.message_id).where(table.c.message_id == message_id)).first()
-            is not None
-        )
+        return self._statements.received.row(connection, {"of": message_id}) is not None
 
     def holder(self, connection: Connection, eid: str) -> tuple[str, str] | None:
         """Identifier and kind of the procedure that holds the EID."""

@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ferryman.errors import Unavailable
+from ferryman.platform.prepared import driver_of
 
 MAX_BATCH = 256  # units per commit: beyond this the gain of sharing one fsync is gone and latency grows
 READERS = 8  # PostgreSQL connections for reading; more does not help below 16 cores
@@ -76,15 +77,21 @@ def is_trouble(problem: BaseException) -> bool:
     """Whether an error speaks of the database or the way to it rather than of the statement."""
     if isinstance(problem, OSError | TimeoutError | PoolTimeout):
         return True
+    if isinstance(problem, sqlite3.Error):
+        return _is_sqlite_trouble(problem)
     if not isinstance(problem, DBAPIError):
         return False
     if problem.connection_invalidated:
         return True
-    code = getattr(problem.orig, "sqlite_errorcode", None)
-    if code is not None:
-        return code & 0xFF in _SQLITE_TROUBLE
+    if isinstance(problem.orig, sqlite3.Error):
+        return _is_sqlite_trouble(problem.orig)
     state = getattr(problem.orig, "sqlstate", None)
     return isinstance(state, str) and state[:2] in _SQLSTATE_TROUBLE
+
+
+def _is_sqlite_trouble(problem: sqlite3.Error) -> bool:
+    code: int | None = getattr(problem, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _SQLITE_TROUBLE
 
 
 def _unavailable(problem: BaseException) -> Unavailable:
@@ -97,12 +104,14 @@ def _run_batch(connection: Connection, jobs: Sequence[_Job]) -> list[_Outcome]:
         # Alone in its transaction: the caller rolls back when it fails, a savepoint would only cost time.
         return [_run_unit(connection, jobs[0][0])]
     outcomes: list[_Outcome] = []
+    driver = driver_of(connection)
+    execute: Callable[[str], object] = connection.exec_driver_sql if driver is None else driver.execute
     for unit, _ in jobs:
-        connection.exec_driver_sql("SAVEPOINT unit")
+        execute("SAVEPOINT unit")
         outcome = _run_unit(connection, unit)
         if not outcome[0]:
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
-        connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+            execute("ROLLBACK TO SAVEPOINT unit")
+        execute("RELEASE SAVEPOINT unit")
         outcomes.append(outcome)
     return outcomes
 
