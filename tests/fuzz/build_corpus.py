@@ -71,6 +71,19 @@ def sms_tpdu() -> Iterator[bytes]:
     yield tlv.encode(0xD0, bytes.fromhex("810301130082028183") + tlv.encode(0x8B, tpdu))
 
 
+def sms_mo() -> Iterator[bytes]:
+    sar = (TLV(0x20C, b"\0\7"), TLV(0x20E, b"\2"), TLV(0x20F, b"\1"))
+    for esm_class, ud, tlvs in (
+        (0x40, bytes.fromhex("027100") + b"answer", ()),
+        (0x40, bytes.fromhex("0700035c02017100") + b"first", ()),
+        (0x40, bytes.fromhex("027100") + b"first", sar),
+        (0x00, b"second", (sar[0], sar[1], TLV(0x20F, b"\2"))),
+        (0x40, b"", (TLV(0x424, bytes.fromhex("027000") + b"payload"),)),
+    ):
+        yield encode(m.DeliverSM(source_addr="33600000001", esm_class=esm_class, short_message=ud, tlvs=tlvs))
+    yield encode(m.DataSM(esm_class=0x40, tlvs=(TLV(0x424, bytes.fromhex("027100") + b"data"), *sar)))
+
+
 def sms_user_data() -> Iterator[bytes]:
     for vector in of("sms_tpdu", "segment"):
         yield bytes.fromhex(vector["expected"]["ud"][-1])
@@ -144,6 +157,24 @@ def isdr_answer() -> Iterator[bytes]:
     yield bytes.fromhex("3009a0073005800100810108")
     yield bytes.fromhex("3015a00f300d80021234810102820103830200108100") + b"\x82\x02ok"
     yield bytes(10) + bytes.fromhex("300370") + bytes(19)
+
+
+def scp03t_answer() -> Iterator[bytes]:
+    from ferryman.secure import scp03
+
+    keys, aid, host = (
+        scp03.StaticKeys(*[bytes(range(16))] * 2),
+        bytes.fromhex("A0000005591010FFFFFFFF8900001000"),
+        bytes(8),
+    )
+    for counter in (7, 8):
+        card = scp03.predict_card_challenge(keys.enc, counter, aid)
+        cryptogram = scp03.card_cryptogram(scp03.session_keys(keys, host, card), host, card)
+        yield tlv.encode(0x84, bytes(10) + bytes.fromhex("300370") + card + cryptogram + counter.to_bytes(3))
+    yield bytes.fromhex("8500")
+    yield bytes.fromhex("8600")
+    yield tlv.encode(0x86, bytes(24))
+    yield from (bytes.fromhex(text) for text in ("9F440101", "9F450102", "9F460103"))
 
 
 def psk_identity() -> Iterator[bytes]:
@@ -283,11 +314,28 @@ def subscriptions_csv() -> Iterator[bytes]:
 
 
 MAKERS = (
-    smpp_pdu, smpp_stream, sms_tpdu, sms_user_data, sms_reassembly, scp80_command, scp80_response, ota_script,
-    admin_trigger, isdr_answer, psk_identity, tls_flight, http_exchange, admin_request, eis_xml, eum_signature,
+    smpp_pdu,
+    smpp_stream,
+    sms_mo,
+    sms_tpdu,
+    sms_user_data,
+    sms_reassembly,
+    scp80_command,
+    scp80_response,
+    ota_script,
+    admin_trigger,
+    isdr_answer,
+    scp03t_answer,
+    psk_identity,
+    tls_flight,
+    http_exchange,
+    admin_request,
+    eis_xml,
+    eum_signature,
     saip_package,
-    gp_certificate, subscriptions_csv,
-)  # fmt: skip
+    gp_certificate,
+    subscriptions_csv,
+)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from ferryman.codec.admin_trigger import build_session_parameters, parse_trigger
 from ferryman.codec.apdu import CommandAPDU, ResponseAPDU
 from ferryman.codec.ota_packet import peek_command, peek_response
 from ferryman.codec.ota_script import parse_compact_response, parse_response_script, split_data
-from ferryman.secure import scp03, scp80
+from ferryman.secure import scp03, scp03t, scp80
 from ferryman.secure.packet_cipher import AES_ONLY
 from fuzz.engine import Harness
 from fuzz.promises import declared, same, words
@@ -103,7 +103,36 @@ def check_isdr_answer(data: bytes) -> None:
         euicc_response.describe(response)
 
 
+_STATIC = scp03.StaticKeys(_KEY, _KEY)
+_CHALLENGE, _ISDP = bytes(8), bytes.fromhex("A0000005591010FFFFFFFF8900001000")
+
+
+def check_scp03t_answer(data: bytes) -> None:
+    """What an eUICC answers to the objects 84, 85 and 86 of a download, error objects included."""
+    start = partial(
+        scp03t.check_initialize_response, _STATIC, host_challenge=_CHALLENGE, isdp_aid=_ISDP, sequence_counter=7
+    )
+    segment = partial(
+        scp03t.unprotect_response,
+        _STATIC,
+        host_challenge=_CHALLENGE,
+        sequence_counter=7,
+        isdp_aid=_ISDP,
+        segments=[b"\x86\x08" + bytes(8)],
+        index=0,
+    )
+    for read in (
+        lambda octets: start(response_84=octets),
+        scp03t.check_authenticate_response,
+        lambda octets: segment(response_86=octets),
+    ):
+        declared(read, data)
+
+
 HARNESSES = (
+    Harness(
+        "scp03t_answer", check_scp03t_answer, words("8420 8500 8600 8618 9F4401 9F4501 9F4601 0370 000007"), 256
+    ),
     Harness("scp80_command", check_command, words("0015 1639 0200 0D 000001"), 512),
     Harness("scp80_response", check_response, words("0A 12 000001"), 512),
     Harness(

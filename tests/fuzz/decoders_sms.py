@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ferryman.codec.smpp.messages import DataSM, DeliverSM
+from ferryman.codec.smpp.pdu import decode
+from ferryman.codec.smpp.user_data import as_deliver
 from ferryman.codec.sms_reassembly import Reassembler
 from ferryman.codec.sms_tpdu import (
     SMSDeliver,
@@ -16,6 +19,7 @@ from ferryman.codec.sms_tpdu import (
 )
 from ferryman.codec.sms_user_data import UserData, segment
 from ferryman.errors import InputError, PeerError
+from ferryman.transport_sms import incoming
 from fuzz.engine import Harness
 from fuzz.promises import declared, same
 
@@ -116,7 +120,24 @@ def check_reassembly(data: bytes) -> None:
     same(pool.pending, 0, "messages after their expiry")
 
 
+def check_mo(data: bytes) -> None:
+    """A deliver_sm of a card as the SMS module reads it, by its header or by sar parameters."""
+    try:
+        pdu = decode(len(data).to_bytes(4) + data[4:]) if len(data) >= 4 else None
+    except PeerError:
+        return
+    if isinstance(pdu, DataSM):
+        pdu = as_deliver(pdu)
+    if isinstance(pdu, DeliverSM):
+        read = declared(lambda _: incoming._read(pdu), data)
+        if read is not None and read.concat is None and read.kind is None:
+            raise AssertionError("a message that is neither a packet nor a part of one")
+
+
 HARNESSES = (
+    Harness(
+        "sms_mo", check_mo, (*WORDS, *(bytes.fromhex(tag) for tag in ("0424", "020C0002", "020E0001", "020F0001")))
+    ),
     Harness("sms_tpdu", check_tpdu, WORDS, 512),
     Harness("sms_user_data", check_user_data, WORDS, 2048),
     Harness("sms_reassembly", check_reassembly, WORDS),

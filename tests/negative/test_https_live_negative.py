@@ -65,7 +65,7 @@ async def test_forms_by_the_hundred_leave_nothing_behind() -> None:
         for octets in bodies:
             await refused(place.server.port, octets)
         with memory_within(peak=4_000_000, kept=400_000):
-            for turn in range(100):
+            for turn in range(40):
                 await refused(place.server.port, bodies[turn % len(bodies)])
             await good.post()
             place.ended.clear()
@@ -159,17 +159,17 @@ async def test_a_card_that_does_not_read_its_answers_holds_little_and_not_for_lo
 
 
 @virtual
-async def test_three_hundred_half_open_peers_leave_nothing_behind() -> None:
+async def test_many_half_open_peers_leave_nothing_behind() -> None:
     async with besieged(handshake_timeout=20.0) as (place, good):
         async with through_faults(place, "down:black_hole_after=0") as proxy:
             links = []
-            with memory_within(peak=20_000_000, kept=1_500_000):
-                for _ in range(300):
+            with memory_within(peak=10_000_000, kept=800_000):
+                for _ in range(120):
                     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
                     writer.write(MemoryClient().step())
                     links.append((reader, writer))
                 await asyncio.sleep(1.0)
-                assert place.connections == 301
+                assert place.connections == 121
                 await good.post()
                 await place.quiet(others=1)
                 for _, writer in links:

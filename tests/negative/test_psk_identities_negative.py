@@ -121,12 +121,12 @@ def test_flights_that_break_the_handshake(octets: bytes, alert: int) -> None:
 
 
 @virtual
-async def test_a_thousand_strangers_leave_nothing_behind() -> None:
+async def test_hundreds_of_strangers_leave_nothing_behind() -> None:
     async with besieged() as (place, good):
         for identity in IDENTITIES.values():  # warm: contexts, caches
             await talk(place.server.port, flight(identity))
         with memory_within(peak=3_000_000, kept=400_000):
-            for number in range(1000):
+            for number in range(300):
                 await talk(place.server.port, flight(b"%064d" % number))
                 if number % 100 == 0:
                     await good.post()
