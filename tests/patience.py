@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from virtual_loop import VirtualLoop
 
-PATIENCE = 20.0  # real seconds before a test gives up; never reached by a test that passes
+PATIENCE = 60.0  # real seconds before a test gives up; never reached by a test that passes
 VIRTUAL_PATIENCE = 10 * 86_400.0
 POLL = 0.001
 VIRTUAL_POLL = 0.05

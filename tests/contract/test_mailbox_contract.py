@@ -61,6 +61,7 @@ class Node:
 
     store: Store
     trouble: dict[str, list[Exception]] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)  # not taken before that other message was
     delivered: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -77,6 +78,8 @@ class Node:
         pending = self.trouble.get(head.message_id)
         if pending:
             raise pending.pop(0)
+        if self.after.get(head.message_id, head.message_id) not in self.delivered:
+            raise Unavailable("b", retry_after=0.001)
 
         def unit(tx: Tx) -> None:
             if tx.first_time(head.message_id):
@@ -121,14 +124,15 @@ async def test_messages_of_one_lane_arrive_in_order_and_are_forgotten(ready: Bac
 
 
 async def test_a_lane_in_trouble_keeps_its_order_and_stops_no_other(ready: Backend) -> None:
-    node = Node(ready.open(), trouble={"slow1": [Unavailable("b", retry_after=0.15) for _ in range(4)]})
+    trouble = {"slow1": [Unavailable("b", retry_after=0.001) for _ in range(4)]}
+    node = Node(ready.open(), trouble=trouble, after={"slow1": "quick2"})
     await node.send("slow1", "slow2", eid="1" * 32)
     await node.send("quick1", "quick2", eid="2" * 32)
     await node.drained()
     received = await node.received()
     assert received.index("slow1") < received.index("slow2")
-    assert received.index("quick2") < received.index("slow1")
-    assert node.delivered.count("slow1") == 5
+    assert received.index("quick1") < received.index("quick2")
+    assert node.delivered.count("slow1") >= 5
     await node.mailbox.stop()
 
 
@@ -287,7 +291,7 @@ async def _conversation(ready: Backend, lanes: dict[str, list[str]], moment: str
 
     talking, dying = asyncio.create_task(talk()), asyncio.create_task(dead.wait())
     await asyncio.wait((talking, dying), return_when=asyncio.FIRST_COMPLETED)
-    finished = talking.done()
+    finished = talking.done() and not dead.is_set()
     for task in (talking, dying):
         task.cancel()
     await asyncio.gather(talking, dying, return_exceptions=True)
