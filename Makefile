@@ -2,6 +2,8 @@
 .PHONY: setup demo test check up soak bench requirements
 
 PYTHON := .venv/bin/python
+# Processes that run tests; 0 runs them in one.
+WORKERS ?= 2
 
 setup:
 	@tools/bootstrap
@@ -10,7 +12,7 @@ demo: setup
 	@.venv/bin/ferryman demo $(ARGS)
 
 test: setup
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n $(WORKERS) $(ARGS)
 
 check: setup
 	.venv/bin/ruff check src tests tools
