@@ -93,7 +93,7 @@ async def test_https_link_breaks_after_every_few_scripts(scripts: int) -> None:
 
 @pytest.mark.parametrize(
     ("transport", "step"),
-    [*(("sms", step) for step in range(1, 24, 4)), *(("https", step) for step in range(0, 22, 4))],
+    [*(("sms", step) for step in range(1, 24, 6)), *(("https", step) for step in range(0, 22, 6))],
 )
 @virtual
 async def test_power_cut_at_a_step_of_the_card(transport: str, step: int) -> None:
