@@ -136,6 +136,22 @@ async def test_document(tmp_path: Path, name: str) -> None:
         await place.refused(place.register(DOCUMENTS[name]), FORMAT)
 
 
+@pytest.mark.parametrize(
+    "dtd", [b"<!DOCTYPE x>", b'<!DOCTYPE x [<!ENTITY e "1">]>', b'<!DOCTYPE x SYSTEM "x.dtd">']
+)
+def test_good_delivery_behind_a_dtd(tmp_path: Path, batch: Path, cards: dict[str, bytes], dtd: bytes) -> None:
+    """A delivery that would be taken without it."""
+
+    @virtual
+    async def scenario() -> None:
+        async with Premises(tmp_path / "data") as place:
+            await place.trust(batch)
+            await place.refused(place.register(dtd + cards["good"]), FORMAT, "document type")
+            assert len((await place.register(cards["good"])).new) == 1
+
+    scenario()
+
+
 @virtual
 async def test_document_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eis_xml, "MAX_DELIVERY", 1000)
