@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import ota, procedures, psk, smpp
+from bench.rows import download, ota, procedures, psk, smpp
 
-BENCHMARKS: tuple[Benchmark, ...] = (*ota.BENCHMARKS, *psk.BENCHMARKS, *smpp.BENCHMARKS, *procedures.BENCHMARKS)
+BENCHMARKS: tuple[Benchmark, ...] = (
+    *ota.BENCHMARKS,
+    *psk.BENCHMARKS,
+    *smpp.BENCHMARKS,
+    *procedures.BENCHMARKS,
+    *download.BENCHMARKS,
+)

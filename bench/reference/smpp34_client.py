@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-import smpp34  # type: ignore[import-not-found]
+import smpp34
 
 MESSAGE = bytes(range(140))
 
@@ -39,7 +39,7 @@ async def main(port: int, window: int, count: int) -> None:
                 raise RuntimeError(f"status {answer.command_status}")
 
     begun = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(window)))
+    await asyncio.gather(*[work() for _ in range(window)])
     rate = count / (time.perf_counter() - begun)
     client.stop()
     sys.stdout.write(f"{rate}\n")

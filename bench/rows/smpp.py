@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,9 @@ RUN_SECONDS = 60
 
 
 def _smpp34(folder: Path) -> Path:
-    """The Python of a new virtual environment with smpp34 in it."""
+    """A Python with smpp34 in it: this one, or that of a new virtual environment."""
+    if importlib.util.find_spec("smpp34") is not None:
+        return Path(sys.executable)
     python = folder / "bin" / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True)  # noqa: S603
