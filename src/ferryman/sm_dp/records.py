@@ -19,8 +19,9 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     segment: int = MAX_SEGMENT
     segments_per_message: int = 8  # `86` TLVs in one ES3.SendData; the SM-SR cuts them for the bearer
     session_attempts: int = 5  # key establishments and SCP03t sessions tried when answers are lost
-    memory_factor: float = 2.0  # RequiredMemory = package size x factor + margin; the card's overhead is its own
-    memory_margin: int = 4096
+    # RequiredMemory = package size x factor + margin: a file filled by a pattern is larger on the card than here.
+    memory_factor: float = 4.0
+    memory_margin: int = 8192
     supported_versions: tuple[str, ...] = ("3.0", "3.1", "3.2")  # RemoteProvisioningVersion, first two numbers
     approved_platforms: tuple[str, ...] = ()  # PlatformType; empty = every type
 
