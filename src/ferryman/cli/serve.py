@@ -14,6 +14,7 @@ from ferryman.cli.commands import DATA
 from ferryman.cli.control import SOCKET, ControlServer, DataLock
 from ferryman.cli.settings import Settings, load
 from ferryman.cli.up import say_ready, stop_signal, with_options
+from ferryman.cli.watch import watched
 from ferryman.cli.wiring import Installation
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
 from ferryman.contracts.routes import ROLES
@@ -38,21 +39,22 @@ async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event
     with DataLock(data):
         installation = Installation(replace(settings.configuration(), roles=roles, bus=settings.bus))
         control = ControlServer(data, installation.bus.call) if roles >= INSIDE else None
-        try:
-            await _unless(stop, installation.start())
-            addresses = {"bus": settings.bus.url}
-            if control is not None:
-                await control.start()
-                addresses["control"] = str(data / SOCKET)
-            if installation.https is not None and settings.https is not None:
-                addresses["https"] = f"{settings.https.host}:{installation.https_port}"
-            if installation.sms is not None and settings.smpp is not None:
-                addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
-            yield addresses
-        finally:
-            if control is not None:
-                await control.stop()
-            await installation.stop()
+        async with watched(settings.metrics, installation) as seen:
+            try:
+                await _unless(stop, installation.start())
+                addresses = {"bus": settings.bus.url} | seen
+                if control is not None:
+                    await control.start()
+                    addresses["control"] = str(data / SOCKET)
+                if installation.https is not None and settings.https is not None:
+                    addresses["https"] = f"{settings.https.host}:{installation.https_port}"
+                if installation.sms is not None and settings.smpp is not None:
+                    addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
+                yield addresses
+            finally:
+                if control is not None:
+                    await control.stop()
+                await installation.stop()
 
 
 async def serve(

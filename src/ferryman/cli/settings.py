@@ -17,13 +17,14 @@ import msgspec
 from ferryman.cli.wiring import Configuration
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import BusSettings
+from ferryman.platform.observe import MetricsSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
 from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 FILE = "ferryman.toml"
-SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "bus", "log")
+SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "bus", "metrics", "log")
 _SECRETS = ("password", "password_file")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -38,6 +39,7 @@ class Settings:
     smpp: SMPPSettings | tuple[SMPPSettings, ...] | None = None
     https: HTTPSSettings | None = None
     bus: BusSettings = field(default_factory=BusSettings)
+    metrics: MetricsSettings | None = None
     log_level: str = "warning"
     log_format: str = "console"
 
@@ -70,6 +72,7 @@ def load(data: Path) -> Settings:
         smpp=_smpp(content["smpp"], data) if "smpp" in content else None,
         https=_section(content, "https", HTTPSSettings) if "https" in content else None,
         bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
+        metrics=_section(content, "metrics", MetricsSettings) if "metrics" in content else None,
         log_level=log["level"],
         log_format=log["format"],
     )

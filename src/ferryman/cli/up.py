@@ -17,6 +17,7 @@ from ferryman.cli import output
 from ferryman.cli.commands import DATA
 from ferryman.cli.control import SOCKET, ControlServer, DataLock
 from ferryman.cli.settings import Settings, load
+from ferryman.cli.watch import watched
 from ferryman.cli.wiring import Installation
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import IN_PROCESS
@@ -34,18 +35,19 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[
     with DataLock(data):
         installation = Installation(settings.configuration())
         control = ControlServer(data, installation.bus.call)
-        try:
-            await installation.start()
-            await control.start()
-            addresses = {"control": str(data / SOCKET)}
-            if settings.https is not None:
-                addresses["https"] = f"{settings.https.host}:{installation.https_port}"
-            if settings.smpp is not None:
-                addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
-            yield installation, addresses
-        finally:
-            await control.stop()
-            await installation.stop()
+        async with watched(settings.metrics, installation) as seen:
+            try:
+                await installation.start()
+                await control.start()
+                addresses = {"control": str(data / SOCKET)} | seen
+                if settings.https is not None:
+                    addresses["https"] = f"{settings.https.host}:{installation.https_port}"
+                if settings.smpp is not None:
+                    addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
+                yield installation, addresses
+            finally:
+                await control.stop()
+                await installation.stop()
 
 
 async def up(

@@ -73,6 +73,9 @@ class Installation:
         self._clock = clock
         self._entropy: Entropy = entropy or system_entropy
         self.stores: list[SQLiteStore] = []
+        self.mailboxes: list[Mailbox] = []
+        self.commits: dict[str, int] = {}  # by role, of this run
+        self.is_started = False
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self.https_port = 0
         self.sms: TransportSMS | None = None
@@ -93,6 +96,12 @@ class Installation:
         await self._start_transports()
         for remote in self._broker.values():
             await remote.listen()
+        self.is_started = True
+
+    @property
+    def broker(self) -> tuple[NatsBus, ...]:
+        """Connections to the broker, one for each role; none in process."""
+        return tuple(self._broker.values())
 
     async def _start_transports(self) -> None:
         configuration = self.configuration
@@ -192,12 +201,25 @@ class Installation:
         store = SQLiteStore(
             str(path),
             threaded=configuration.threaded,
-            on_commit=configuration.on_commit,
+            on_commit=self._counted(role),
             before_commit=configuration.before_commit,
         )
         self.stores.append(store)
         await upgrade(store, role)
-        return Mailbox(role=role, store=store, tables=tables, bus=self._way(role), clock=self.clock)
+        mailbox = Mailbox(role=role, store=store, tables=tables, bus=self._way(role), clock=self.clock)
+        self.mailboxes.append(mailbox)
+        return mailbox
+
+    def _counted(self, role: str) -> CommitHook:
+        """Counts the commits of a role, in front of the hook of the crash tests."""
+        hook = self.configuration.on_commit
+        self.commits[role] = 0
+
+        def count(number: int) -> bool:
+            self.commits[role] += 1
+            return hook is not None and hook(number)
+
+        return count
 
     async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
         await start()
@@ -205,12 +227,14 @@ class Installation:
 
     async def stop(self) -> None:
         """Stop in reverse order; what was accepted is in the databases."""
+        self.is_started = False
         await asyncio.gather(*(remote.drain() for remote in self._broker.values()))
         for stop in reversed(self._stops):
             await stop()
         self._stops.clear()
         await asyncio.gather(*(remote.stop() for remote in self._broker.values()))
         self._broker.clear()
+        self.mailboxes.clear()
         await asyncio.gather(*(store.close() for store in self.stores))
         self.stores.clear()
 

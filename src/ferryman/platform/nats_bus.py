@@ -97,6 +97,11 @@ class NatsBus:
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls = asyncio.Semaphore(MAX_CALLS)
 
+    @property
+    def receives(self) -> bool:
+        """Whether some role may send messages to this one."""
+        return any(dest == self.role for _, dest in MESSAGES)
+
     def register(self, handler: Handler) -> None:
         """What takes messages to this role."""
         self._handler = handler

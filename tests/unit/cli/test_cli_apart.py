@@ -75,7 +75,7 @@ def test_serve_says_what_is_missing(
     code, out, errors = said(capsys, "serve", service, "--data", str(write(tmp_path, text)))
     assert (code, out) == (1, "")
     assert words in errors
-    assert errors.count("\n") == 1
+    assert "Traceback" not in errors
     assert not list(tmp_path.glob("*.db"))
 
 

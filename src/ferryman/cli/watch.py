@@ -1,0 +1,104 @@
+"""What those who watch a process are shown of its installation: numbers, and whether all it needs is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from sqlalchemy import Connection, func, select
+
+from ferryman.cli.wiring import Installation
+from ferryman.errors import Unavailable
+from ferryman.platform.mailbox import Mailbox
+from ferryman.platform.metrics import PARKED, Metric, Sample, of_mailbox
+from ferryman.platform.observe import MetricsSettings, Observatory
+from ferryman.transport_sms import schema as sms_schema
+
+CHECK_SECONDS = 2.0  # for a database to answer before it counts as away
+UNFINISHED = ("queued", "sending")
+
+STARTED = Metric("ferryman_started", "gauge", "1 when all roles of the process run.")
+COMMITS = Metric("ferryman_commits_total", "counter", "Commits of a role's database since the start.")
+SESSIONS = Metric("ferryman_https_sessions", "gauge", "Sessions of eUICCs that are open.")
+SMS = Metric("ferryman_sms_unfinished", "gauge", "Packets on their way to the SMSC, by state.")
+MO_PARTS = Metric("ferryman_sms_mo_incomplete", "gauge", "Messages of eUICCs of which parts are missing.")
+MO_POISON = Metric("ferryman_sms_mo_parked", "gauge", "Short messages that nobody understands, set aside.")
+BOUND = Metric("ferryman_smsc_bound", "gauge", "1 when some account can send.")
+BUS = Metric("ferryman_bus_connected", "gauge", "1 when the role has its connection to the broker.")
+
+
+@contextlib.asynccontextmanager
+async def watched(settings: MetricsSettings | None, installation: Installation) -> AsyncIterator[dict[str, str]]:
+    """The endpoint, if the settings want one, from before the start of the roles until after their end."""
+    if settings is None:
+        yield {}
+        return
+    observatory = Observatory(
+        settings, samples=lambda: _samples(installation), checks=lambda: _checks(installation)
+    )
+    await observatory.start()
+    try:
+        yield {"metrics": f"{settings.host}:{observatory.port}"}
+    finally:
+        await observatory.stop()
+
+
+async def _samples(installation: Installation) -> list[Sample]:
+    found = [Sample(STARTED, float(installation.is_started))]
+    found += [Sample(COMMITS, count, (("role", role),)) for role, count in installation.commits.items()]
+    for mailbox in list(installation.mailboxes):
+        found += await of_mailbox(mailbox)
+    if installation.https is not None:
+        found.append(Sample(SESSIONS, len(installation.https.server.sessions)))
+    if installation.sms is not None:
+        found.append(Sample(BOUND, float(installation.sms.ready)))
+        found += await _sms(installation.sms.mailbox)
+    for remote in installation.broker:
+        labels = (("role", remote.role),)
+        found.append(Sample(BUS, float(remote.link.is_up), labels))
+        if remote.receives and remote.link.is_up:
+            with contextlib.suppress(Unavailable):  # the broker is away: that is what the other number says
+                found.append(Sample(PARKED, await remote.parked_messages(), (*labels, ("dest", remote.role))))
+    return found
+
+
+async def _sms(mailbox: Mailbox) -> list[Sample]:
+    """Queues of the SMS transport; each count is over an index or a table that is kept small."""
+    outgoing = sms_schema.outgoing
+    by_status = (
+        select(outgoing.c.status, func.count())
+        .where(outgoing.c.status.in_(UNFINISHED))
+        .group_by(outgoing.c.status)
+    )
+
+    def read(connection: Connection) -> list[Sample]:
+        waiting = dict.fromkeys(UNFINISHED, 0)
+        for state, count in connection.execute(by_status):
+            waiting[state] = count
+        found = [Sample(SMS, count, (("state", state),)) for state, count in waiting.items()]
+        for metric, table in ((MO_PARTS, sms_schema.mo_message), (MO_POISON, sms_schema.mo_poison)):
+            found.append(Sample(metric, connection.execute(select(func.count()).select_from(table)).scalar_one()))
+        return found
+
+    return await mailbox.store.read(read)
+
+
+async def _checks(installation: Installation) -> dict[str, bool]:
+    found = {"started": installation.is_started}
+    for mailbox in list(installation.mailboxes):
+        found[f"database {mailbox.role}"] = await _answers(mailbox)
+    for remote in installation.broker:
+        found[f"bus {remote.role}"] = remote.link.is_up
+    if installation.sms is not None:
+        found["smsc"] = installation.sms.ready
+    return found
+
+
+async def _answers(mailbox: Mailbox) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await mailbox.store.read(lambda connection: connection.execute(select(1)).scalar_one())
+    except (Unavailable, TimeoutError):
+        return False
+    return True
