@@ -317,3 +317,25 @@ def test_good_card_is_eligible(tmp_path: Path, batch: Path, cards: dict[str, byt
             assert sent
 
     scenario()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "field"),
+    [("platform_type", "ferryman-gold", "PlatformType"), ("rpv", "3.1.0", "RemoteProvisioningVersion")],
+)
+def test_eligibility_rests_on_what_the_eum_signed(
+    tmp_path: Path, batch: Path, cards: dict[str, bytes], column: str, value: str, field: str
+) -> None:
+    """An SM-SR that shows another type or version beside the signed data is not believed."""
+
+    @virtual
+    async def scenario() -> None:
+        async with Premises(tmp_path / "data") as place:
+            eid = await ready(place, batch, cards["good"])
+            await lie(place, eid, **{column: value})
+            view = await failed_order(place, eid)
+            assert view.status is not None
+            assert view.status.code == "8.6/6.1"
+            assert field in view.status.message
+
+    scenario()

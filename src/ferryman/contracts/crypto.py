@@ -130,10 +130,13 @@ class VerifyEUICC(Body, frozen=True, kw_only=True, tag=True):
     """Check an EIS: EumSignature, EUM certificate under a CI, CERT.ECASD.ECKA under the EUM and for this EID.
 
     Refusals: EUM_SIGNATURE, EUM_CERTIFICATE, ECASD_CERTIFICATE(_EXPIRED) of `codes`. `now` is seconds since 1970.
+    What the EIS says beside the signed part (platform, version) must be what was signed; empty = not asked.
     """
 
     eid: str
     eum_id: str
+    platform_type: str = ""
+    remote_provisioning_version: str = ""
     signed_info: bytes
     signature: bytes
     now: float

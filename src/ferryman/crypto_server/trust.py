@@ -130,6 +130,9 @@ class Trust:
             signed = parse_signed_info(body.signed_info)
             if (signed.eid, signed.eum_id) != (body.eid, body.eum_id):
                 raise PeerError("the signed data are of another eUICC", field="EumSignedInfo")
+            _require_same(body.platform_type, signed.platform_type, "PlatformType")
+            version = signed.remote_provisioning_version
+            _require_same(body.remote_provisioning_version, version, "RemoteProvisioningVersion")
         except PeerError as problem:
             raise Refused(*codes.EUM_SIGNATURE, str(problem), identifier=body.eid) from None
         try:
@@ -137,6 +140,11 @@ class Trust:
         except PeerError as problem:
             raise Refused(*codes.EUM_CERTIFICATE, str(problem), identifier=body.eum_id) from None
         return crypto.EUICCVerified(ecasd_public_key=_ecasd_key(signed.ecasd_certificates, eum, body.eid, now))
+
+
+def _require_same(claimed: str, signed: str, field: str) -> None:
+    if claimed and claimed != signed:
+        raise PeerError("differs from what the EUM has signed", field=field)
 
 
 def _ecasd_key(certificates: tuple[bytes, ...], eum: x509.Certificate, eid: str, now: datetime.datetime) -> bytes:

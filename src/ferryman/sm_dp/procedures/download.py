@@ -135,7 +135,13 @@ def _verify(state: State, eis: EIS, context: Context) -> Step[State]:
     facts: Facts = context.facts
     objection = eligibility.check(eis, package_size=facts.template_size, settings=facts.settings)
     question = crypto.VerifyEUICC(
-        eid=eis.eid, eum_id=eis.eum_id, signed_info=eis.signed_info, signature=eis.signature, now=context.now
+        eid=eis.eid,
+        eum_id=eis.eum_id,
+        platform_type=eis.platform_type,
+        remote_provisioning_version=eis.remote_provisioning_version,
+        signed_info=eis.signed_info,
+        signature=eis.signature,
+        now=context.now,
     )
     return Step(replace(state, phase=CHECKING, result=objection), (Ask(VERIFY, question),))
 
