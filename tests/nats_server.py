@@ -34,7 +34,9 @@ def find_server() -> str:
 class NatsServer:
     """One server that can be killed and started again on the same store."""
 
-    def __init__(self, folder: Path, *, spy: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, spy: bool = False, certificate: Path | None = None, key: Path | None = None
+    ) -> None:
         self._program = find_server()
         self.folder = folder
         self.credentials = folder / "credentials"
@@ -43,7 +45,13 @@ class NatsServer:
             self.port = int(probe.getsockname()[1])
         self.made = make(self.credentials, system_entropy)
         self.configuration = folder / "nats-server.conf"
-        text = server_configuration(self.made, listen=f"127.0.0.1:{self.port}", store=folder / "store")
+        text = server_configuration(
+            self.made,
+            listen=f"127.0.0.1:{self.port}",
+            store=folder / "store",
+            certificate=certificate,
+            key=key,
+        )
         # Somebody who has taken over the broker: may read and say everything.
         self.spy = nkeys.encode_seed(system_entropy(32), nkeys.PREFIX_BYTE_USER).decode() if spy else ""
         if spy:
