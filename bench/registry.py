@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import download, ota, procedures, psk, smpp
+from bench.rows import download, gateway, ota, procedures, psk, smpp
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *ota.BENCHMARKS,
     *psk.BENCHMARKS,
     *smpp.BENCHMARKS,
+    *gateway.BENCHMARKS,
     *procedures.BENCHMARKS,
     *download.BENCHMARKS,
 )

@@ -1,7 +1,8 @@
 """An SMSC that does as little as an SMSC can: binds anybody, accepts every message, counts, sums up the bodies.
 
 `python -m bench.load.smsc` prints its port, and for each connection that ends the number of its messages and the
-sum of the checksums of their bodies: the same for everybody who sends the same messages in whatever order.
+sum of the checksums of their bodies: the same for everybody who sends the same messages in whatever order. With a
+number as argument the sums are of user data alone, and the moment when so many have come is printed at once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import sys
+import time
 import zlib
 from typing import Final, cast
 
@@ -16,6 +18,8 @@ HEADER: Final = struct.Struct(">IIII")
 SUBMIT, ENQUIRE, UNBIND = 0x04, 0x15, 0x06
 BINDS: Final = frozenset((0x01, 0x02, 0x09))
 RESPONSE: Final = 0x80000000
+EXPECTED: Final = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+USER_DATA: Final = 113  # octets of each message of the gateway row: header and packet
 
 
 class SMSC(asyncio.Protocol):
@@ -40,7 +44,10 @@ class SMSC(asyncio.Protocol):
                 break
             if command == SUBMIT:
                 self._count += 1
-                self._sum += zlib.crc32(octets[at + HEADER.size : at + length])
+                start = at + length - USER_DATA if EXPECTED else at + HEADER.size
+                self._sum += zlib.crc32(octets[start : at + length])
+                if self._count == EXPECTED:
+                    _say(f"{time.perf_counter()} {self._sum}")
                 message_id = b"%d\0" % self._count
                 answers.append(HEADER.pack(16 + len(message_id), SUBMIT | RESPONSE, 0, sequence) + message_id)
             elif command in BINDS:

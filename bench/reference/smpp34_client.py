@@ -41,7 +41,7 @@ async def main(port: int, window: int, count: int) -> None:
     begun = time.perf_counter()
     await asyncio.gather(*[work() for _ in range(window)])
     rate = count / (time.perf_counter() - begun)
-    client.stop()
+    await client.stop()
     sys.stdout.write(f"{rate}\n")
     sys.stdout.flush()
     os._exit(0)  # smpp34 1.5.0 now and then breaks down while the interpreter ends

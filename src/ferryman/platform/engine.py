@@ -113,6 +113,7 @@ class Engine:
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._timers = TimerQueue()
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_due = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_arrival = 0.0
         self._taking_up = False
@@ -384,15 +385,19 @@ class Engine:
     # -- timers -------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
         due = self._timers.next_due()
-        if due is not None and not self._stopping:
-            delay = max(0.0, due - self._clock.now())
-            self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
+        if due is None or self._stopping:
+            return
+        if self._alarm is not None:
+            if self._alarm_due <= due:
+                return  # rings too early at worst, and is set anew then
+            self._alarm.cancel()
+        self._alarm_due = due
+        delay = max(0.0, due - self._clock.now())
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
 
     def _ring(self) -> None:
+        self._alarm = None
         for timer in self._timers.take_due(self._clock.now()):
             self._spawn(self._fire(timer))
         self._arm()
