@@ -114,7 +114,8 @@ class Apart:
         (data / "credentials").mkdir(parents=True, mode=0o700)
         for role in HOLDS[name]:
             shutil.copy(self.nats.credentials / f"{role}{SUFFIX}", data / "credentials")
-        text = f'[bus]\nkind = "nats"\nurl = "nats://127.0.0.1:{self.nats.port}"\n[log]\nlevel = "info"\n'
+        text = f'[bus]\nkind = "nats"\nurl = "nats://127.0.0.1:{self.nats.port}"\n'
+        text += '[log]\nlevel = "info"\n[metrics]\nport = 0\n'
         if name == "core":
             text += (
                 '[sm_sr]\ntransport = "https"\ntrigger_host = "127.0.0.1"\ntrigger_address = "127.0.0.1"\n'

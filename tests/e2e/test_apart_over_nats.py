@@ -57,6 +57,7 @@ async def test_the_fleet_survives_the_death_of_broker_and_transports(tmp_path: P
             await _same_over_the_broker(apart, views)
             logs = {view.eid: await _on_card(around, view) for view in views}
             await _until_empty(apart)
+            await _all_ready(apart)
             assert await apart.stop() == [0, 0, 0]
         except BaseException:
             print(apart.logs())
@@ -140,7 +141,7 @@ async def _on_card(around: World, view: admin.OrderView) -> list[dict[str, Any]]
 def _repeated(log: list[dict[str, Any]]) -> list[str]:
     """Commands that change something and were executed twice with the same content.
 
-    Key establishment begins again when an answer of the card was lost; its first two commands have no fresh content.
+    Key establishment begins again when an answer of the card was lost; its first two commands are the same then.
     """
     seen: set[tuple[str, str]] = set()
     twice = []
@@ -167,6 +168,21 @@ async def _until_empty(apart: Apart) -> None:
         assert [await left(parked_stream(role)) for role in receivers()] == [0] * len(receivers())
     finally:
         await link.stop()
+
+
+async def _all_ready(apart: Apart) -> None:
+    """Every process says so itself, and that it has nothing set aside."""
+    for service in apart.services:
+        host, port = service.ready["metrics"].split(":")
+        for path, wanted in (("readyz", b"HTTP/1.1 200"), ("metrics", b"ferryman_bus_connected")):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"GET /{path} HTTP/1.1\r\n\r\n".encode())
+            text = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            assert wanted in text, text
+            parked = [line for line in text.splitlines() if line.startswith(b"ferryman_parked_messages")]
+            assert all(line.endswith(b" 0") for line in parked), parked
 
 
 def _each_has_only_its_own(apart: Apart) -> None:
