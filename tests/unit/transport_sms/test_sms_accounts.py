@@ -216,6 +216,27 @@ async def test_doubt_waits_before_another_account_sends_it_again(tmp_path: Path)
     await rig.stop()
 
 
+@pytest.mark.parametrize(("before", "after"), [(140, 40), (40, 140)], ids=["narrower", "wider"])
+def test_another_account_cuts_the_packet_its_own_way(tmp_path: Path, before: int, after: int) -> None:
+    @virtual
+    async def run() -> None:
+        rig = await Rig(
+            tmp_path, account("a", max_ud=before, failover_after=5), account("b", weight=0, max_ud=after)
+        ).start()
+        rig.smsc["a"].answers = [SILENCE]
+        await rig.submit(LONG)
+        await asyncio.sleep(0.1)
+        rig.smsc["a"].bound.clear()
+        assert await rig.told() == [SMSAccepted(sms_id="1")]
+        uds = [pdu.short_message for _, name, pdu in rig.sent if name == "b"]
+        assert b"".join(ud[1 + ud[0] :] for ud in uds) == LONG
+        assert max(len(ud) for ud in uds) <= after
+        assert len(await rig.rows(part)) == len(uds)
+        await rig.stop()
+
+    run()
+
+
 @virtual
 async def test_doubt_that_clears_up_in_time_stays_where_it_was(tmp_path: Path) -> None:
     rig = await Rig(tmp_path, *two(failover_after=20)).start()
