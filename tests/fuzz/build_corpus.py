@@ -97,6 +97,13 @@ def sms_reassembly() -> Iterator[bytes]:
     yield b"".join(bytes((n % 5, 0, 7, 5, 0, 3, n, 2, 1, n)) for n in range(60))
 
 
+def ber_tlv() -> Iterator[bytes]:
+    yield tlv.encode(0x22, b"abc") + tlv.encode(0x7F21, bytes(130)) + tlv.encode(0x9F44, b"\1")
+    yield bytes.fromhex("228101612282000162228300000163")
+    yield tlv.encode_dgi(0x3A05, b"abc") + tlv.encode_dgi(0x0085, bytes(255)) + bytes.fromhex("3A04FF000161")
+    yield tlv.encode(0xE1, tlv.encode(0x4C, bytes(16)) + tlv.encode(0x4D, b"\1"))
+
+
 def scp80_command() -> Iterator[bytes]:
     # Their keys are others than the harness has: these end at the check value, the ones below behind it.
     for name in ("scp80_sms_command", "scp80_bip"):
@@ -285,6 +292,10 @@ def saip_package() -> Iterator[bytes]:
     while at < len(whole):
         item, at = tlv.read(whole, at)
         elements.append(item.raw)
+    # One rule broken each: a length of an element written longer than it has to be, an integer padded.
+    yield elements[0] + elements[-1][:1] + b"\x81" + elements[-1][1:]
+    header = tlv.parse_one(elements[0], 0xA0).value
+    yield tlv.encode(0xA0, header.replace(bytes.fromhex("810103"), bytes.fromhex("81020003"), 1)) + elements[-1]
     for each in elements[1:-1]:
         yield elements[0] + each + elements[-1]
 
@@ -320,6 +331,7 @@ MAKERS = (
     sms_tpdu,
     sms_user_data,
     sms_reassembly,
+    ber_tlv,
     scp80_command,
     scp80_response,
     ota_script,

@@ -18,6 +18,29 @@ from fuzz.promises import declared, same, words
 _KEY = bytes(range(16))
 
 
+def _said(raw: bytes, *, dgi: bool) -> int:
+    """The length that an object states."""
+    if dgi:
+        return raw[2] if raw[2] != 0xFF else int.from_bytes(raw[3:5])
+    return tlv.read_length(raw, tlv.read_tag(raw, 0)[1])[0]
+
+
+def check_tlv(data: bytes) -> None:
+    """BER objects and data groupings: whole, as long as they say, the same when written in the shortest form."""
+    for parse, encode in ((tlv.parse, tlv.encode), (tlv.parse_dgi, tlv.encode_dgi)):
+        items = declared(parse, data) or []
+        for item in items:
+            same(item.raw.endswith(item.value), True, "value at the end of its object")
+            same(_said(item.raw, dgi=parse is tlv.parse_dgi), len(item.value), "octets that were announced")
+            [again] = parse(encode(item.tag, item.value))
+            same((again.tag, again.value), (item.tag, item.value), "object written again")
+            # Only the length may have been written longer than it has to be.
+            same(len(item.raw) - len(again.raw) in (0, 1, 2, 3), True, "octets of the length")
+            same(parse(item.raw), [item], "object alone")
+        if items:
+            same(b"".join(item.raw for item in items), data, "objects side by side")
+
+
 def check_command(data: bytes) -> None:
     """A packet from a card, read as a command (notifications are commands), in both framings."""
     for ber in (False, True):
@@ -130,6 +153,7 @@ def check_scp03t_answer(data: bytes) -> None:
 
 
 HARNESSES = (
+    Harness("ber_tlv", check_tlv, words("7F21 9F44 1F81 8180 8200 830000 FF0100 1F 80 FF 5F37"), 512),
     Harness(
         "scp03t_answer", check_scp03t_answer, words("8420 8500 8600 8618 9F4401 9F4501 9F4601 0370 000007"), 256
     ),
