@@ -274,7 +274,7 @@ def _optional(parent: etree._Element | None, name: str) -> str:
 
 def _oid(parent: etree._Element, name: str) -> str:
     text = _text(parent, name)
-    if not all(part.isdigit() for part in text.split(".")):
+    if not text.isascii() or not all(part.isdigit() for part in text.split(".")):
         raise PeerError("is no object identifier", field=name, clause=_CLAUSE)
     return text
 
