@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 
 from ferryman.contracts.es5 import SMSAccepted, SMSReceipt, SMSReceived, SMSRejected, SubmitSMS
 from ferryman.contracts.message import Header, encode_body
 from ferryman.contracts.roles import SM_SR, TRANSPORT_SMS
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
 from ferryman.transport_sms.schema import PLATFORM
 
 MO_PATIENCE: Final = 3_600.0  # seconds after which a card's message is not worth handling: it repeats sooner
 
-_JOURNAL: Final = insert(PLATFORM.journal)
+_ENTRY: Final = ("procedure_id", "eid", "at", "direction", "kind", "message_id", "body")
+_JOURNAL: Final = Prepared(lambda _: insert(PLATFORM.journal).values({name: bindparam(name) for name in _ENTRY}))
 
 type Body = SubmitSMS | SMSAccepted | SMSRejected | SMSReceipt | SMSReceived
 
 
 def journal(tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
     """Enter one message; packets are ciphered (or public notifications), so they may stand there."""
-    tx.connection.execute(
-        _JOURNAL,
+    _JOURNAL.count(
+        tx.connection,
         {
             "procedure_id": procedure_id,
             "eid": eid,
@@ -61,7 +63,10 @@ def send_about_sms(
 
 
 def send_received(tx: Tx, body: SMSReceived) -> None:
-    """Pass on a whole packet of a card; whose card it is, the SM-SR finds out."""
+    """Pass on a whole packet of a card; whose card it is, the SM-SR finds out.
+
+    Packets of one number stay in order; another number's do not wait for them.
+    """
     _send(
         tx,
         body,
@@ -73,11 +78,16 @@ def send_received(tx: Tx, body: SMSReceived) -> None:
             deadline=tx.now + MO_PATIENCE,
         ),
         body.mo_id,
+        lane=f"mo/{body.originator}",
     )
 
 
 def _send(
-    tx: Tx, body: SMSAccepted | SMSRejected | SMSReceipt | SMSReceived, header: Header, subject: str
+    tx: Tx,
+    body: SMSAccepted | SMSRejected | SMSReceipt | SMSReceived,
+    header: Header,
+    subject: str,
+    lane: str = "",
 ) -> None:
-    tx.send(SM_SR, header, body)
+    tx.send(SM_SR, header, body, lane=lane)
     journal(tx, subject, header.eid, "out", header.message_id, body)

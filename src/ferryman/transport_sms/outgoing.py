@@ -19,15 +19,16 @@ from sqlalchemy import (
     delete,
     exists,
     insert,
+    literal_column,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ferryman.contracts.es5 import SMSAccepted, SMSRejected, SubmitSMS
 from ferryman.contracts.message import Header
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
 from ferryman.transport_sms import receipts
 from ferryman.transport_sms.letters import journal, send_about_sms
 from ferryman.transport_sms.schema import ADDRESS, MESSAGE_ID, outgoing, part, reference
@@ -41,11 +42,41 @@ KEEP: Final = 14 * 86_400.0  # seconds a finished submission is remembered: rece
 SWEEP_BATCH: Final = 500  # rows in one DELETE, so that the writer is not held for long
 
 _DUE: Final = select(outgoing.c.destination).where(outgoing.c.status.in_((QUEUED, SENDING))).distinct()
-_NEXT: Final = (
-    select(outgoing)
-    .where(outgoing.c.destination == bindparam("to"), outgoing.c.status.in_((QUEUED, SENDING)))
-    .order_by(outgoing.c.seq)
-    .limit(1)
+_NEXT: Final = Prepared(
+    lambda _: (
+        select(
+            outgoing.c.seq,
+            outgoing.c.sms_id,
+            outgoing.c.eid,
+            outgoing.c.causation_id,
+            outgoing.c.deadline,
+            outgoing.c.destination,
+            outgoing.c.packet,
+            outgoing.c.status,
+            outgoing.c.reference,
+            outgoing.c.max_ud,
+            outgoing.c.expires,
+            outgoing.c.account,
+        )
+        .where(
+            outgoing.c.destination == bindparam("to"),
+            outgoing.c.status.in_((literal_column(f"'{QUEUED}'"), literal_column(f"'{SENDING}'"))),
+        )
+        .order_by(outgoing.c.seq)
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
+    )
+)
+_ENTERED: Final = (
+    *("sms_id", "eid", "causation_id", "deadline", "destination", "packet", "status", "reference", "max_ud"),
+    *("created", "expires", "finished", "receipt", "account", "doubt"),
+)
+_ENTER: Final = Prepared(
+    lambda dialect: (
+        dialect.insert(outgoing)
+        .values({name: bindparam(name) for name in _ENTERED})
+        .on_conflict_do_nothing(index_elements=["sms_id"])
+    )
 )
 
 
@@ -74,23 +105,8 @@ def destinations_due(connection: Connection) -> list[str]:
 
 def next_job(connection: Connection, destination: str) -> Job | None:
     """The oldest unfinished submission to a number."""
-    row = connection.execute(_NEXT, {"to": destination}).first()
-    if row is None:
-        return None
-    return Job(
-        row.seq,
-        row.sms_id,
-        row.eid,
-        row.causation_id,
-        row.deadline,
-        row.destination,
-        bytes(row.packet),
-        row.status,
-        row.reference,
-        row.max_ud,
-        row.expires,
-        row.account,
-    )
+    row = _NEXT.row(connection, {"to": destination})
+    return None if row is None else Job(*row)
 
 
 def progress(connection: Connection, job: Job) -> tuple[bool, bool]:
@@ -105,25 +121,24 @@ def record(tx: Tx, header: Header, body: SubmitSMS) -> bool:
         return False
     usable = body.destination.isascii() and body.destination.isdecimal() and len(body.destination) <= ADDRESS
     sendable = usable and bool(body.packet)
-    dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(outgoing).values(
-        sms_id=body.sms_id,
-        eid=header.eid,
-        causation_id=header.message_id,
-        deadline=header.deadline,
-        destination=body.destination[:ADDRESS],
-        packet=body.packet,
-        status=QUEUED if sendable else REJECTED,
-        reference=0,
-        max_ud=0,
-        created=tx.now,
-        expires=tx.now + body.validity,
-        finished=None if sendable else tx.now,
-        receipt="",
-        account="",
-        doubt=False,
-    )
-    if not tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["sms_id"])).rowcount:
+    values = {
+        "sms_id": body.sms_id,
+        "eid": header.eid,
+        "causation_id": header.message_id,
+        "deadline": header.deadline,
+        "destination": body.destination[:ADDRESS],
+        "packet": body.packet,
+        "status": QUEUED if sendable else REJECTED,
+        "reference": 0,
+        "max_ud": 0,
+        "created": tx.now,
+        "expires": tx.now + body.validity,
+        "finished": None if sendable else tx.now,
+        "receipt": "",
+        "account": "",
+        "doubt": False,
+    }
+    if not _ENTER.count(tx.connection, values):
         return False
     journal(tx, body.sms_id, header.eid, "in", header.message_id, body)
     if not sendable:
