@@ -264,7 +264,7 @@ def _ending(world: World, data: Path, view: admin.OrderView, power: Power) -> En
             procedures=[
                 row
                 for role in (SM_DP, SM_SR)
-                for row in tables[role].rows("SELECT kind, status FROM procedure ORDER BY created, kind")
+                for row in tables[role].rows("SELECT kind, status FROM procedure ORDER BY kind, status")
             ],
             left_over={
                 f"{role} {table}": count

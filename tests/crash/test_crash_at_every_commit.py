@@ -31,9 +31,12 @@ from virtual_loop import run
 
 PARTS = 6  # tests that share the commits, so that they spread over processes and none takes long
 LIMIT = 20_000.0  # virtual seconds of one run; the order is valid for 7,200
+TIMEOUT = 600  # real seconds of one test; it takes fewer than ten on a machine of its own
 QUESTIONS = {"sms": 0, "https": 1}  # GET STATUS allowed for each crash, see above
 EVERY = 4  # crashes in a row start at every fourth commit
 FOLLOWING = (3, 9)  # commits after the first crash at which the machine goes off again
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 
 @dataclass
@@ -105,10 +108,11 @@ def test_off_before_each_commit(stage: Stage, transport: str, part: int) -> None
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("transport", ["sms", "https"])
-def test_off_again_while_starting_and_recovering(stage: Stage, transport: str) -> None:
+def test_off_again_while_starting_and_recovering(stage: Stage, transport: str, part: int) -> None:
     wrong = []
-    for number in range(1, stage.reference(transport).commits + 1, EVERY):
+    for number in range(1 + EVERY * part, stage.reference(transport).commits + 1, EVERY * PARTS):
         times = frozenset((number, *(number + more for more in FOLLOWING)))
         wrong += stage.check(transport, Power(after=times), f"after commits {sorted(times)}", down=4.0)
     assert not wrong, "\n".join(wrong)
