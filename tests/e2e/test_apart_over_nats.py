@@ -17,7 +17,7 @@ import pytest
 
 from apart import HOLDS, Apart
 from ferryman.cli.control import ControlClient
-from ferryman.cli.demo import PROFILE_TYPE, _set_up
+from ferryman.cli.demo import PROFILE_TYPE, set_up
 from ferryman.cli.demo_world import World, world
 from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator as over_broker
@@ -52,7 +52,7 @@ async def test_the_fleet_survives_the_death_of_broker_and_transports(tmp_path: P
         try:
             await apart.start()
             operator = Operator(ControlClient(apart.core.data), OWNER)
-            await _set_up(operator, around, demo_template())
+            await set_up(operator, around, demo_template())
             views = await _orders(operator, around, _kills(apart))
             await _same_over_the_broker(apart, views)
             logs = {view.eid: await _on_card(around, view) for view in views}

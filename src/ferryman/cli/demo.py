@@ -80,7 +80,7 @@ async def _run(folder: Path, *, transport: str, fleet: int, package: bytes, seed
         async with running(settings) as (installation, addresses):
             output.progress.print("platform is up: " + ", ".join(f"{n} {a}" for n, a in addresses.items()))
             operator = Operator(installation.bus, OWNER)
-            await _set_up(operator, around, package)
+            await set_up(operator, around, package)
             orders = await _orders(operator, around)
             ended = [await _result(operator, around, order, transport) for order in orders]
     return ended
@@ -119,7 +119,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def _set_up(operator: Operator, around: World, package: bytes) -> None:
+async def set_up(operator: Operator, around: World, package: bytes) -> None:
     """What an operator does once: trust, certificate, cards, template, subscriptions."""
     folder = around.folder
     await operator.crypto(crypto.ImportTrustAnchor(pem=read_file(folder / "ci.pem")))
@@ -139,13 +139,11 @@ async def _set_up(operator: Operator, around: World, package: bytes) -> None:
     await operator.crypto(crypto.ImportTransportKey(eum_id=batch["eum"]["oid"], key=key))
     registered = await operator.sm_sr(admin.RegisterEIS(xml=read_file(folder / "eis.xml")))
     imported = await operator.sm_dp(admin.ImportTemplate(owner=OWNER, name=PROFILE_TYPE, der=package))
-    sealed = await operator.crypto(crypto.SealSubscriptions(owner=OWNER, csv=read_file(folder / "operator.csv")))
-    rows = sealed.rows if isinstance(sealed, crypto.SubscriptionsSealed) else ()
-    await operator.sm_dp(admin.RegisterSubscriptions(owner=OWNER, profile_type=PROFILE_TYPE, rows=rows))
+    subscriptions = await operator.import_subscriptions(read_file(folder / "operator.csv"), PROFILE_TYPE)
     if isinstance(registered, admin.Registered) and isinstance(imported, admin.TemplateImported):
         output.progress.print(
             f"{len(registered.new)} eUICCs registered, template of {imported.size} bytes and "
-            f"{len(rows)} subscriptions imported"
+            f"{subscriptions.new} subscriptions imported"
         )
 
 
