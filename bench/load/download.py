@@ -43,19 +43,19 @@ PARTS = (
 async def run(folder: Path, fleet: int, profile: cProfile.Profile | None) -> dict[str, Any]:
     """Set the world up as the demo does, then measure the orders alone."""
     async with world(folder / "world", count=fleet, seed="1", password=PASSWORD) as around:
-        settings = demo._settings(folder / "ferryman", "https", around.smpp_port, PASSWORD)
+        settings = demo.settings_for(folder / "ferryman", "https", around.smpp_port, PASSWORD)
         async with running(settings) as (installation, _):
             operator = Operator(installation.bus, OWNER)
-            await demo._set_up(operator, around, demo_template())
+            await demo.set_up(operator, around, demo_template())
             before, wall, cpu = _threads(), time.perf_counter(), time.process_time()
             if profile is not None:
                 profile.enable()
-            orders = await demo._orders(operator, around)
+            orders = await demo.place_orders(operator, around)
             if profile is not None:
                 profile.disable()
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             threads = {name: spent - before.get(name, 0.0) for name, spent in _threads().items()}
-            results = [await demo._result(operator, around, order, "https") for order in orders]
+            results = [await demo.result_of(operator, around, order, "https") for order in orders]
     if not all(one["state"] == "ENABLED" and one["authenticate"] for one in results):
         raise RuntimeError("not every eUICC has its profile")
     return {"fleet": fleet, "cpu": cpu, "wall": wall, "threads": threads}

@@ -76,17 +76,17 @@ async def _run(folder: Path, *, transport: str, fleet: int, package: bytes, seed
     password = secrets.token_hex(4)
     output.progress.print(f"making {fleet} cards, starting HLR, SMSC and eUICCs")
     async with world(folder / "world", count=fleet, seed=seed, password=password) as around:
-        settings = _settings(folder / "ferryman", transport, around.smpp_port, password)
+        settings = settings_for(folder / "ferryman", transport, around.smpp_port, password)
         async with running(settings) as (installation, addresses):
             output.progress.print("platform is up: " + ", ".join(f"{n} {a}" for n, a in addresses.items()))
             operator = Operator(installation.bus, OWNER)
             await set_up(operator, around, package)
-            orders = await _orders(operator, around)
-            ended = [await _result(operator, around, order, transport) for order in orders]
+            orders = await place_orders(operator, around)
+            ended = [await result_of(operator, around, order, transport) for order in orders]
     return ended
 
 
-def _settings(data: Path, transport: str, smpp_port: int, password: str) -> Settings:
+def settings_for(data: Path, transport: str, smpp_port: int, password: str) -> Settings:
     https_port = _free_port() if transport == "https" else 0
     sm_sr = SRSettings(transport=transport)
     if https_port:
@@ -155,7 +155,7 @@ class _Ended:
     seconds: float
 
 
-async def _orders(operator: Operator, around: World) -> list[_Ended]:
+async def place_orders(operator: Operator, around: World) -> list[_Ended]:
     """Order for every eUICC at once and show each step as it is reached."""
     running: dict[str, tuple[admin.OrderView, float]] = {}
     shown: dict[str, int] = {}
@@ -181,7 +181,7 @@ async def _orders(operator: Operator, around: World) -> list[_Ended]:
     return ended
 
 
-async def _result(operator: Operator, around: World, order: _Ended, transport: str) -> dict[str, Any]:
+async def result_of(operator: Operator, around: World, order: _Ended, transport: str) -> dict[str, Any]:
     """One eUICC as EIS, card and network see it at the end."""
     view = order.view
     card = await around.ask(op="status", eid=view.eid)
