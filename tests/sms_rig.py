@@ -80,12 +80,14 @@ class Rig:
         self.links: list[FakeSMSC] = []
         self.news: list[Body] = []
         self.store = SQLiteStore(str(folder / "sms.db"), threaded=False, on_commit=on_commit)
-        bus = InProcessBus()
-        bus.register("sm-sr", self.hear)
+        self.bus = InProcessBus()
+        self.bus.register("sm-sr", self.hear)
         self.clock = LoopClock(start=START + asyncio.get_running_loop().time())
         chance = itertools.cycle(bytes(((n * 97 + 13) % 256,)) * 4 for n in range(256))
         self.role = TransportSMS(
-            mailbox=Mailbox(role="transport-sms", store=self.store, tables=PLATFORM, bus=bus, clock=self.clock),
+            mailbox=Mailbox(
+                role="transport-sms", store=self.store, tables=PLATFORM, bus=self.bus, clock=self.clock
+            ),
             settings=settings,
             clock=self.clock,
             entropy=lambda count: next(chance)[:count],

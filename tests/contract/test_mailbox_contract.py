@@ -136,6 +136,22 @@ async def test_a_lane_in_trouble_keeps_its_order_and_stops_no_other(ready: Backe
     await node.mailbox.stop()
 
 
+async def test_messages_without_an_eid_can_have_lanes_too(ready: Backend) -> None:
+    trouble = {"slow1": [Unavailable("b", retry_after=0.001) for _ in range(4)]}
+    node = Node(ready.open(), trouble=trouble, after={"slow1": "quick2"})
+
+    def unit(tx: Tx) -> None:
+        for message_id, lane in (("slow1", "mo/1"), ("slow2", "mo/1"), ("quick1", "mo/2"), ("quick2", "mo/2")):
+            tx.send("b", header(message_id, ""), letter(message_id), lane=lane)
+
+    await node.mailbox.transact(unit)
+    await node.drained()
+    received = await node.received()
+    assert received.index("slow1") < received.index("slow2")
+    assert received.index("quick1") < received.index("quick2")
+    await node.mailbox.stop()
+
+
 async def test_a_role_that_is_not_there_yet_gets_its_messages_later(ready: Backend) -> None:
     node = Node(ready.open())
     arrived: list[str] = []

@@ -143,3 +143,25 @@ async def test_messages_of_cards(backend: Backend) -> None:
         await deliver.on_deliver(DeliverSM(source_addr="2", esm_class=0x40, short_message=ud))
     assert len(await rows(second.store, mo_message)) == incoming.MAX_PER_SENDER
     await second.role.stop()
+
+
+async def test_addresses_that_are_longer_than_any_number(backend: Backend) -> None:
+    """data_sm carries up to 64 characters: no column may refuse them, or the SMSC would repeat it for ever."""
+    await backend.create(METADATA)
+    node = Node(backend.open())
+    await node.role.start()
+    deliver: Any = node.role.link
+    ud = bytes.fromhex("027100") + b"answer"
+    long = "4" * 64
+    for _ in range(2):
+        pdu = DeliverSM(source_addr=long, destination_addr=long, esm_class=0x40, short_message=ud)
+        assert await deliver.on_deliver(pdu) == 0
+    receipt = Receipt("x" * 600, MessageState.DELIVERED, long, long, False, None, ReceiptText())
+    assert await deliver.on_receipt(receipt) == 0
+    [poison] = await rows(node.store, mo_poison)
+    assert (poison.times, poison.originator) == (2, "4" * 20)
+    assert len(await rows(node.store, receipts.early_receipt)) == 1
+    await deliver.on_deliver(DeliverSM(source_addr="4" * 20, esm_class=0x40, short_message=ud))
+    [news] = await node.told(1)
+    assert isinstance(news, SMSReceived)
+    await node.role.stop()

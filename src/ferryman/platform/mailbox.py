@@ -1,9 +1,10 @@
 """Outbox and inbox of one role: what is sent is committed with the reason for sending it.
 
 The dispatcher keeps the order of messages with the same receiver and EID (a lane) and lets different EIDs
-overtake each other. A message that its receiver cannot understand or keeps failing on is parked with its reason
-and raises an alarm; it is never dropped. A message may be delivered twice (after a kill between the delivery and
-our note of it), never less than once.
+overtake each other; who does not know the EID yet can name another key for the order. A message that its
+receiver cannot understand or keeps failing on is parked with its reason and raises an alarm; it is never
+dropped. A message may be delivered twice (after a kill between the delivery and our note of it), never less than
+once.
 """
 
 from __future__ import annotations
@@ -92,20 +93,25 @@ class Tx:
         values = {"message_id": message_id, "received": self.now}
         return self._statements.receive.count(self.connection, values) == 1
 
-    def send(self, dest: str, header: Header, body: Body) -> None:
-        """Put a message into the outbox; one with the same identifier is there at most once."""
+    def send(self, dest: str, header: Header, body: Body, *, lane: str = "") -> None:
+        """Put a message into the outbox; one with the same identifier is there at most once.
+
+        `lane` (at most 32 characters, no EID) orders messages whose header has no EID; the receiver never sees
+        it.
+        """
         raw = encode(header, body)
+        key = header.eid or lane
         values = {
             "message_id": header.message_id,
             "dest": dest,
-            "eid": header.eid,
+            "eid": key,
             "body": raw,
             "created": self.now,
             "parked": "",
         }
         row = self._statements.send.row(self.connection, values)
         if row is not None:
-            self.letters.append(Letter(row[0], dest, header.eid, raw))
+            self.letters.append(Letter(row[0], dest, key, raw))
 
     def audit(
         self, *, actor: str, action: str, eid: str = "", object: str = "", outcome: str, detail: str = ""

@@ -85,7 +85,7 @@ def platform_tables(metadata: MetaData) -> PlatformTables:
         Column("seq", Sequence, primary_key=True, autoincrement=True),
         Column("message_id", String(200), nullable=False),
         Column("dest", String(40), nullable=False),
-        Column("eid", String(32), nullable=False),
+        Column("eid", String(32), nullable=False),  # or another key of the lane, where there is no EID
         Column("body", LargeBinary, nullable=False),
         Column("created", Double, nullable=False),
         Column("parked", Text, nullable=False, server_default=""),

@@ -23,7 +23,7 @@ from ferryman.contracts.es5 import SMSReceived
 from ferryman.errors import PeerError
 from ferryman.platform.mailbox import Tx
 from ferryman.transport_sms.letters import send_received
-from ferryman.transport_sms.schema import mo_message, mo_part, mo_poison, mo_seen
+from ferryman.transport_sms.schema import ADDRESS, mo_message, mo_part, mo_poison, mo_seen
 
 EXPIRY: Final = 600.0  # seconds from the first part: what is not whole by then never will be
 MAX_PER_SENDER: Final = 8  # unfinished messages of one number: answers of a card are few at a time
@@ -46,6 +46,8 @@ def take(tx: Tx, pdu: DeliverSM) -> None:
     """Keep one deliver_sm, and pass its packet on when that is whole now. Raises nothing on bad content."""
     originator = pdu.source_addr.removeprefix("+")
     try:
+        if len(originator) > ADDRESS:  # data_sm allows 64 characters, which no number has
+            raise PeerError(f"{len(originator)} characters", field="source_addr", clause="SMPP v3.4 4.7.1")
         whole = _assemble(tx, originator, _read(pdu))
     except PeerError as problem:
         _park(tx, pdu, str(problem))
@@ -203,8 +205,8 @@ def _park(tx: Tx, pdu: DeliverSM, reason: str) -> None:
         insert(mo_poison),
         {
             "digest": digest,
-            "originator": pdu.source_addr,
-            "destination": pdu.destination_addr,
+            "originator": pdu.source_addr[:ADDRESS],
+            "destination": pdu.destination_addr[:ADDRESS],
             "esm_class": pdu.esm_class,
             "data_coding": pdu.data_coding,
             "user_data": octets[:MAX_POISON_DATA],

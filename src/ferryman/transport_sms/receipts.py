@@ -16,7 +16,7 @@ from ferryman.codec.smpp.receipt import MessageState, Receipt, message_id_forms
 from ferryman.contracts.es5 import SMSReceipt
 from ferryman.platform.mailbox import Tx
 from ferryman.transport_sms.letters import send_about_sms
-from ferryman.transport_sms.schema import MESSAGE_ID, early_receipt, outgoing, part
+from ferryman.transport_sms.schema import ADDRESS, MESSAGE_ID, early_receipt, outgoing, part
 
 EARLY_KEEP: Final = 600.0  # seconds a receipt waits for the answer that it overtook
 MAX_EARLY: Final = 1_000  # such receipts kept at once; the SMSC can send any number of them
@@ -95,8 +95,8 @@ def _keep_early(tx: Tx, receipt: Receipt, account: str, delivered: bool, state: 
         insert(early_receipt),
         {
             "message_id": (receipt.message_id or "")[:MESSAGE_ID],
-            "source": receipt.source,
-            "destination": receipt.destination,
+            "source": receipt.source[:ADDRESS],
+            "destination": receipt.destination[:ADDRESS],
             "delivered": delivered,
             "state": state,
             "at": tx.now,

@@ -10,7 +10,7 @@ import pytest
 
 from ferryman.codec.smpp.messages import DeliverSM
 from ferryman.contracts.es5 import SMSAccepted, SMSReceipt, SMSReceived, SMSRejected
-from ferryman.errors import InputError
+from ferryman.errors import InputError, Unavailable
 from ferryman.transport_sms.account import REST
 from ferryman.transport_sms.link import OutcomeKind, SubmitOutcome
 from ferryman.transport_sms.schema import outgoing, part
@@ -478,3 +478,28 @@ def test_accounts_need_a_name_each() -> None:
     for wrong in ([], [account("a"), account("a")], [account(f"n{n}") for n in range(65)]):
         with pytest.raises(InputError):
             accounts_of(wrong)
+
+
+@virtual
+async def test_a_card_whose_message_is_not_taken_keeps_no_other_waiting(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, account("a"))
+    hear = rig.hear
+    stuck = True
+
+    async def slow(raw: bytes) -> None:
+        if stuck and b'"originator":"1"' in raw:
+            raise Unavailable("sm-sr")
+        await hear(raw)
+
+    rig.bus.register("sm-sr", slow)
+    await rig.start()
+    for sender, content in (("1", b"first"), ("1", b"second"), ("2", b"third")):
+        ud = bytes.fromhex("027100") + content
+        await rig.smsc["a"].on_deliver(DeliverSM(source_addr=sender, esm_class=0x40, short_message=ud))
+    await rig.told(1)
+    await asyncio.sleep(10)
+    stuck = False
+    await rig.told(3)
+    packets = [one.packet for one in rig.news if isinstance(one, SMSReceived)]
+    assert packets == [b"third", b"first", b"second"]
+    await rig.stop()
