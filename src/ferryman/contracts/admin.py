@@ -73,7 +73,7 @@ class TemplateImported(Body, frozen=True, kw_only=True, tag=True):
 
 
 class RegisterSubscriptions(Body, frozen=True, kw_only=True, tag=True):
-    """Public part of subscriptions whose secrets the CryptoServer holds; all or none. `check_only`: store nothing."""
+    """Public part of subscriptions whose secrets the CryptoServer holds; all or none, or only checked."""
 
     owner: str
     profile_type: str
