@@ -87,7 +87,9 @@ def subscriptions(count: int, seed: str) -> str:
     rng = random.Random(f"subscriptions {seed}")
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow("ICCID IMSI MSISDN KI OPC PIN1 PUK1 PIN2 PUK2 ADM1 KIC KID KIK".split())
+    writer.writerow(
+        ["ICCID", "IMSI", "MSISDN", "KI", "OPC", "PIN1", "PUK1", "PIN2", "PUK2", "ADM1", "KIC", "KID", "KIK"]
+    )
     for number in range(1, count + 1):
         body = f"8988211{number:011d}"
         keys = [rng.randbytes(16).hex().upper() for _ in range(5)]
@@ -199,7 +201,9 @@ class Platform:
     async def open(self) -> Operator:
         """Start the installation."""
         self.installation = Installation(
-            self.configuration(), clock=LoopClock(start=START + asyncio.get_running_loop().time()), entropy=self.entropy
+            self.configuration(),
+            clock=LoopClock(start=START + asyncio.get_running_loop().time()),
+            entropy=self.entropy,
         )
         await self.installation.start()
         return Operator(self.installation.bus, OWNER)

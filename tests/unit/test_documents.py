@@ -72,7 +72,9 @@ def test_place_of_a_divergence_exists(place: tuple[str, str]) -> None:
 
 def test_every_open_choice_has_a_place_or_is_not_built() -> None:
     rows = [
-        line for line in DIVERGENCES.read_text(encoding="utf-8").splitlines() if re.match(r"\| \d+\.\d+b? \|", line)
+        line
+        for line in DIVERGENCES.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\| \d+\.\d+b? \|", line)
     ]
     assert len(rows) > 100
     for row in rows:
