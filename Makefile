@@ -12,7 +12,7 @@ demo: setup
 	@.venv/bin/ferryman demo $(ARGS)
 
 test: setup
-	@$(PYTHON) -m pytest -n $(WORKERS) $(ARGS)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup
 	.venv/bin/ruff check src tests tools
