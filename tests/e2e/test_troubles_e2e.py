@@ -8,6 +8,7 @@ from e2e import checks
 from e2e.bench import Bench, bench
 from ferryman.contracts.status import Status
 from ferryman.sm_dp.records import DPSettings
+from ferryman.sm_sr.records import SRSettings
 from ferryman_sim.smsc.faults import Faults
 from rig import World
 from virtual_loop import virtual
@@ -53,7 +54,8 @@ async def test_bad_sms_network(transport: str, faults: Faults) -> None:
 
 @virtual
 async def test_twenty_cards_in_a_bad_network() -> None:
-    async with bench(count=20, dp=DPSettings(session_attempts=8)) as b:
+    # Nine messages a packet and one in ten lost: an attempt succeeds two times in five, so more are made.
+    async with bench(count=20, dp=DPSettings(session_attempts=20), sr=SRSettings(sms_attempts=6)) as b:
         sms_faults(b.world, Faults(loss=0.10, repeat=0.05, reorder=0.20))
         placed = [await b.order(eid, validity=80_000.0) for eid in b.eids]
         ended = [await b.ended(view) for view in placed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 from ferryman.cli.settings import FILE, load
@@ -33,7 +34,10 @@ async def test_numbers_of_all_roles_and_a_missing_smsc(tmp_path: Path) -> None:
         for role in ROLES:
             assert f'ferryman_leases{{role="{role}"}} 0\n' in text
             assert f'ferryman_timers{{role="{role}"}} 0\n' in text
-            assert f'ferryman_commits_total{{role="{role}"}} {installation.commits[role]}\n' in text
+            # A sweep may have committed between the page and this look.
+            told = re.search(rf'ferryman_commits_total{{role="{role}"}} (\d+)\n', text)
+            assert told is not None
+            assert 0 < int(told[1]) <= installation.commits[role]
         for line in (
             "ferryman_started 1",
             "ferryman_https_sessions 0",
