@@ -111,6 +111,8 @@ def _watch_sockets(loop: Any) -> None:
         home = _HOME.get()
         if home is not None:
             home._sockets.add(transport)
+            if home.is_off:  # it was connecting when it went off
+                transport.abort()
         return transport
 
     loop._make_socket_transport = watched

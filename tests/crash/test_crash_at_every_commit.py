@@ -108,12 +108,7 @@ def test_off_before_each_commit(stage: Stage, transport: str, part: int) -> None
     assert not wrong, "\n".join(wrong)
 
 
-# Three losses of power at commits 13, 16 and 22 within seconds: the order ends as FAILED 1.6/5.4 over SMS, and on
-# HTTPS a timer row is left. Open; one and two losses at every commit end well (the tests above, the other parts).
-OPEN = pytest.mark.xfail(reason="three losses of power in a row at commits 13, 16 and 22", strict=True)
-
-
-@pytest.mark.parametrize("part", [pytest.param(n, marks=[OPEN] if n == 3 else []) for n in range(PARTS)])
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("transport", ["sms", "https"])
 def test_off_again_while_starting_and_recovering(stage: Stage, transport: str, part: int) -> None:
     wrong = []
