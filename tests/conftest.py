@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from postgres import Server, find_binaries, running_server
 
@@ -26,6 +28,19 @@ def postgres() -> Iterator[Server]:
         pytest.skip("PostgreSQL is not installed (package postgresql-15)")
     with running_server(binaries) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command in this process sets up logging for the process; the next test starts as this one did."""
+    structure, root = structlog.get_config(), logging.getLogger()
+    level, ours = root.level, list(root.handlers)
+    yield
+    structlog.configure(**structure)
+    root.setLevel(level)
+    for handler in list(root.handlers):
+        if handler not in ours and type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 import pytest
 import structlog
 
-from crash_world import Ending, Power, Prepared, differences, play, prepare, quick_folder
+from crash_world import Ending, Power, Prepared, compiled_once, differences, play, prepare, quick_folder
 from virtual_loop import run
 
 PARTS = 6  # tests that share the commits, so that they spread over processes and none takes long
@@ -64,7 +64,7 @@ def stage() -> Iterator[Stage]:
     """Made once for each process."""
     # Hundreds of lives, each with its lost links and interrupted sessions: only errors of ours are worth a line.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with quick_folder() as folder:
+    with quick_folder() as folder, compiled_once():
         yield Stage(run(prepare(folder)))
     structlog.reset_defaults()
 

@@ -7,11 +7,12 @@ library's logging passes the same shortening.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -68,6 +69,23 @@ def _masked(value: Any) -> Any:
             return _IMSI.sub(r"\1*", str(value))
 
 
+class _Stderr:
+    """Standard error as it is at each line; a log that nobody takes any more never stops the work.
+
+    A collector that went away (closed stream, broken pipe, full disk) must not turn the storing of a message into
+    a failure.
+    """
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+
+
 class _MaskingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return _IMSI.sub(r"\1*", super().format(record))
@@ -75,6 +93,7 @@ class _MaskingFormatter(logging.Formatter):
 
 def configure(level: str = "warning", form: str = "console") -> None:
     """Set up logging for the process; `form` is "console" or "json"."""
+    stream = _Stderr()
     renderer: Any = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )
@@ -88,10 +107,10 @@ def configure(level: str = "warning", form: str = "console") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, stream)),
         cache_logger_on_first_use=False,
     )
     # Libraries below us (asyncio, SQLAlchemy) speak through the standard library.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(_MaskingFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -105,3 +106,26 @@ def test_the_standard_library_s_logs_are_masked(capsys: pytest.CaptureFixture[st
     configure()
     logging.getLogger("asyncio").error("task of %s", IMSI)
     assert capsys.readouterr().err == "ERROR asyncio: task of 26201*\n"
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_stream_that_is_gone_stops_no_work(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(text)
+
+    closed = io.StringIO()
+    closed.close()
+    for stream in (closed, Broken(), None):
+        configure(form=form)
+        monkeypatch.setattr("sys.stderr", stream)
+        structlog.get_logger().error("nobody reads this")
+        logging.getLogger("library").error("nor this")
+
+
+def test_a_line_goes_to_the_stream_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(form="json")
+    now = io.StringIO()
+    monkeypatch.setattr("sys.stderr", now)
+    structlog.get_logger().error("after a rotation")
+    assert json.loads(now.getvalue())["event"] == "after a rotation"
