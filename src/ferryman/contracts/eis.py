@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from ferryman.contracts.status import ExecutionStatus
+
 
 class ProfileState(StrEnum):
     """State in ProfileInfo: Created (card 03, 07, 0F), Disabled (1F), Enabled (3F)."""
@@ -40,7 +42,48 @@ class ProfileInfo(msgspec.Struct, frozen=True, kw_only=True):
     smdp_id: str = ""
     profile_type: str = ""
     allocated_memory: int = 0
+    free_memory: int | None = None
     pol2: tuple[PolicyRule, ...] = ()
+
+
+class KeysetInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A key set without its keys: `type` as SCP80 or SCP81, empty when not said; `counter` is that of SCP80."""
+
+    version: int
+    type: str = ""
+    counter: int | None = None
+
+
+class SecurityDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """The ISD-R as a caller may see it (SecurityDomainType without keys)."""
+
+    aid: bytes
+    sin: bytes = b""
+    sdin: bytes = b""
+    tars: tuple[bytes, ...] = ()
+    keysets: tuple[KeysetInfo, ...] = ()
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of the audit trail; `at` in seconds since 1970, `operation` as in 5.1.1.3.12 (two octets)."""
+
+    eid: str
+    smsr_id: str
+    at: float
+    operation: int
+    requester: str = ""
+    status: ExecutionStatus | None = None
+    isdp_aid: bytes = b""
+    iccid: str = ""
+    imei: bytes = b""
+    meid: bytes = b""
+
+
+class Property(msgspec.Struct, frozen=True):
+    """One of AdditionalProperties."""
+
+    key: str
+    value: str
 
 
 class EIS(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,3 +102,7 @@ class EIS(msgspec.Struct, frozen=True, kw_only=True):
     profiles: tuple[ProfileInfo, ...] = ()
     signed_info: bytes = b""
     signature: bytes = b""
+    last_audit: float | None = None
+    isdr: SecurityDomain | None = None
+    audit_trail: tuple[AuditRecord, ...] | None = None
+    properties: tuple[Property, ...] = ()

@@ -113,6 +113,99 @@ class ES3DeleteISDPResponse(Body, frozen=True, kw_only=True, tag=True):
     euicc_response: bytes = b""
 
 
+class ES3UpdatePolicyRules(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.UpdatePolicyRules (5.4.6): replaces POL2 whole; none means no rules."""
+
+    eid: str
+    iccid: str
+    pol2: tuple[PolicyRule, ...] = ()
+
+
+class ES3UpdatePolicyRulesResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Base response."""
+
+    status: ExecutionStatus
+
+
+class ES3UpdateSubscriptionAddress(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.UpdateSubscriptionAddress (5.4.7)."""
+
+    eid: str
+    iccid: str
+    imsi: str = ""
+    msisdn: str = ""
+
+
+class ES3UpdateSubscriptionAddressResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Base response."""
+
+    status: ExecutionStatus
+
+
+class ES3DisableProfile(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.DisableProfile (5.4.9)."""
+
+    eid: str
+    iccid: str
+
+
+class ES3DisableProfileResponse(Body, frozen=True, kw_only=True, tag=True):
+    """As for EnableProfile."""
+
+    status: ExecutionStatus
+    euicc_response: bytes = b""
+
+
+class ES3UpdateConnectivityParameters(Body, frozen=True, kw_only=True, tag=True):
+    """ES3.UpdateConnectivityParameters (5.4.11); `parameters` protected by the SM-DP, passed on unchanged."""
+
+    eid: str
+    iccid: str
+    parameters: bytes
+
+
+class ES3UpdateConnectivityParametersResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Base response with the card's answer."""
+
+    status: ExecutionStatus
+    euicc_response: bytes = b""
+
+
+class ES3HandleProfileEnabledNotification(Body, frozen=True, kw_only=True, tag=True):
+    """5.4.12, SM-SR to SM-DP; `completed` in seconds since 1970, as in every notification."""
+
+    eid: str
+    iccid: str
+    owner: str
+    completed: float
+
+
+class ES3HandleProfileDisabledNotification(Body, frozen=True, kw_only=True, tag=True):
+    """5.4.13."""
+
+    eid: str
+    iccid: str
+    owner: str
+    completed: float
+
+
+class ES3HandleProfileDeletedNotification(Body, frozen=True, kw_only=True, tag=True):
+    """5.4.14."""
+
+    eid: str
+    iccid: str
+    owner: str
+    completed: float
+
+
+class ES3HandleSMSRChangeNotification(Body, frozen=True, kw_only=True, tag=True):
+    """5.4.15, sent by the new SM-SR."""
+
+    eis: EIS
+    owner: str
+    completed: float
+
+
 type ES3Request = (
     ES3GetEIS
     | ES3AuditEIS
@@ -151,4 +244,10 @@ RESPONSES: tuple[type[Body], ...] = (
     ES3DeleteISDPResponse,
 )
 
+NOTIFICATIONS: tuple[type[Body], ...] = (
+    ES3HandleProfileEnabledNotification,
+    ES3HandleProfileDisabledNotification,
+    ES3HandleProfileDeletedNotification,
+    ES3HandleSMSRChangeNotification,
+)
 RESPONSE_CODEC: Codec[Body] = Codec(*RESPONSES)
