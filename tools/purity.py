@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent / "src" / "ferryman"
 PURE = (
     *("codec", "profile", "secure"),
-    *("sm_dp/procedures", "sm_sr/procedures", "sm_sr/policy.py", "sm_dp/eligibility.py"),
+    *("sm_dp/procedures", "sm_sr/procedures", "sm_sr/policy.py", "sm_sr/euicc_type.py", "sm_dp/eligibility.py"),
 )
 FORBIDDEN = frozenset(
     (

@@ -213,6 +213,10 @@ type ES3Request = (
     | ES3SendData
     | ES3ProfileDownloadCompleted
     | ES3EnableProfile
+    | ES3DisableProfile
+    | ES3UpdatePolicyRules
+    | ES3UpdateSubscriptionAddress
+    | ES3UpdateConnectivityParameters
     | ES3DeleteISDP
 )
 type ES3Response = (
@@ -222,6 +226,10 @@ type ES3Response = (
     | ES3SendDataResponse
     | ES3ProfileDownloadCompletedResponse
     | ES3EnableProfileResponse
+    | ES3DisableProfileResponse
+    | ES3UpdatePolicyRulesResponse
+    | ES3UpdateSubscriptionAddressResponse
+    | ES3UpdateConnectivityParametersResponse
     | ES3DeleteISDPResponse
 )
 
@@ -232,6 +240,10 @@ REQUESTS: tuple[type[Body], ...] = (
     ES3SendData,
     ES3ProfileDownloadCompleted,
     ES3EnableProfile,
+    ES3DisableProfile,
+    ES3UpdatePolicyRules,
+    ES3UpdateSubscriptionAddress,
+    ES3UpdateConnectivityParameters,
     ES3DeleteISDP,
 )
 RESPONSES: tuple[type[Body], ...] = (
@@ -241,6 +253,10 @@ RESPONSES: tuple[type[Body], ...] = (
     ES3SendDataResponse,
     ES3ProfileDownloadCompletedResponse,
     ES3EnableProfileResponse,
+    ES3DisableProfileResponse,
+    ES3UpdatePolicyRulesResponse,
+    ES3UpdateSubscriptionAddressResponse,
+    ES3UpdateConnectivityParametersResponse,
     ES3DeleteISDPResponse,
 )
 

@@ -19,13 +19,17 @@ class Status(StrEnum):
 
 
 class ExecutionStatus(msgspec.Struct, frozen=True):
-    """Status, and for anything but success the subject, reason, what it is about and a sentence."""
+    """Status, and for anything but success the subject, reason, what it is about and a sentence.
+
+    `acceptable_validity` is AcceptableValidityPeriod in seconds, given only when the one asked for was too long.
+    """
 
     status: Status
     subject: str = ""
     reason: str = ""
     identifier: str = ""
     message: str = ""
+    acceptable_validity: float = 0.0
 
     @property
     def ok(self) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from ferryman.contracts.eis import EIS, PolicyRule, ProfileInfo, ProfileState
-from ferryman.errors import InputError
+from ferryman.sm_sr.euicc_type import Effective, default
+from ferryman.sm_sr.settings import SRSettings as SRSettings
 
 IN_CREATION = "InCreation"  # ES5.CreateISDP was not answered yet; not visible to anybody (SGP.02 3.1.1)
 CREATED = ProfileState.CREATED.value
@@ -102,43 +103,21 @@ class EUICC(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings that the SM-SR's procedures read. Times in seconds, sizes in bytes."""
-
-    smsr_id: str = "1.3.6.1.4.1.99999.20"
-    transport: str = "https"  # carries commands: "https" or "sms"
-    spi: str = "1639"
-    sms_answer_timeout: float = 30.0  # per short message of the packet, until the PoR
-    sms_attempts: int = 4
-    https_session_timeout: float = 60.0  # from a trigger to the first POST
-    https_answer_timeout: float = 90.0  # from a script to the POST with its answer
-    trigger_attempts: int = 4
-    hold: float = 20.0  # how long a session stays open for an announced next command (MoreToDo)
-    linger: float = 0.25  # the same without announcement
-    script_limit: int = 1100  # command TLVs in one script; one SCP03t segment of 1020 bytes fits
-    trigger_host: str = ""
-    trigger_address: str = ""
-    trigger_port: int = 0
-    trigger_uri: str = ""
-    agent_path: str = "/gsma/adminagent"
-    card_attempts: int = 3  # a command whose outcome an audit has shown not to have happened is sent again
-    check_sequence: bool = True  # refuse a notification older than the last confirmed one; False for cards without
-    change_timeout: float = 600.0  # from EnableProfile to the card's notification, at most the validity period
-
-    def __post_init__(self) -> None:
-        if self.transport not in ("https", "sms"):
-            raise InputError("sm_sr.transport", 'must be "https" or "sms"')
-
-
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is loaded for each step: settings, the card, and who holds its EID."""
+    """What is loaded for each step: settings, the card, what its type says, and who holds its EID."""
 
     settings: SRSettings
     euicc: EUICC | None
     holder: str = ""
     holder_kind: str = ""
     iccid_known: bool = False  # the ICCID asked for is on some card of this SM-SR
+    type: Effective | None = None  # of the card; None: what the settings say
+
+    @property
+    def effective(self) -> Effective:
+        """What holds for this card: settings, eUICC type, the card itself."""
+        return self.type if self.type is not None else default(self.settings)
 
 
 # -- changes (applied by eis_store.apply in the step's transaction) ------------------------------------------

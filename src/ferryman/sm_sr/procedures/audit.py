@@ -67,7 +67,7 @@ def _begin(state: State, context: Context) -> Step[State]:
         owner=context.procedure_id,
         tlvs=(ota_script.c_apdu(isdr.get_status(None)), ota_script.c_apdu(isdr.get_card_resources())),
         target_aid=ids.ISDR_AID,
-        transport=facts.settings.transport,
+        transport=facts.effective.transport,
     )
     return Step(replace(state, sent=True), (deliver(command, context.eid, Channel()),))
 

@@ -39,7 +39,7 @@ def _call_card(state: Channel, effects: Effects) -> Channel:
     """Trigger a session, once per timeout."""
     if state.triggers:
         return state
-    effects.timer(SESSION, effects.settings.https_session_timeout)
+    effects.timer(SESSION, effects.effective.https_session_timeout)
     return replace(state, triggers=1, trigger_wanted=True)
 
 
@@ -56,7 +56,7 @@ def _give(state: Channel, command: Command, effects: Effects) -> Channel:
     )
     _answer(state, answer, effects)
     effects.no_timer(LINGER)
-    effects.timer(ANSWER, effects.settings.https_answer_timeout)
+    effects.timer(ANSWER, effects.effective.https_answer_timeout)
     return replace(
         state,
         post="",
@@ -90,7 +90,7 @@ def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
     if state.inflight is not None:
         if state.answer is not None and _wants_again(state, state.answer, token, body):
             _answer(state, state.answer, effects)
-            effects.timer(ANSWER, effects.settings.https_answer_timeout)
+            effects.timer(ANSWER, effects.effective.https_answer_timeout)
             return replace(state, post="")
         # A new session without the answer: whether the script ran is not known.
         state = _result(state, body, effects) if token and token == state.token else _lost(state, effects)
@@ -187,8 +187,8 @@ def _dismiss(state: Channel, effects: Effects) -> Channel:
 def _no_session(state: Channel, effects: Effects) -> Channel:
     if state.inflight is None and not state.https_queue:
         return replace(state, triggers=0, trigger_wanted=False)  # withdrawn meanwhile
-    if state.triggers < effects.settings.trigger_attempts:
-        effects.timer(SESSION, effects.settings.https_session_timeout)
+    if state.triggers < effects.effective.trigger_attempts:
+        effects.timer(SESSION, effects.effective.https_session_timeout)
         return replace(state, triggers=state.triggers + 1, trigger_wanted=True)
     for command in state.https_queue:
         outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNREACHABLE, detail="the card opened no session")
@@ -204,7 +204,7 @@ def _no_answer(state: Channel, effects: Effects) -> Channel:
         return pump(_lost(state, effects), effects)
     if state.triggers:
         return state
-    effects.timer(SESSION, effects.settings.https_session_timeout)
+    effects.timer(SESSION, effects.effective.https_session_timeout)
     return replace(state, triggers=1, trigger_wanted=True)
 
 

@@ -48,7 +48,7 @@ def route(state: Channel, value: CardNotification, effects: Effects) -> Channel:
         effects.signal(facts.holder, value)
         return state
     # Also for the one that waits for its confirmation: when a later one is confirmed, it is a replay too.
-    if not value.repeat and state.confirmed is not None and facts.settings.check_sequence:
+    if not value.repeat and state.confirmed is not None and facts.effective.check_sequence:
         step = (value.sequence - state.confirmed.sequence) % SEQUENCES
         if not 1 <= step < SEQUENCES // 2:
             detail = f"sequence number {value.sequence} after {state.confirmed.sequence}"

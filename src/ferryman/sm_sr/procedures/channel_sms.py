@@ -98,7 +98,7 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
         SCP80Wrap(
             eid=card.eid,
             key_version=card.scp80_version,
-            spi=bytes.fromhex(effects.settings.spi),
+            spi=bytes.fromhex(effects.effective.spi),
             tar=tar,
             counter=counter,
             data=data,
@@ -157,7 +157,7 @@ def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
 
 def _patience(flight: Flight, effects: Effects) -> float:
     parts = 1 + len(flight.packet) // SMS_PACKET
-    return effects.settings.sms_answer_timeout * (1 + 0.25 * (parts - 1))
+    return effects.effective.sms_answer_timeout * (1 + 0.25 * (parts - 1))
 
 
 def silence(state: Channel, effects: Effects) -> Channel:
@@ -170,7 +170,7 @@ def silence(state: Channel, effects: Effects) -> Channel:
     if flight.counter_low:
         # Repeating is of no use. Whether it ran, the card tells; the question gets past it with a higher counter.
         return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="the card's counter is ahead")
-    if flight.attempt >= effects.settings.sms_attempts:
+    if flight.attempt >= effects.effective.sms_attempts:
         if flight.command is None:
             return _land(state, effects)
         return _give_up(state, flight, effects, "no proof of receipt")
@@ -209,7 +209,7 @@ def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel
         crypto.SCP80OpenResponse(
             eid=eid,
             key_version=effects.euicc.scp80_version,
-            spi=bytes.fromhex(effects.settings.spi),
+            spi=bytes.fromhex(effects.effective.spi),
             tar=state.flight.tar,
             packet=body.packet,
         ),

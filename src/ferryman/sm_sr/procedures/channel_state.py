@@ -19,6 +19,7 @@ from ferryman.platform.procedure import (
     SetTimer,
     Signal,
 )
+from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome
 from ferryman.sm_sr.records import EUICC, Facts, SRSettings
 
@@ -76,6 +77,7 @@ class Effects:
         self.context = context
         facts: Facts = context.facts
         self.settings: SRSettings = facts.settings
+        self.effective: Effective = facts.effective
         self.euicc: EUICC | None = facts.euicc
         self.facts = facts
         self.now = context.now

@@ -129,7 +129,7 @@ def _send(state: State, context: Context, effects: list[Effect]) -> Step[State]:
         owner=context.procedure_id,
         tlvs=(ota_script.c_apdu(apdu),),
         target_aid=ids.ISDR_AID,
-        transport=context.facts.settings.transport,
+        transport=context.facts.effective.transport,
         more_to_do=state.request.more_to_do,
     )
     return Step(state, (*effects, deliver(command, context.eid, Channel())))
@@ -137,7 +137,7 @@ def _send(state: State, context: Context, effects: list[Effect]) -> Step[State]:
 
 def _ask(state: State, context: Context) -> Step[State]:
     state = replace(state, phase=ASKING, sent=state.sent + 1)
-    transport = context.facts.settings.transport
+    transport = context.facts.effective.transport
     command = ask_state(_command_id(state, context), context.procedure_id, state.aid, transport)
     return Step(state, (deliver(command, context.eid, Channel()),))
 

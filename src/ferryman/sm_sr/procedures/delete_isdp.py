@@ -81,7 +81,7 @@ def _send(state: State, context: Context) -> Step[State]:
         owner=context.procedure_id,
         tlvs=(ota_script.c_apdu(isdr.delete_profile(state.aid)),),
         target_aid=ids.ISDR_AID,
-        transport=context.facts.settings.transport,
+        transport=context.facts.effective.transport,
     )
     return Step(state, (deliver(command, context.eid, Channel()),))
 
@@ -89,7 +89,7 @@ def _send(state: State, context: Context) -> Step[State]:
 def _ask(state: State, context: Context) -> Step[State]:
     """Whether the ISD-P is still there is the card's to say."""
     state = replace(state, asking=True, sent=state.sent + 1)
-    transport = context.facts.settings.transport
+    transport = context.facts.effective.transport
     command = ask_state(_command_id(state, context), context.procedure_id, state.aid, transport)
     return Step(state, (deliver(command, context.eid, Channel()),))
 

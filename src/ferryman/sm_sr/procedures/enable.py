@@ -128,7 +128,7 @@ def _command(state: State, context: Context) -> Step[State]:
         owner=context.procedure_id,
         tlvs=(ota_script.c_apdu(isdr.enable_profile(state.target)),),
         target_aid=ids.ISDR_AID,
-        transport=context.facts.settings.transport,
+        transport=context.facts.effective.transport,
     )
     return Step(state, (deliver(command, context.eid, Channel()),))
 
@@ -163,7 +163,7 @@ def _commanded(state: State, outcome: Outcome, context: Context) -> Step[State]:
 
 
 def _change(state: State, context: Context) -> Step[State]:
-    timeout = context.facts.settings.change_timeout
+    timeout = context.facts.effective.change_timeout
     return Step(replace(state, phase=CHANGING), (SetTimer(ASK_LATER, context.now + timeout),))
 
 
@@ -265,7 +265,7 @@ def _ask(state: State, context: Context) -> Step[State]:
     confirmed = state.confirmed is not None and state.returned is None
     aid = state.target if (state.asks % 2 == 0) == confirmed else state.previous
     profile = card.by_aid(aid) if card is not None else None
-    transport = context.facts.settings.transport
+    transport = context.facts.effective.transport
     destination = profile.msisdn if profile is not None else ""
     state = replace(state, phase=ASKING, sent=state.sent + 1, asks=state.asks + 1)
     command = ask_state(_command_id(state, context), context.procedure_id, state.target, transport, destination)
@@ -325,7 +325,7 @@ def _timer(state: State, name: str, context: Context) -> Step[State]:
 def _deadline(state: State, context: Context) -> Step[State]:
     if state.replied:
         return Step(state)
-    grace = SetTimer(GRACE, context.now + context.facts.settings.change_timeout)
+    grace = SetTimer(GRACE, context.now + context.facts.effective.change_timeout)
     if state.confirmed is not None or state.returned is not None:
         return Step(state, (grace,))  # decided in time: the answer to the caller is the card's answer
     reply = Reply(ES3EnableProfileResponse(status=expired("no notification in the validity period")))

@@ -81,7 +81,7 @@ def _begin(state: State, context: Context) -> Step[State]:
         if request.sd_aid == ids.ISDR_AID and not key_establishment(tlvs, card, state.requester):
             sentence = "only key establishment with an ISD-P of the requester goes to the ISD-R"
             return _end(state, failed(*codes.FUNCTION_NOT_ALLOWED, sentence, request.sd_aid.hex().upper()))
-        scripts = cut(tlvs, facts.settings.script_limit)
+        scripts = cut(tlvs, facts.effective.script_limit)
     except PeerError as problem:
         return _end(state, failed(*codes.FORMAT_INVALID, str(problem), "Data"))
     if not scripts:
@@ -138,7 +138,7 @@ def _send(state: State, context: Context) -> Step[State]:
         owner=context.procedure_id,
         tlvs=script,
         target_aid=state.request.sd_aid,
-        transport=context.facts.settings.transport,
+        transport=context.facts.effective.transport,
         more_to_do=not last or state.request.more_to_do,
         chain=continues(script[-1]) and (not last or state.request.more_to_do),
     )

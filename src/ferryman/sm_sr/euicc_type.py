@@ -1,0 +1,158 @@
+"""What is known of a kind of eUICC, and of one card that differs: SGP.02 leaves it to the EUM (pure).
+
+An eUICC type is a maker (Eum-id), a PlatformType and a PlatformVersion; the last two may be empty and then stand
+for all of them. It gives values to fields of `Effective`; what it does not name comes from the next wider type,
+then from the settings of the SM-SR. A card may differ from its type in every field. Procedures and channel read
+only the result, so a new quirk is one field here and one place that obeys it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from ferryman.errors import InputError
+from ferryman.sm_sr.settings import HTTPS, SMS, TRANSPORTS, SRSettings
+
+DISABLE_FIRST = "disable-first"
+REFUSE = "refuse"
+APPROVED, NOT_APPROVED = "approved", "not-approved"
+
+MAX_SCRIPT = 32_000  # octets: no script of a card is longer
+MIN_SCRIPT = 64  # octets: a single command must fit
+MAX_SECONDS = 30 * 86_400.0  # s: no wait for a card is longer than the longest validity period
+MAX_ATTEMPTS = 100
+SPI_BYTES = 2
+
+
+class Effective(msgspec.Struct, frozen=True, kw_only=True):
+    """What the code obeys for one card. Times in seconds, sizes in octets.
+
+    `transports` in order of preference; `spi` of commands in hexadecimal; `delete_enabled` whether DeleteProfile
+    of an Enabled profile disables it first or is refused; `check_sequence` whether older notifications are
+    refused; `script_limit` command TLVs in one script; `segment` plain octets in one SCP03t TLV, told to the
+    SM-DP.
+    """
+
+    transports: tuple[str, ...] = (HTTPS,)
+    spi: str = "1639"
+    sms_answer_timeout: float = 30.0
+    sms_attempts: int = 4
+    https_session_timeout: float = 60.0
+    https_answer_timeout: float = 90.0
+    trigger_attempts: int = 4
+    script_limit: int = 1100
+    segment: int = 1007
+    check_sequence: bool = True
+    change_timeout: float = 600.0
+    delete_enabled: str = DISABLE_FIRST
+    approval: str = APPROVED
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def transport(self) -> str:
+        """The one that commands go by."""
+        return self.transports[0]
+
+    @property
+    def approved(self) -> bool:
+        """Whether new profiles may be put on cards of this type."""
+        return self.approval == APPROVED
+
+
+FIELDS = frozenset(Effective.__struct_fields__)
+
+
+class TypeKey(msgspec.Struct, frozen=True):
+    """Maker, platform and version; an empty platform or version stands for every one."""
+
+    eum_id: str
+    platform_type: str = ""
+    platform_version: str = ""
+
+    def widening(self) -> tuple[TypeKey, ...]:
+        """The types that a card of this one inherits from, the widest first."""
+        wider = [TypeKey(self.eum_id)]
+        if self.platform_type:
+            wider.append(TypeKey(self.eum_id, self.platform_type))
+        if self.platform_type and self.platform_version:
+            wider.append(self)
+        return tuple(wider)
+
+
+def default(settings: SRSettings) -> Effective:
+    """What holds where no type and no card says otherwise."""
+    return Effective(
+        transports=(settings.transport,),
+        spi=settings.spi,
+        sms_answer_timeout=settings.sms_answer_timeout,
+        sms_attempts=settings.sms_attempts,
+        https_session_timeout=settings.https_session_timeout,
+        https_answer_timeout=settings.https_answer_timeout,
+        trigger_attempts=settings.trigger_attempts,
+        script_limit=settings.script_limit,
+        check_sequence=settings.check_sequence,
+        change_timeout=settings.change_timeout,
+        delete_enabled=settings.delete_enabled,
+    )
+
+
+def effective(
+    settings: SRSettings, layers: Iterable[Mapping[str, Any]] = (), *, https_possible: bool = True
+) -> Effective:
+    """The settings, then each layer (types from the widest on, then the card); the last that names a field wins.
+
+    `https_possible` False (the card has no HTTPS, or no SCP81 key set): what is left goes by SMS. Raises
+    InputError when a layer names an unknown field or a value that cannot be.
+    """
+    result = default(settings)
+    for layer in layers:
+        result = merged(result, layer)
+    if not https_possible:
+        others = tuple(name for name in result.transports if name != HTTPS)
+        result = msgspec.structs.replace(result, transports=others or (SMS,))
+    return result
+
+
+def merged(base: Effective, layer: Mapping[str, Any]) -> Effective:
+    """`base` with the fields that `layer` names; raises InputError."""
+    for name in layer:
+        if name not in FIELDS:
+            raise InputError(name, f"is nothing that an eUICC type says; there are {', '.join(sorted(FIELDS))}")
+    if not layer:
+        return base
+    try:
+        return msgspec.convert({**msgspec.structs.asdict(base), **layer}, Effective)
+    except msgspec.ValidationError as problem:
+        raise InputError("eUICC type", str(problem).replace("$.", "")) from None
+
+
+def _check(value: Effective) -> None:
+    if not value.transports or any(name not in TRANSPORTS for name in value.transports):
+        raise InputError("transports", f"must be some of {', '.join(TRANSPORTS)}")
+    if len(set(value.transports)) < len(value.transports):
+        raise InputError("transports", "must not name one twice")
+    try:
+        spi = bytes.fromhex(value.spi)
+    except ValueError:
+        spi = b""
+    if len(spi) != SPI_BYTES:
+        raise InputError("spi", "must be two octets in hexadecimal")
+    if value.delete_enabled not in (DISABLE_FIRST, REFUSE):
+        raise InputError("delete_enabled", f"must be {DISABLE_FIRST} or {REFUSE}")
+    if value.approval not in (APPROVED, NOT_APPROVED):
+        raise InputError("approval", f"must be {APPROVED} or {NOT_APPROVED}")
+    if not MIN_SCRIPT <= value.script_limit <= MAX_SCRIPT:
+        raise InputError("script_limit", f"must be {MIN_SCRIPT} to {MAX_SCRIPT} octets")
+    if not 1 <= value.segment <= 1007:
+        raise InputError("segment", "must be 1 to 1007 octets (a TLV of at most 1020)")
+    for name in ("sms_attempts", "trigger_attempts"):
+        if not 1 <= getattr(value, name) <= MAX_ATTEMPTS:
+            raise InputError(name, f"must be 1 to {MAX_ATTEMPTS}")
+    for name in ("sms_answer_timeout", "https_session_timeout", "https_answer_timeout", "change_timeout"):
+        if not 0 < getattr(value, name) <= MAX_SECONDS:
+            raise InputError(name, f"must be more than 0 and at most {MAX_SECONDS:.0f} seconds")

@@ -1,0 +1,45 @@
+"""Settings of the SM-SR; an eUICC type may say otherwise for its cards (`euicc_type.py`)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ferryman.errors import InputError
+
+HTTPS = "https"
+SMS = "sms"
+TRANSPORTS = (HTTPS, SMS)
+
+
+class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that the SM-SR's procedures read. Times in seconds, sizes in bytes."""
+
+    smsr_id: str = "1.3.6.1.4.1.99999.20"
+    transport: str = "https"  # carries commands: "https" or "sms"
+    spi: str = "1639"
+    sms_answer_timeout: float = 30.0  # per short message of the packet, until the PoR
+    sms_attempts: int = 4
+    https_session_timeout: float = 60.0  # from a trigger to the first POST
+    https_answer_timeout: float = 90.0  # from a script to the POST with its answer
+    trigger_attempts: int = 4
+    hold: float = 20.0  # how long a session stays open for an announced next command (MoreToDo)
+    linger: float = 0.25  # the same without announcement
+    script_limit: int = 1100  # command TLVs in one script; one SCP03t segment of 1020 bytes fits
+    trigger_host: str = ""
+    trigger_address: str = ""
+    trigger_port: int = 0
+    trigger_uri: str = ""
+    agent_path: str = "/gsma/adminagent"
+    card_attempts: int = 3  # a command whose outcome an audit has shown not to have happened is sent again
+    check_sequence: bool = True  # refuse a notification older than the last confirmed one; False for cards without
+    delete_enabled: str = "disable-first"  # DeleteProfile of an Enabled profile; or "refuse"
+    max_validity: float = 30 * 86_400.0  # longest ValidityPeriod; a longer one is refused with this as acceptable
+    change_timeout: float = 600.0  # from EnableProfile to the card's notification, at most the validity period
+
+    def __post_init__(self) -> None:
+        if self.transport not in TRANSPORTS:
+            raise InputError("sm_sr.transport", 'must be "https" or "sms"')
+        if self.delete_enabled not in ("disable-first", "refuse"):
+            raise InputError("sm_sr.delete_enabled", 'must be "disable-first" or "refuse"')
+        if self.max_validity <= 0:
+            raise InputError("sm_sr.max_validity", "must be more than 0 seconds")
