@@ -62,6 +62,7 @@ async def serve(
     *,
     data: Path = DATA,
     https: str | None = None,
+    workers: int | None = None,
     smsc: str | None = None,
     json: bool = False,
 ) -> int:
@@ -76,6 +77,8 @@ async def serve(
         Data directory of this service alone; its `ferryman.toml` holds the settings.
     https
         HOST:PORT where eUICCs connect; overrides the setting, port 0 takes a free one.
+    workers
+        So many processes take the connections of eUICCs on the one port; overrides the setting.
     smsc
         SYSTEM_ID@HOST:PORT of the SMSC, its password in the environment as FERRYMAN_SMPP_PASSWORD; overrides
         the setting.
@@ -83,7 +86,7 @@ async def serve(
     roles = SERVICES.get(service)
     if roles is None:
         raise InputError("SERVICE", f"must be one of {', '.join(SERVICES)}")
-    settings = with_options(load(data), https=https, smsc=smsc)
+    settings = with_options(load(data), https=https, workers=workers, smsc=smsc)
     if settings.bus.kind != NATS:
         raise InputError(
             "bus.kind", f'must be "{NATS}": a service of its own needs a broker (or use `ferryman up`)'

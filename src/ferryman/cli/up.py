@@ -104,7 +104,12 @@ def say_ready(addresses: dict[str, str], *, json: bool) -> None:
 
 
 def with_options(
-    settings: Settings, *, transport: str | None = None, https: str | None = None, smsc: str | None = None
+    settings: Settings,
+    *,
+    transport: str | None = None,
+    https: str | None = None,
+    workers: int | None = None,
+    smsc: str | None = None,
 ) -> Settings:
     """The settings of the file with what the command line says."""
     if transport is not None:
@@ -116,6 +121,8 @@ def with_options(
         settings = replace(settings, https=changed)
     elif settings.https is None and settings.sm_sr.transport == "https":
         settings = replace(settings, https=HTTPSSettings("127.0.0.1", STANDARD_HTTPS_PORT))
+    if workers is not None and settings.https is not None:
+        settings = replace(settings, https=replace(settings.https, workers=workers))
     if smsc is not None:
         settings = replace(settings, smpp=_smpp(settings.smpp, smsc))
     return settings

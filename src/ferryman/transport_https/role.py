@@ -29,6 +29,7 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.transport_https import schema
 from ferryman.transport_https.server import PSKServer
 from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
+from ferryman.transport_https.workers import WorkerPool
 
 SESSION_ID_OCTETS: Final = 12  # octets: an identifier that no card and no stranger can guess
 ANSWER_MARGIN: Final = 10.0  # seconds the server waits longer than the role, for the commits on both sides
@@ -57,16 +58,30 @@ class TransportHTTPS:
         self._commits: dict[str, asyncio.Task[None]] = {}  # the last commit of each open session
         self._tasks: set[asyncio.Task[None]] = set()
         self._closings: set[asyncio.Task[None]] = set()
-        self.server = PSKServer(
-            replace(settings, answer_timeout=settings.answer_timeout + ANSWER_MARGIN),
+        self.server = self._server(replace(settings, answer_timeout=settings.answer_timeout + ANSWER_MARGIN))
+
+    def _server(self, settings: HTTPSSettings) -> PSKServer | WorkerPool:
+        """TLS and HTTP in this process, or in several of their own."""
+        if settings.workers > 1:
+            return WorkerPool(
+                settings,
+                lookup=self._lookup,
+                handler=self._handle,
+                on_open=self._on_open,
+                on_closed=self._on_closed,
+                on_alarm=self._on_alarm,
+                on_refused=_on_refused,
+            )
+        return PSKServer(
+            settings,
             lookup=self._lookup,
             handler=self._handle,
-            new_session_id=lambda: entropy(SESSION_ID_OCTETS).hex(),
+            new_session_id=lambda: self._entropy(SESSION_ID_OCTETS).hex(),
             on_open=self._on_open,
             on_closed=self._on_closed,
             on_alarm=self._on_alarm,
             on_refused=_on_refused,
-            entropy=entropy,
+            entropy=self._entropy,
         )
 
     async def start(self) -> None:

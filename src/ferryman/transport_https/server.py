@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Callable
 
 from ferryman.errors import Unavailable
@@ -65,14 +66,19 @@ class PSKServer:
         self._all_gone: asyncio.Event | None = None
         self._stopping = False
 
-    async def start(self) -> None:
-        """Opens the listening socket; raises Unavailable when the address cannot be used."""
+    async def start(self, listener: socket.socket | None = None) -> None:
+        """Opens the listening socket, or takes over one; raises Unavailable when the address cannot be used."""
         if self._listener is not None:
             raise RuntimeError("already started")
         loop = asyncio.get_running_loop()
         settings = self.settings
         self._stopping = False
         self._all_gone = asyncio.Event()
+        if listener is not None:
+            self._listener = await loop.create_server(
+                lambda: CardConnection(self, loop), sock=listener, backlog=settings.backlog
+            )
+            return
         try:
             self._listener = await loop.create_server(
                 lambda: CardConnection(self, loop),
@@ -97,12 +103,12 @@ class PSKServer:
         """The sessions that are open now."""
         return tuple(c.session for c in self._by_id.values() if c.session is not None)
 
-    def disconnect(self, session_id: str) -> bool:
+    def disconnect(self, session_id: str, reason: CloseReason = CloseReason.DISCONNECTED) -> bool:
         """Ends a session; False when there is none of this id."""
         connection = self._by_id.get(session_id)
         if connection is None:
             return False
-        connection.end(CloseReason.DISCONNECTED)
+        connection.end(reason)
         return True
 
     async def stop(self, grace: float | None = None) -> None:

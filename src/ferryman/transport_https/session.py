@@ -23,11 +23,15 @@ CLOSE_TIMEOUT: Final = 10.0  # seconds for the card to close after 204 or an ale
 MAX_CONNECTIONS: Final = 10_000  # connections: about 17 KiB each
 MAX_HANDSHAKES: Final = 1_000  # connections without a proved key; the oldest gives way to a new one
 BACKLOG: Final = 512  # connections waiting in the kernel
+MAX_WORKERS: Final = 64  # processes: more than cores serve nobody
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPSSettings:
-    """Where to listen and how long to wait, in seconds; port 0 lets the system choose."""
+    """Where to listen and how long to wait, in seconds; port 0 lets the system choose.
+
+    `workers` above 1: so many processes of their own end TLS and HTTP on the one port, and share the limits.
+    """
 
     host: str
     port: int
@@ -40,6 +44,7 @@ class HTTPSSettings:
     max_handshakes: int = MAX_HANDSHAKES
     backlog: int = BACKLOG
     reuse_port: bool = False
+    workers: int = 1
     body_framing: BodyFraming = BodyFraming.CHUNKED
     unknown_identity: UnknownIdentity = UnknownIdentity.LIKE_WRONG_KEY
 
@@ -58,6 +63,8 @@ class HTTPSSettings:
         ):
             if getattr(self, field) <= 0:
                 raise InputError(field, "must be above zero")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise InputError("workers", f"must be 1 to {MAX_WORKERS}")
 
 
 class CloseReason(Enum):
