@@ -128,7 +128,7 @@ class Apart:
                 f'password_file = "smpp.password"\nsource_addr = "{SMSR_ADDRESS}"\nwindow = 50\n'
             )
         elif name == "transport-https":
-            text += f'[https]\nhost = "127.0.0.1"\nport = {self.https_port}\n'
+            text += f'[https]\nhost = "127.0.0.1"\nport = {self.https_port}\nworkers = 2\n'
         (data / "ferryman.toml").write_text(text)
 
     async def start(self) -> None:

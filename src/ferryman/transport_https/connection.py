@@ -180,6 +180,7 @@ class CardConnection(asyncio.Protocol):
             opened_at=self._loop.time(),
             suite=suite,
         )
+        self._exchange.framing = self._server.settings.framing_for(session.eid)
         self._phase = Phase.REQUEST
         self._arm(self._server.settings.idle_timeout, self._on_deadline)
         self._server.authenticated(self, session)

@@ -64,12 +64,13 @@ class _Head:
 class HTTPExchange:
     """One keep-alive connection of a card, half-duplex: a request, its answer, the next request.
 
-    `feed` returns the request when it is whole and raises BadRequest, after which only `refuse` makes sense.
+    `framing` is that of the next answer. `feed` returns the request when it is whole and raises BadRequest, after
+    which only `refuse` makes sense.
     """
 
     def __init__(self, framing: BodyFraming = BodyFraming.CHUNKED) -> None:
         self._http = _new_reader()
-        self._framing = framing
+        self.framing = framing
         self._waiting = bytearray()
         self._head: _Head | None = None
         self._body = bytearray()
@@ -115,7 +116,7 @@ class HTTPExchange:
         if response.body:
             headers.append(
                 (b"Transfer-Encoding", b"chunked")
-                if self._framing is BodyFraming.CHUNKED
+                if self.framing is BodyFraming.CHUNKED
                 else (b"Content-Length", str(len(response.body)).encode("ascii"))
             )
         if close:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from ferryman.codec.ids import EID_DIGITS
 from ferryman.codec.psk_identity import PSKIdentity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.errors import InputError
@@ -24,6 +25,21 @@ MAX_CONNECTIONS: Final = 10_000  # connections: about 17 KiB each
 MAX_HANDSHAKES: Final = 1_000  # connections without a proved key; the oldest gives way to a new one
 BACKLOG: Final = 512  # connections waiting in the kernel
 MAX_WORKERS: Final = 64  # processes: more than cores serve nobody
+
+
+@dataclass(frozen=True, slots=True)
+class CardQuirks:
+    """What eUICCs of one maker and type need, known by the first digits of their EIDs.
+
+    What cards send is taken in every spelling from every card; this is about what they are sent.
+    """
+
+    eid_prefix: str
+    body_framing: BodyFraming = BodyFraming.CHUNKED
+
+    def __post_init__(self) -> None:
+        if not (self.eid_prefix.isascii() and self.eid_prefix.isdigit() and len(self.eid_prefix) <= EID_DIGITS):
+            raise InputError("eid_prefix", f"must be 1 to {EID_DIGITS} digits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,7 @@ class HTTPSSettings:
     backlog: int = BACKLOG
     reuse_port: bool = False
     workers: int = 1
+    quirks: tuple[CardQuirks, ...] = ()
     body_framing: BodyFraming = BodyFraming.CHUNKED
     unknown_identity: UnknownIdentity = UnknownIdentity.LIKE_WRONG_KEY
 
@@ -65,6 +82,11 @@ class HTTPSSettings:
                 raise InputError(field, "must be above zero")
         if not 1 <= self.workers <= MAX_WORKERS:
             raise InputError("workers", f"must be 1 to {MAX_WORKERS}")
+
+    def framing_for(self, eid: str | None) -> BodyFraming:
+        """How the bodies of answers to this eUICC are delimited: its longest prefix decides."""
+        fitting = [one for one in self.quirks if eid is not None and eid.startswith(one.eid_prefix)]
+        return max(fitting, key=lambda one: len(one.eid_prefix)).body_framing if fitting else self.body_framing
 
 
 class CloseReason(Enum):

@@ -145,6 +145,8 @@ SMPP = '[smpp]\nhost = "h"\nport = 2775\nsystem_id = "s"\npassword = "p"\n'
         (SMPP + "tls_ca_file = 'x'\n", "smpp", "must be true"),
         (SMPP + "tls = true\ntls_key_file = 'x'\n", "smpp", "tls_certificate_file"),
         ("[https]\nhost = 'h'\nport = '8443'\n", "https", "port"),
+        ("[https]\nhost = 'h'\nport = 8443\nworkers = 0\n", "https", "1 to 64"),
+        ("[https]\nhost = 'h'\nport = 8443\n[[https.quirks]]\neid_prefix = '89x'\n", "https", "digits"),
         ("[log]\nlevel = 'loud'\n", "log.level", "warning"),
         ("[log]\nformat = 'xml'\n", "log.format", "json"),
         ("[log]\nfile = 'x'\n", "log", "level and format"),
@@ -155,6 +157,15 @@ def test_what_is_wrong_is_named_with_its_rule(tmp_path: Path, text: str, field: 
         load(write(tmp_path, text))
     assert field in caught.value.field
     assert rule in str(caught.value)
+
+
+def test_workers_and_quirks_of_the_https_transport(tmp_path: Path) -> None:
+    text = '[https]\nhost = "h"\nport = 8443\nworkers = 3\n[[https.quirks]]\neid_prefix = "8903"\n'
+    https = load(write(tmp_path, text + 'body_framing = "content-length"\n')).https
+    assert https is not None
+    assert https.workers == 3
+    assert https.framing_for("8903" + "0" * 28).value == "content-length"
+    assert https.framing_for("8904" + "0" * 28).value == "chunked"
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from ferryman.codec.scp81_http import CONTENT_TYPE_RESPONSE
 from ferryman.contracts import codes, crypto, es5
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.status import failed
@@ -22,9 +23,10 @@ from ferryman.platform.clock import LoopClock
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.store import SQLiteStore
 from ferryman.transport_https import schema
+from ferryman.transport_https.framing import BodyFraming
 from ferryman.transport_https.role import TransportHTTPS
-from ferryman.transport_https.session import HTTPSSettings
-from psk_peer import EID, IDENTITY, KEY, SocketCard, card, client_context, identity_of, request_bytes
+from ferryman.transport_https.session import CardQuirks, HTTPSSettings
+from psk_peer import EID, IDENTITY, KEY, OTHER_EID, SocketCard, card, client_context, identity_of, request_bytes
 from virtual_loop import run, virtual
 
 START = 1_700_000_000.0
@@ -401,6 +403,39 @@ async def test_a_card_that_comes_back_replaces_its_session(path: Path) -> None:
             assert [type(body).__name__ for _, body in w.received] == ["HTTPSPosted", "HTTPSClosed", "HTTPSPosted"]
             assert (w.closed[0].session_id, w.closed[0].reason) == (w.posted[0].session_id, "replaced")
             assert w.posted[1].resume
+
+
+@pytest.mark.parametrize(("prefix", "plain"), [(EID[:8], True), (EID, True), ("9", False), (OTHER_EID[:8], False)])
+def test_answers_are_framed_as_the_type_of_card_needs_it(path: Path, prefix: str, plain: bool) -> None:
+    quirks = CardQuirks(eid_prefix=EID[:2]), CardQuirks(prefix, BodyFraming.CONTENT_LENGTH)
+
+    @virtual
+    async def go() -> None:
+        async with world(path, quirks=quirks) as w, card(w.port) as c:
+            for _ in range(2):
+                answer = await c.post(request_bytes())
+                assert answer.body == SCRIPT
+                assert (answer.get("Content-Length") is not None) is plain
+                assert (answer.get("Transfer-Encoding") == "chunked") is not plain
+
+    go()
+
+
+@virtual
+async def test_spellings_of_real_cards_are_taken(path: Path) -> None:
+    """Lower-case names, `//aaid/`, an agent identifier of digits; chunked and plain bodies."""
+    head = (
+        "POST /agent HTTP/1.1\r\nhost: sr\r\nx-admin-protocol: globalplatform-remote-admin/1.0\r\n"
+        f"content-type: {CONTENT_TYPE_RESPONSE}\r\nx-admin-script-status: ok\r\n"
+    )
+    agents = (f"//se-id/eid/{EID};//aaid/aid/A000000559/1010FFFFFFFF8900000100", "8988211000000000011")
+    bodies = (f"content-length: {len(RESULT)}\r\n\r\n", f"transfer-encoding: chunked\r\n\r\n{len(RESULT):x}\r\n")
+    async with world(path) as w, card(w.port) as c:
+        for agent in agents:
+            for body in bodies:
+                tail = b"\r\n0\r\n\r\n" if "chunked" in body else b""
+                await c.post(f"{head}x-admin-from: {agent}\r\n{body}".encode() + RESULT + tail)
+        assert [(one.eid, one.body, one.script_status) for one in w.posted] == [(EID, RESULT, "ok")] * 4
 
 
 @pytest.mark.parametrize(
