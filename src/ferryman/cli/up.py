@@ -65,7 +65,7 @@ async def up(
     data
         Data directory; its `ferryman.toml` holds the settings.
     transport
-        How commands are carried: "https" or "sms"; overrides the setting.
+        How commands are carried: "https", "https-pull" or "sms"; overrides the setting.
     https
         HOST:PORT where eUICCs connect; overrides the setting, port 0 takes a free one.
     smsc
@@ -119,7 +119,7 @@ def with_options(
         host, port = _address(https, "--https")
         changed = replace(settings.https, host=host, port=port) if settings.https else HTTPSSettings(host, port)
         settings = replace(settings, https=changed)
-    elif settings.https is None and settings.sm_sr.transport == "https":
+    elif settings.https is None and settings.sm_sr.transport in ("https", "https-pull"):
         settings = replace(settings, https=HTTPSSettings("127.0.0.1", STANDARD_HTTPS_PORT))
     if workers is not None and settings.https is not None:
         settings = replace(settings, https=replace(settings.https, workers=workers))

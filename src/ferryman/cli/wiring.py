@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ferryman.cli.broker import Way, open_broker
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
 from ferryman.contracts.routes import ROLES
@@ -37,6 +39,7 @@ from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms import schema as sms_schema
 from ferryman.transport_sms.role import TransportSMS
 from ferryman.transport_sms.settings import SMPPSettings
+from ferryman.workflow.plan import Transport
 
 if TYPE_CHECKING:
     from ferryman.platform.nats_bus import NatsBus
@@ -141,7 +144,7 @@ class Installation:
         smsr = SMSR(
             mailbox=await self._mailbox(SM_SR, sr_schema.PLATFORM),
             calls=self._way(SM_SR),
-            settings=configuration.sm_sr,
+            settings=msgspec.structs.replace(configuration.sm_sr, installed=self._installed()),
             clock=self.clock,
             entropy=self._entropy,
             smdps=frozenset({configuration.sm_dp.smdp_id}),
@@ -149,6 +152,14 @@ class Installation:
         self._register(SM_SR, smsr.receive)
         self._serve(SM_SR, smsr.admin.serve)
         await self._run(smsr.start, smsr.stop)
+
+    def _installed(self) -> tuple[str, ...]:
+        """Transports with a module; one in a process of its own is believed to be there."""
+        configuration = self.configuration
+        sms = configuration.smpp is not None or TRANSPORT_SMS not in configuration.roles
+        https = configuration.https is not None or TRANSPORT_HTTPS not in configuration.roles
+        there = {Transport.SMS: sms, Transport.HTTPS_PUSH: sms and https, Transport.HTTPS_PULL: https}
+        return tuple(name for name in configuration.sm_sr.installed if there[Transport(name)])
 
     async def _start_sm_dp(self) -> None:
         smdp = SMDP(

@@ -113,7 +113,7 @@ def effective(
     for layer in layers:
         result = merged(result, layer)
     if not https_possible:
-        others = tuple(name for name in result.transports if name != HTTPS)
+        others = tuple(name for name in result.transports if name == SMS)
         result = msgspec.structs.replace(result, transports=others or (SMS,))
     return result
 

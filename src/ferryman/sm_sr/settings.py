@@ -5,23 +5,29 @@ from __future__ import annotations
 import msgspec
 
 from ferryman.errors import InputError
+from ferryman.workflow.plan import Transport
 
-HTTPS = "https"
+HTTPS = "https"  # the card is called by a trigger SMS
+HTTPS_PULL = "https-pull"  # the card comes by itself
 SMS = "sms"
-TRANSPORTS = (HTTPS, SMS)
+TRANSPORTS = (HTTPS, HTTPS_PULL, SMS)
+# The names that plans and scripts use.
+PLANNED = {HTTPS: Transport.HTTPS_PUSH, HTTPS_PULL: Transport.HTTPS_PULL, SMS: Transport.SMS}
 
 
 class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that the SM-SR's procedures read. Times in seconds, sizes in bytes."""
 
     smsr_id: str = "1.3.6.1.4.1.99999.20"
-    transport: str = "https"  # carries commands: "https" or "sms"
+    transport: str = "https"  # carries commands when no type, card or script says otherwise
+    installed: tuple[str, ...] = tuple(Transport)  # transports that plans may name; the rest has no module
     spi: str = "1639"
     sms_answer_timeout: float = 30.0  # per short message of the packet, until the PoR
     sms_attempts: int = 4
     https_session_timeout: float = 60.0  # from a trigger to the first POST
     https_answer_timeout: float = 90.0  # from a script to the POST with its answer
     trigger_attempts: int = 4
+    pull_patience: float = 86_400.0  # a card that comes by itself and left in the middle, until `unknown`
     hold: float = 20.0  # how long a session stays open for an announced next command (MoreToDo)
     linger: float = 0.25  # the same without announcement
     script_limit: int = 1100  # command TLVs in one script; one SCP03t segment of 1020 bytes fits
@@ -38,7 +44,7 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.transport not in TRANSPORTS:
-            raise InputError("sm_sr.transport", 'must be "https" or "sms"')
+            raise InputError("sm_sr.transport", 'must be "https", "https-pull" or "sms"')
         if self.delete_enabled not in ("disable-first", "refuse"):
             raise InputError("sm_sr.delete_enabled", 'must be "disable-first" or "refuse"')
         if self.max_validity <= 0:

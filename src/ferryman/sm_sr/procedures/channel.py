@@ -23,13 +23,10 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
-from ferryman.sm_sr.procedures import channel_https, channel_notification, channel_sms
-from ferryman.sm_sr.procedures.channel_state import Channel, Effects
+from ferryman.sm_sr.procedures import channel_https, channel_notification, channel_plan, channel_sms
+from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects
 from ferryman.sm_sr.procedures.delivery import Cancel, Command, Outcome, OutcomeKind, Settled
 from ferryman.sm_sr.procedures.structs import replace
-
-SMS = "sms"
-HTTPS = "https"
 
 
 def step(state: Channel, event: Event, context: Context) -> Step[Channel]:
@@ -43,7 +40,7 @@ def step(state: Channel, event: Event, context: Context) -> Step[Channel]:
 def _handle(state: Channel, event: Event, effects: Effects) -> Channel:
     match event:
         case Signalled(_, Command() as command):
-            return _enqueue(state, command, effects)
+            return channel_plan.enter(state, command, effects)
         case Signalled(_, Cancel(command_id=command_id)):
             return _withdraw(state, command_id, effects)
         case Signalled(_, Settled(command_id=command_id)):
@@ -60,16 +57,11 @@ def _handle(state: Channel, event: Event, effects: Effects) -> Channel:
             assert_never(event)
 
 
-def _enqueue(state: Channel, command: Command, effects: Effects) -> Channel:
-    if command.transport == SMS:
-        state = channel_sms.make_way(state, command, effects)
-        return replace(state, sms_queue=(*state.sms_queue, command))
-    state = replace(state, https_queue=(*state.https_queue, command))
-    return channel_https.pump(state, effects)
-
-
 def _withdraw(state: Channel, command_id: str, effects: Effects) -> Channel:
-    queued = [c for c in (*state.sms_queue, *state.https_queue) if c.id == command_id]
+    undecided = (p.command for p in state.pending if not p.aloft)
+    queued = [c for c in (*undecided, *state.sms_queue, *state.https_queue) if c.id == command_id]
+    if queued:
+        state = channel_plan.forget(state, command_id, effects)
     for command in queued:
         effects.outcome(
             command.owner, Outcome(command_id=command_id, kind=OutcomeKind.UNREACHABLE, detail="withdrawn")
@@ -88,7 +80,8 @@ def _received(state: Channel, body: object, effects: Effects) -> Channel:
         case es5.SMSAccepted() | es5.SMSReceipt():
             return state  # a hint; only the card's own answer counts
         case es5.SMSRejected():
-            return channel_sms.rejected(state, body, effects)
+            state, refused = channel_sms.rejected(state, body, effects)
+            return channel_plan.consult(state, refused, effects) if refused is not None else state
         case es5.HTTPSPosted():
             return channel_https.posted(state, body, effects)
         case es5.HTTPSClosed():
@@ -98,6 +91,8 @@ def _received(state: Channel, body: object, effects: Effects) -> Channel:
 
 
 def _answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Channel:
+    if tag.startswith(channel_plan.PLAN):
+        return channel_plan.answered(state, tag, event, effects)
     match event.reply:
         case crypto.SCP80Wrapped(packet=packet):
             return channel_sms.wrapped(state, packet, effects)
@@ -113,6 +108,16 @@ def _answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Ch
 
 
 def _timer(state: Channel, name: str, effects: Effects) -> Channel:
+    if name.startswith(WAIT):
+        return channel_plan.waited(state, name, effects)
     if name == channel_sms.TIMER:
-        return channel_sms.silence(state, effects)
-    return channel_https.timer(state, name, effects)
+        return _silence(state, effects)
+    state, waiting = channel_https.timer(state, name, effects)
+    for one in waiting:
+        state = channel_plan.consult(state, one, effects)
+    return state
+
+
+def _silence(state: Channel, effects: Effects) -> Channel:
+    state, silent = channel_sms.silence(state, effects)
+    return channel_plan.consult(state, silent, effects) if silent is not None else state

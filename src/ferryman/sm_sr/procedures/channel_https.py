@@ -12,9 +12,11 @@ from ferryman.codec.isdr_answers import parse_notification
 from ferryman.contracts import es5
 from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures import channel_notification
-from ferryman.sm_sr.procedures.channel_state import Answer, Channel, Effects
+from ferryman.sm_sr.procedures.channel_state import Answer, Channel, Effects, Pending
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, notification
 from ferryman.sm_sr.procedures.structs import replace
+from ferryman.workflow.plan import Packaging, Transport
+from ferryman.workflow.question import Moment
 
 LINGER = "linger"  # a POST waits for a command that may come
 SESSION = "session"  # a trigger waits for its session
@@ -36,17 +38,43 @@ def pump(state: Channel, effects: Effects) -> Channel:
 
 
 def _call_card(state: Channel, effects: Effects) -> Channel:
-    """Trigger a session, once per timeout."""
+    """Trigger a session, once per timeout; a card that comes by itself is waited for."""
     if state.triggers:
         return state
-    effects.timer(SESSION, effects.effective.https_session_timeout)
-    return replace(state, triggers=1, trigger_wanted=True)
+    pushed = _pushed(state)
+    if pushed is None:
+        patience = [
+            c.plan.answer_timeout for c in state.https_queue if c.plan is not None and c.plan.answer_timeout
+        ]
+        if patience:
+            effects.timer(SESSION, min(patience))
+        return state
+    return _trigger(state, pushed, 1, effects)
+
+
+def _pushed(state: Channel) -> Command | None:
+    """The first command for which the card is called."""
+    waiting = (state.inflight, *state.https_queue)
+    return next((c for c in waiting if c is not None and not _pulled(c)), None)
+
+
+def _pulled(command: Command) -> bool:
+    return command.plan is not None and command.plan.transport is Transport.HTTPS_PULL
+
+
+def _trigger(state: Channel, command: Command, number: int, effects: Effects) -> Channel:
+    plan = command.plan
+    timeout = plan.answer_timeout if plan is not None and plan.answer_timeout else 0.0
+    spacing = plan.spacing if plan is not None and plan.spacing else 1.0
+    effects.timer(SESSION, (timeout or effects.effective.https_session_timeout) * spacing ** (number - 1))
+    return replace(state, triggers=number, trigger_wanted=True)
 
 
 def _give(state: Channel, command: Command, effects: Effects) -> Channel:
     token = effects.context.entropy[:12].hex()
     next_uri = f"{effects.settings.agent_path}?{TOKEN_QUERY}{token}"
-    body = ota_script.build_command_script(command.tlvs, indefinite=True)
+    definite = command.plan is not None and command.plan.packaging is Packaging.DEFINITE
+    body = ota_script.build_command_script(command.tlvs, indefinite=not definite)
     answer = Answer(
         token=state.token,
         next_uri=next_uri,
@@ -167,15 +195,15 @@ def closed(state: Channel, body: es5.HTTPSClosed, effects: Effects) -> Channel:
     return pump(replace(state, session="", post=""), effects)
 
 
-def timer(state: Channel, name: str, effects: Effects) -> Channel:
-    """One of the HTTPS timers."""
+def timer(state: Channel, name: str, effects: Effects) -> tuple[Channel, tuple[Pending, ...]]:
+    """One of the HTTPS timers; with the commands for which no card came."""
     if name == LINGER and state.post:
-        return _dismiss(state, effects)
+        return _dismiss(state, effects), ()
     if name == SESSION and not state.session:
         return _no_session(state, effects)
     if name == ANSWER and state.inflight is not None:
-        return _no_answer(state, effects)
-    return state
+        return _no_answer(state, effects), ()
+    return state, ()
 
 
 def _dismiss(state: Channel, effects: Effects) -> Channel:
@@ -184,17 +212,24 @@ def _dismiss(state: Channel, effects: Effects) -> Channel:
     return replace(state, post="", announced=False)
 
 
-def _no_session(state: Channel, effects: Effects) -> Channel:
+def _no_session(state: Channel, effects: Effects) -> tuple[Channel, tuple[Pending, ...]]:
     if state.inflight is None and not state.https_queue:
-        return replace(state, triggers=0, trigger_wanted=False)  # withdrawn meanwhile
-    if state.triggers < effects.effective.trigger_attempts:
-        effects.timer(SESSION, effects.effective.https_session_timeout)
-        return replace(state, triggers=state.triggers + 1, trigger_wanted=True)
-    for command in state.https_queue:
-        outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNREACHABLE, detail="the card opened no session")
-        effects.outcome(command.owner, outcome)
-    state = replace(state, triggers=0, https_queue=(), trigger_wanted=False)
-    return _lost(state, effects) if state.inflight is not None else state
+        return replace(state, triggers=0, trigger_wanted=False), ()  # withdrawn meanwhile
+    pushed = _pushed(state)
+    if pushed is not None and state.triggers < _attempts(pushed, effects):
+        return _trigger(state, pushed, state.triggers + 1, effects), ()
+    # A card that comes by itself comes when it likes: only a plan with a time for it has an end here.
+    stay = tuple(c for c in state.https_queue if c.plan is not None and _pulled(c) and not c.plan.answer_timeout)
+    gone = tuple(c for c in state.https_queue if c not in stay)
+    state = replace(state, triggers=0, https_queue=stay, trigger_wanted=False)
+    if state.inflight is not None:
+        state = _lost(state, effects)
+    detail = "the card opened no session"
+    return state, tuple(Pending(command=c, moment=Moment.NO_SESSION, detail=detail) for c in gone)
+
+
+def _attempts(command: Command, effects: Effects) -> int:
+    return (command.plan.attempts if command.plan is not None else 0) or effects.effective.trigger_attempts
 
 
 def _no_answer(state: Channel, effects: Effects) -> Channel:
@@ -204,8 +239,11 @@ def _no_answer(state: Channel, effects: Effects) -> Channel:
         return pump(_lost(state, effects), effects)
     if state.triggers:
         return state
-    effects.timer(SESSION, effects.effective.https_session_timeout)
-    return replace(state, triggers=1, trigger_wanted=True)
+    pushed = _pushed(state)
+    if pushed is None:
+        effects.timer(SESSION, effects.settings.pull_patience)
+        return state
+    return _trigger(state, pushed, 1, effects)
 
 
 def _token(uri: str) -> str:

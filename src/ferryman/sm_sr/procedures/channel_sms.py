@@ -6,22 +6,25 @@ answers 02 (counter low), which proves execution without telling the result.
 
 from __future__ import annotations
 
-from ferryman.codec import admin_trigger, ids, ota_script
+from ferryman.codec import admin_trigger, ids, ota_script, tlv
 from ferryman.codec.ota_packet import peek_response
 from ferryman.contracts import crypto, es5
 from ferryman.contracts.crypto import SCP80Wrap
 from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures import channel_notification
-from ferryman.sm_sr.procedures.channel_state import Channel, Effects, Flight
-from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind
+from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects, Flight, Pending
+from ferryman.sm_sr.procedures.delivery import R_APDU, Command, Outcome, OutcomeKind
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import EUICC
+from ferryman.workflow.plan import Packaging, Trigger
+from ferryman.workflow.question import Moment
 
 TIMER = "sms"
 WRAP = "wrap"
 OPEN = "open"
 NOTIFICATION = "notification"
 
+C_APDU = 0x22
 KIND_COMMAND = 0x70  # user data header element: a command packet, from a card its notification
 KIND_RESPONSE = 0x71
 
@@ -88,11 +91,12 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
             effects.outcome(command.owner, outcome)
         return state
     if command is None:
-        tar, data = ids.ISDR_TAR, _trigger(effects)
+        tar, data, compact = ids.ISDR_TAR, _trigger(state, effects), False
     else:
         tar = command.target_aid[12:15]
         state, chaining = _chain(state, command)
-        data = ota_script.build_command_script(command.tlvs, indefinite=False, chaining=chaining)
+        compact = chaining is None and _is_compact(command)
+        data = _script(command, chaining, compact=compact)
     effects.ask(
         WRAP,
         SCP80Wrap(
@@ -104,19 +108,49 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
             data=data,
         ),
     )
-    flight = Flight(command=command, counter=counter, destination=destination, tar=tar)
+    plan = command.plan if command is not None else None
+    limit = plan.attempts if plan is not None else 0
+    flight = Flight(
+        command=command, counter=counter, destination=destination, tar=tar, limit=limit, compact=compact
+    )
     return replace(state, counter=counter, flight=flight)
 
 
-def _trigger(effects: Effects) -> bytes:
+def value_of(item: bytes) -> bytes:
+    """The C-APDU of a command TLV; PeerError when it is none."""
+    return tlv.parse_one(item, C_APDU).value
+
+
+def _is_compact(command: Command) -> bool:
+    """Whether the plan says compact and the script can be: one C-APDU, whose answer is told whole (TS 102 226
+    5.1)."""
+    if command.plan is None or command.plan.packaging is not Packaging.COMPACT or len(command.tlvs) != 1:
+        return False
+    return command.tlvs[0][0] == C_APDU
+
+
+def _script(command: Command, chaining: int | None, *, compact: bool) -> bytes:
+    if compact:
+        return ota_script.encode_compact([value_of(command.tlvs[0])])
+    indefinite = command.plan is not None and command.plan.packaging is Packaging.INDEFINITE
+    return ota_script.build_command_script(command.tlvs, indefinite=indefinite, chaining=chaining)
+
+
+def _trigger(state: Channel, effects: Effects) -> bytes:
     settings = effects.settings
-    if not settings.trigger_host:
+    plans = (c.plan for c in (state.inflight, *state.https_queue) if c is not None and c.plan is not None)
+    wanted = next((plan.trigger for plan in plans if plan.trigger is not None), None) or Trigger()
+    host = wanted.host or settings.trigger_host
+    if not host and wanted == Trigger():
         return admin_trigger.build_trigger()  # 81 00: the card's stored parameters
     return admin_trigger.build_trigger(
-        host=settings.trigger_host,
-        uri=settings.trigger_uri or None,
-        port=settings.trigger_port,
-        ipv4=settings.trigger_address or None,
+        host=host or None,
+        uri=wanted.uri or settings.trigger_uri or None,
+        port=wanted.port or settings.trigger_port or None,
+        ipv4=wanted.address or settings.trigger_address or None,
+        apn=wanted.apn or None,
+        retry_count=wanted.retry_count,
+        retry_delay=wanted.retry_delay,
     )
 
 
@@ -147,7 +181,9 @@ def unwrappable(state: Channel, effects: Effects, detail: str) -> Channel:
 def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
     attempt = flight.attempt + 1
     sms_id = f"{effects.context.eid}/{flight.counter}/{attempt}"
-    wait = _patience(flight, effects) * RETRY_SPACING ** (attempt - 1)
+    plan = flight.command.plan if flight.command is not None else None
+    spacing = plan.spacing if plan is not None and plan.spacing else RETRY_SPACING
+    wait = _patience(flight, effects) * spacing ** (attempt - 1)
     effects.to_sms(
         es5.SubmitSMS(sms_id=sms_id, destination=flight.destination, packet=flight.packet, validity=wait)
     )
@@ -157,24 +193,61 @@ def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
 
 def _patience(flight: Flight, effects: Effects) -> float:
     parts = 1 + len(flight.packet) // SMS_PACKET
-    return effects.effective.sms_answer_timeout * (1 + 0.25 * (parts - 1))
+    plan = flight.command.plan if flight.command is not None else None
+    timeout = (
+        plan.answer_timeout if plan is not None and plan.answer_timeout else effects.effective.sms_answer_timeout
+    )
+    return timeout * (1 + 0.25 * (parts - 1))
 
 
-def silence(state: Channel, effects: Effects) -> Channel:
-    """No proof of receipt in time: the same packet again, and in the end `unknown`."""
+def again(state: Channel, command: Command, effects: Effects) -> Channel:
+    """The plan says to go on: the packet in flight once more, as often as the plan says now."""
+    flight = state.flight
+    if flight is None or flight.command is None or flight.command.id != command.id:
+        return state
+    more = (command.plan.attempts if command.plan is not None else 0) or effects.effective.sms_attempts
+    return _send(state, replace(flight, command=command, limit=flight.attempt + more), effects)
+
+
+def hold(state: Channel, effects: Effects) -> Channel:
+    """The plan says to wait: the packet stays the one in flight, its answer may still come."""
+    effects.no_timer(TIMER)
+    return state
+
+
+def give_up(state: Channel, effects: Effects, detail: str) -> Channel:
+    """The plan says that it is enough."""
+    flight = state.flight
+    return _give_up(state, flight, effects, detail) if flight is not None else state
+
+
+def leave(state: Channel, effects: Effects) -> Channel:
+    """The command goes on another way; this packet will not be sent again."""
+    return _land(state, effects)
+
+
+def silence(state: Channel, effects: Effects) -> tuple[Channel, Pending | None]:
+    """No proof of receipt in time: the same packet again; after the last, what it is to be asked about."""
     flight = state.flight
     if flight is None:
-        return state
+        return state, None
     if flight.command is None and state.session:
-        return _land(state, effects)  # the session that the trigger was for is there
+        return _land(state, effects), None  # the session that the trigger was for is there
     if flight.counter_low:
         # Repeating is of no use. Whether it ran, the card tells; the question gets past it with a higher counter.
-        return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="the card's counter is ahead")
-    if flight.attempt >= effects.effective.sms_attempts:
-        if flight.command is None:
-            return _land(state, effects)
-        return _give_up(state, flight, effects, "no proof of receipt")
-    return _send(state, flight, effects)
+        return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="the card's counter is ahead"), None
+    if flight.attempt < (flight.limit or effects.effective.sms_attempts):
+        return _send(state, flight, effects), None
+    if flight.command is None:
+        return _land(state, effects), None
+    pending = Pending(
+        command=flight.command,
+        moment=Moment.SILENCE,
+        doubt=flight.doubt > 0,
+        aloft=True,
+        detail="no proof of receipt",
+    )
+    return state, pending
 
 
 def _give_up(state: Channel, flight: Flight, effects: Effects, detail: str) -> Channel:
@@ -182,18 +255,18 @@ def _give_up(state: Channel, flight: Flight, effects: Effects, detail: str) -> C
     return _end(state, effects, kind, detail=detail)
 
 
-def rejected(state: Channel, body: es5.SMSRejected, effects: Effects) -> Channel:
-    """The SMSC refused the current attempt."""
+def rejected(state: Channel, body: es5.SMSRejected, effects: Effects) -> tuple[Channel, Pending | None]:
+    """The SMSC refused the current attempt; when nothing of it left, it is asked how to go on."""
     flight = state.flight
     if flight is None or body.sms_id != flight.sms_id or not body.nothing_sent:
-        return state  # the timer repeats the packet
+        return state, None  # the timer repeats the packet
     flight = replace(flight, doubt=flight.doubt - 1, sms_id="")
     state = replace(state, flight=flight)
     if flight.doubt or not body.permanent:
-        return state
+        return state, None
     if flight.command is None:
-        return _land(state, effects)
-    return _end(state, effects, OutcomeKind.UNREACHABLE, detail=body.reason)
+        return _land(state, effects), None
+    return state, Pending(command=flight.command, moment=Moment.REJECTED, aloft=True, detail=body.reason)
 
 
 def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel:
@@ -238,7 +311,8 @@ def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> 
         # Refused for its counter: the next trigger, when no session comes, gets past the card's.
         return _land(_jump(state) if status == POR_COUNTER_LOW else state, effects)
     if status == POR_OK:
-        return _end(state, effects, OutcomeKind.ANSWERED, script=response.data)
+        script = _expanded(response.data) if flight.compact else response.data
+        return _end(state, effects, OutcomeKind.ANSWERED, script=script)
     if status == POR_COUNTER_LOW and flight.attempt > 1:
         return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="executed, its answer was lost")
     if status == POR_COUNTER_LOW:
@@ -248,6 +322,16 @@ def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> 
     certain = flight.attempt == 1 or status in POR_BEFORE_COUNTER
     kind = OutcomeKind.REJECTED if certain else OutcomeKind.UNKNOWN
     return _end(state, effects, kind, detail=f"proof of receipt {status:02X}")
+
+
+def _expanded(data: bytes) -> bytes:
+    """A compact answer in the words of an expanded one: to one command, the last answer is the answer."""
+    try:
+        answer = ota_script.parse_compact_response(data)
+    except PeerError:
+        return data  # nobody can read it; its owner asks the card
+    told = tlv.encode(R_APDU, answer.data + answer.sw.to_bytes(2))
+    return tlv.encode(0xAB, tlv.encode(0x80, bytes((answer.executed,))) + told)
 
 
 def _jump(state: Channel) -> Channel:
@@ -285,4 +369,7 @@ def _chain_lost(script: bytes) -> bool:
 
 def _land(state: Channel, effects: Effects) -> Channel:
     effects.no_timer(TIMER)
-    return replace(state, flight=None)
+    for one in state.pending:
+        if one.aloft:
+            effects.no_timer(WAIT + one.command.id)
+    return replace(state, flight=None, pending=tuple(p for p in state.pending if not p.aloft))

@@ -22,7 +22,9 @@ from ferryman.platform.procedure import (
 from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome
 from ferryman.sm_sr.records import EUICC, Facts, SRSettings
+from ferryman.workflow.question import Moment
 
+WAIT = "wait/"  # timer of a command that a plan lets wait, with its identifier
 FAR = 86_400.0  # s; validity of a message between our own roles: a day bounds any backlog
 
 
@@ -38,6 +40,21 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     sms_id: str = ""
     doubt: int = 0  # attempts that may have reached the card
     counter_low: bool = False  # the card said so: it has run this packet, or its counter is ahead of ours
+    limit: int = 0  # attempts, after which it is asked how to go on; 0 = those of the settings
+    compact: bool = False  # the card answers in the compact format
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A command for which it was asked how to go on, or that waits to be asked about.
+
+    `aloft`: its packet is the one in flight; `doubt`: it may have been executed.
+    """
+
+    command: Command
+    moment: Moment
+    doubt: bool = False
+    aloft: bool = False
+    detail: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +71,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     """Durable state of one card's channel."""
 
     counter: int = 0  # SCP80 counter used last; 0 = take the delivered one of the EIS
+    pending: tuple[Pending, ...] = ()
     sms_queue: tuple[Command, ...] = ()
     flight: Flight | None = None
     chains: tuple[bytes, ...] = ()  # security domains with an open script chain

@@ -12,6 +12,8 @@ from ferryman.codec.isdr_answers import Notification
 from ferryman.codec.tlv import TLV
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Signal
+from ferryman.workflow.plan import Send
+from ferryman.workflow.question import Attempt
 
 R_APDU = 0x23
 BAD_FORMAT = 0x90
@@ -44,7 +46,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     `tlvs` are command TLVs (`22` C-APDU or SCP03t), `chain` says that a following script belongs to the same
     card session (script chaining, TS 102 226 5.4.1.2). `destination` overrides the subscription address.
-    `confirms` is the notification that the script confirms.
+    `confirms` is the notification that the script confirms: it goes the way the notification came. For every other
+    command `transport` is what is preferred, and its plan decides. `plan`, `history`, `since` (first seen) and
+    `at` (sent last) are notes of the channel.
     """
 
     id: str
@@ -56,6 +60,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     chain: bool = False
     destination: str = ""
     confirms: CardNotification | None = None
+    plan: Send | None = None
+    history: tuple[Attempt, ...] = ()
+    since: float = 0.0
+    at: float = 0.0
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
