@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "src" / "ferryman"
 PURE = (
-    *("codec", "profile", "secure"),
+    *("codec", "profile", "secure", "workflow"),
     *("sm_dp/procedures", "sm_sr/procedures", "sm_sr/policy.py", "sm_sr/euicc_type.py", "sm_dp/eligibility.py"),
 )
 FORBIDDEN = frozenset(

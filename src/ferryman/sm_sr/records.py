@@ -113,6 +113,7 @@ class Facts:
     holder_kind: str = ""
     iccid_known: bool = False  # the ICCID asked for is on some card of this SM-SR
     type: Effective | None = None  # of the card; None: what the settings say
+    scripted: bool = False  # a script of the deployment is active: it is asked, not the built-in policy
 
     @property
     def effective(self) -> Effective:
