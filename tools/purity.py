@@ -9,7 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent / "src" / "ferryman"
 PURE = (
     *("codec", "profile", "secure", "workflow"),
-    *("sm_dp/procedures", "sm_sr/procedures", "sm_sr/policy.py", "sm_sr/euicc_type.py", "sm_dp/eligibility.py"),
+    *(
+        "sm_dp/procedures",
+        "sm_sr/procedures",
+        "sm_sr/policy.py",
+        "sm_sr/euicc_type.py",
+        "sm_sr/verdict.py",
+        "sm_dp/eligibility.py",
+    ),
 )
 FORBIDDEN = frozenset(
     (
