@@ -73,9 +73,9 @@ def psk_identity(eid: str, aid: bytes, key_id: int, kvn: int) -> str:
     return (value + tlv(0x82, bytes([key_id])) + tlv(0x83, bytes([kvn]))).hex().upper()
 
 
-def read_psk_identity(coded: bytes) -> str:
-    """The identity of a trigger's security parameters, sent as 45 binary bytes or as its text. Raises BadTLV."""
-    if coded.startswith(b"\x80\x01\x02"):
+def read_psk_identity(coded: bytes, *, binary: bool = True) -> str:
+    """The identity in a trigger's security parameters: its text or, if `binary`, its 45 bytes. Raises BadTLV."""
+    if binary and coded.startswith(b"\x80\x01\x02"):
         return coded.hex().upper()
     try:
         return coded.decode("ascii")
@@ -83,9 +83,14 @@ def read_psk_identity(coded: bytes) -> str:
         raise BadTLV("PSK identity is neither TLVs nor text") from error
 
 
-def read_timer(coded: bytes) -> int:
-    """Seconds of a timer value hh mm ss; each byte swapped BCD, or binary when its nibbles are no digits."""
+def read_timer(coded: bytes, *, binary: bool = True) -> int:
+    """Seconds of a timer value hh mm ss; each byte swapped BCD, or, if `binary`, binary when that is no BCD.
+
+    Raises BadTLV.
+    """
     if len(coded) != 3:
         raise BadTLV("timer value")
+    if not binary and any(byte & 0x0F > 9 or byte >> 4 > 9 for byte in coded):
+        raise BadTLV("timer value is no BCD")
     parts = [(byte & 0x0F) * 10 + (byte >> 4) if byte & 0x0F <= 9 and byte >> 4 <= 9 else byte for byte in coded]
     return parts[0] * 3600 + parts[1] * 60 + parts[2]

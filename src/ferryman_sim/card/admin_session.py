@@ -1,4 +1,7 @@
-"""The one administration session of the card: opening, scripts, end and retries (SGP.02 2.4.4; Amendment B)."""
+"""The one administration session of the card: opening, scripts, end and retries (SGP.02 2.4.4; Amendment B).
+
+Three things open it: a trigger by SMS (push), a notification, and the card's own timer (pull).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from ferryman_sim.card.dialogue import Dialogues
 from ferryman_sim.card.notification import PSK_KEY_ID, open_session
 from ferryman_sim.card.runner import ScriptRunner
 from ferryman_sim.card.session_trigger import SessionParameters
+
+POLL_PLACES = 997
+"""Parts of the polling interval over which cards spread by their EID, so that a fleet does not ask all at once."""
 
 
 class AdminSession:
@@ -26,6 +32,14 @@ class AdminSession:
         self._retries_left = 0
         self._retry_delay = 0
         self._retry_at: float | None = None
+        self._poll_at: float | None = None
+
+    def attached(self) -> None:
+        """The card is on a network: its polling timer runs from now on, at a place of its own in the interval."""
+        https = self._core.state.https
+        if self._poll_at is None and https is not None and https.poll:
+            own = (int(self._core.state.eid) % POLL_PLACES + 1) / POLL_PLACES
+            self._poll_at = self._core.now + https.poll * own
 
     def trigger(self, parameters: SessionParameters) -> list[Action]:
         """A session asked for by the server; none when one is open, or when the card lacks what it takes."""
@@ -106,10 +120,25 @@ class AdminSession:
     def reset(self) -> None:
         """UICC reset: the session and its retries are forgotten."""
         self._core.https_open = False
-        self._current, self._retry_at = None, None
+        self._current, self._retry_at, self._poll_at = None, None, None
 
     def tick(self) -> list[Action]:
-        """Try a broken session again."""
+        """Try a broken session again, or open one because it is time to ask for work."""
+        return [*self._retry(), *self._poll()]
+
+    def _poll(self) -> list[Action]:
+        core = self._core
+        if self._poll_at is None or self._poll_at > core.now:
+            return []
+        https = core.state.https
+        if https is None or not https.poll:
+            self._poll_at = None
+            return []
+        self._poll_at += (1 + (core.now - self._poll_at) // https.poll) * https.poll
+        # A session that is open, or waits to be tried again, asks for work as well.
+        return [] if self._retry_at is not None else self.trigger(SessionParameters(uri=https.poll_uri))
+
+    def _retry(self) -> list[Action]:
         if self._retry_at is None or self._retry_at > self._core.now or self._current is None:
             return []
         self._retry_at = None
@@ -118,4 +147,5 @@ class AdminSession:
 
     def next_timer(self) -> float | None:
         """When `tick` is wanted."""
-        return self._retry_at
+        times = (self._retry_at, self._poll_at)
+        return min((time for time in times if time is not None), default=None)

@@ -19,6 +19,7 @@ from ferryman_sim.card.state import Isdp, State
 from ferryman_sim.card.tlv import BadTLV, as_map, read_tag, tlv
 
 STATUS_FIRST, STATUS_NEXT = 0x4002, 0x4003
+ALL_TAGS = (0x4F, 0x9F70, 0x53, 0x8F, 0x91)
 DEFAULT_TAGS = (0x4F, 0x9F70)
 """Tags of GET STATUS without a tag list; which ones belong here is open, these two are what a server needs."""
 
@@ -44,21 +45,23 @@ def get_status(core: Core, context: Context, apdu: Apdu) -> tuple[bytes, int]:
     """GET STATUS: one E3 per ISD-P; 6310 and P2 03 when the answer is longer than one R-APDU."""
     if apdu.p1p2 not in (STATUS_FIRST, STATUS_NEXT):
         raise CommandError(SW_WRONG_P1P2)
-    aid, tags = _read_query(apdu.data)
+    aid, listed = _read_query(apdu.data)
+    tags = (ALL_TAGS if core.quirk("status_all_tags") else DEFAULT_TAGS) if listed is None else listed
+    left = context.status_left if core.quirk("status_next_in_dialogue") else core.status_left
     if apdu.p1p2 == STATUS_FIRST:
         found = [item for item in core.state.isdps if item.aid.startswith(aid)]
         if not found:
             raise CommandError(SW_NOT_FOUND)
-        context.status_left = [_status(core.state, item, tags) for item in found]
-    elif not context.status_left:
+        left[:] = [_status(core.state, item, tags) for item in found]
+    elif not left:
         raise CommandError(SW_CONDITIONS)
     data = b""
-    while context.status_left and len(data) + len(context.status_left[0]) <= core.limit("response_data"):
-        data += context.status_left.pop(0)
-    return data, SW_MORE_DATA if context.status_left else SW_OK
+    while left and len(data) + len(left[0]) <= core.limit("response_data"):
+        data += left.pop(0)
+    return data, SW_MORE_DATA if left else SW_OK
 
 
-def _read_query(data: bytes) -> tuple[bytes, tuple[int, ...]]:
+def _read_query(data: bytes) -> tuple[bytes, tuple[int, ...] | None]:
     try:
         fields = as_map(data)
     except BadTLV as error:
@@ -67,7 +70,7 @@ def _read_query(data: bytes) -> tuple[bytes, tuple[int, ...]]:
     listed = fields.pop(0x5C, None)
     if aid is None or fields or len(aid) > 16:
         raise CommandError(SW_WRONG_DATA)
-    return aid, DEFAULT_TAGS if listed is None else _read_tag_list(listed)
+    return aid, None if listed is None else _read_tag_list(listed)
 
 
 def _read_tag_list(listed: bytes) -> tuple[int, ...]:
@@ -98,7 +101,7 @@ def get_data(core: Core, apdu: Apdu) -> bytes:
     """GET DATA of the ISD-R: card resources, list of applications, data forwarded from the ECASD."""
     if apdu.p1p2 == CARD_RESOURCES:
         return _resources(core.state)
-    if apdu.p1p2 == APPLICATION_LIST:
+    if apdu.p1p2 == APPLICATION_LIST and not core.quirk("no_application_list"):
         aids = [ISD_R_AID, ECASD_AID, *(item.aid for item in core.state.isdps)]
         return tlv(APPLICATION_LIST, b"".join(tlv(0x61, tlv(0x4F, aid)) for aid in aids))
     if apdu.p1p2 != ECASD_DATA:

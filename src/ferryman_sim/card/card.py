@@ -74,6 +74,11 @@ class Card:
         return self._core.faults
 
     @property
+    def struck(self) -> dict[str, int]:
+        """How often each fault switch had its effect since power on."""
+        return dict(self._core.struck)
+
+    @property
     def log(self) -> list[dict[str, Any]]:
         """Every command executed, oldest first; never shortened."""
         return self._core.state.log
@@ -155,6 +160,7 @@ class Card:
     def attached(self, now: float) -> list[Action]:
         """The terminal is on the network with the enabled Profile."""
         self._core.now = now
+        self._session.attached()
         return self._out(self._change.attached())
 
     def attach_failed(self, now: float) -> list[Action]:

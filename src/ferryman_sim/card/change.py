@@ -77,9 +77,9 @@ class ProfileChange:
         """HandleNotificationConfirmation; returns the AIDs of the Profiles deleted by it. Raises CommandError."""
         state = self._core.state
         if state.notification is None:
-            raise CommandError(SW_CONDITIONS)
+            raise CommandError(self._core.sw("nothing_pending_sw"))
         if state.notification.sequence != sequence:
-            raise CommandError(SW_NOT_FOUND)
+            raise CommandError(self._core.sw("wrong_sequence_sw"))
         state.notification = None
         change, deleted = state.change, list[bytes]()
         if change is not None and change.kind == "change" and change.phase == "confirming":

@@ -5,19 +5,23 @@ No source clause: this is the card's operating system, not protocol. Settings an
 
 limits (numbers the EUM chooses): see `LIMITS`. quirks (alternative readings of the standard, all off):
 `QUIRKS`. faults (set at run time by a test): `lost_answer`, `wrong_receipt`, `drop_confirmations` (True, or
-a number of times), `no_network_after_enable` (True), `no_network_for` (list of ICCIDs), `imei` (text to
-report), `power_cut` (a number of commit points to survive, or the name of one: the next of that name cuts
-the power).
+a number of times), `drop_dialogue` (the RAM runs out before the next script, sessions and chains in it are
+lost; a number of times), `no_memory` (the next SMS packet is answered with 07 and not executed; a number
+of times), `no_network_after_enable` (True), `no_network_for` (list of ICCIDs), `imei` (text to report),
+`power_cut` (a number of commit points to survive, or the name of one: the next of that name cuts the power).
+`struck` counts, by name, how often a fault had its effect.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ferryman_sim.card.actions import PowerCut
+from ferryman_sim.card.session_trigger import Form
 from ferryman_sim.card.state import State
 
 LIMITS: Final[dict[str, Any]] = {
@@ -38,13 +42,33 @@ QUIRKS: Final[dict[str, Any]] = {
     "notification_aid_tag": "2F",  # "4F" as the recorded card
     "notification_imei_tag": "14",  # "94" with the comprehension bit
     "notification_kic": None,  # hexadecimal KIc byte of the notification instead of version and 0
+    "notification_sequence_zero": False,  # every notification has the sequence number 0000
     "type03_failed_aid": False,  # roll-back notification names the Profile that failed
     "minimum_spi1": "16",  # lowest security level of the ISD-R
     "level_por": False,  # unprotected PoR 0A instead of silence below the minimum level
     "replay_silent": False,  # silence instead of PoR 02, 03, 04
+    "por_by_submit": False,  # PoR by SMS-SUBMIT whatever SPI2 says
     "ber_dgi_lengths": False,  # BER length after DGIs 3A01 and 3A02
+    "authority_key_required": False,  # certificates need C9, the authority key identifier
+    "constant_challenge": False,  # 00..0F as challenge of every key establishment
+    "receipt_before_random": False,  # 86 before 85 in the answer with a derivation random
     "finalise_deletes": False,  # FinaliseISDRhandover deletes the listed keys instead of keeping them
+    "finalise_answers": False,  # and answers 00 before 9000
     "keep_context_between_sms": False,  # sessions outlive a script without chaining
+    "few_responses": False,  # response scripts leave out R-APDUs without data but the last
+    "count_always": False,  # the number of executed commands also in the indefinite form
+    "status_all_tags": False,  # GET STATUS without a tag list gives all objects instead of 4F and 9F70
+    "status_next_in_dialogue": False,  # GET STATUS [next] only in the script or session of [first]
+    "no_application_list": False,  # GET DATA 2F00 gives 6A88
+    "nothing_pending_sw": "6985",  # confirmation when no notification is pending
+    "wrong_sequence_sw": "6A88",  # confirmation with another sequence number
+    "confirmation_empty_tag": False,  # 80 00 instead of nothing when no Profile was deleted
+    "token_sw": "6982",  # delete token wrong
+    "role_sw": "6982",  # certificate of the other role
+    "fallback_frozen": False,  # 69E1 for SetFallbackAttribute while POL1 forbids to disable the enabled Profile
+    "pol1_tag": "81",  # tag of the POL1 byte inside 3A06
+    "timer_bcd_only": False,  # a retry timer that is no BCD is refused instead of read as binary
+    "identity_text_only": False,  # the PSK identity of a trigger is text only
 }
 
 
@@ -63,6 +87,9 @@ class Core:
     on_commit: Callable[[], None] | None = None
     steps: int = 0
     https_open: bool = False
+    struck: Counter[str] = field(default_factory=Counter)
+    status_left: list[bytes] = field(default_factory=list)
+    """Answers of GET STATUS not fetched yet; RAM, until the next reset."""
 
     def limit(self, name: str) -> Any:
         """A limit of this card."""
@@ -75,12 +102,26 @@ class Core:
     def fault(self, name: str) -> bool:
         """Whether a fault strikes now; a number counts down, True stays."""
         value = self.faults.get(name)
-        if value is True:
-            return True
-        if isinstance(value, int) and value > 0:
+        if not isinstance(value, int) or value <= 0:
+            return False
+        if value is not True:
             self.faults[name] = value - 1
-            return True
-        return False
+        self.struck[name] += 1
+        return True
+
+    def sw(self, name: str) -> int:
+        """A status word among the quirks."""
+        return int(str(self.quirk(name)), 16)
+
+    def trigger_form(self) -> Form:
+        """Codings that this card takes in session parameters."""
+        return Form(
+            binary_timer=not self.quirk("timer_bcd_only"), binary_identity=not self.quirk("identity_text_only")
+        )
+
+    def challenge(self, size: int) -> bytes:
+        """Random bytes for a key establishment."""
+        return bytes(range(size)) if self.quirk("constant_challenge") else self.entropy(size)
 
     def commit(self, name: str) -> None:
         """A point at which the memory is consistent: let the wrapper save it, then perhaps lose the power."""
@@ -94,6 +135,7 @@ class Core:
             self.faults["power_cut"] = planned - 1
             return
         del self.faults["power_cut"]
+        self.struck["power_cut"] += 1
         raise PowerCut(name)
 
     def log(self, via: str, target: bytes, command: str, header: bytes, data: bytes, sw: str) -> None:

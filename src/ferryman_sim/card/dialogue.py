@@ -50,6 +50,7 @@ class Dialogues:
         self.end_session()
         self.chains.clear()
         self.between_sms = Context()
+        self.core.status_left.clear()
         self._restore()
 
     def end_session(self) -> None:

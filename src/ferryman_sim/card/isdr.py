@@ -22,7 +22,6 @@ from ferryman_sim.card.apdu import (
     SW_NOT_FOUND,
     SW_OK,
     SW_POL1,
-    SW_SECURITY,
     SW_WRONG_DATA,
     SW_WRONG_P1P2,
     Apdu,
@@ -34,7 +33,7 @@ from ferryman_sim.card.context import Context
 from ferryman_sim.card.core import Core
 from ferryman_sim.card.isdr_keys import IsdrKeys
 from ferryman_sim.card.session_trigger import read_parameters
-from ferryman_sim.card.state import DISABLED, ENABLED, POL1_NO_DELETE, Isdp
+from ferryman_sim.card.state import DISABLED, ENABLED, POL1_NO_DELETE, POL1_NO_DISABLE, Isdp
 from ferryman_sim.card.tlv import BadTLV, as_map, read_lvs, read_only_dgi, read_tlv
 
 PRIVILEGES = bytes.fromhex("80C000")
@@ -118,8 +117,7 @@ class IsdR:
 
     def _delete(self, apdu: Apdu, context: Context, kvn: int | None) -> bytes:
         if apdu.p1p2 == DELETE_KEYS:
-            self._keys.finalise(apdu.data, kvn)
-            return b""
+            return self._keys.finalise(apdu.data, kvn)
         if apdu.p1p2 != DELETE_RELATED:
             raise CommandError(SW_WRONG_P1P2)
         self._change.refuse_while_pending()
@@ -159,7 +157,7 @@ class IsdR:
         covered = _before_token(apdu.data)
         message = bytes([apdu.p1, apdu.p2, len(covered)]) + covered
         if not named or not crypto.same(crypto.cmac(target.token_key, message), fields[0x9E]):
-            raise CommandError(SW_SECURITY)
+            raise CommandError(self._core.sw("token_sw"))
 
     # --- STORE DATA -------------------------------------------------------------------------------
 
@@ -200,6 +198,10 @@ class IsdR:
             raise CommandError(SW_NOT_FOUND)
         if target.profile is None:
             raise CommandError(SW_CONDITIONS)
+        enabled = state.enabled()
+        bound = enabled is not None and bool(enabled.pol1 & POL1_NO_DISABLE)
+        if self._core.quirk("fallback_frozen") and bound and not target.fallback:
+            raise CommandError(SW_POL1)
         for item in state.isdps:
             item.fallback = item is target
         return b""
@@ -210,7 +212,9 @@ class IsdR:
             raise CommandError(SW_WRONG_DATA)
         deleted = self._change.confirm(int.from_bytes(fields[0x4E]))
         content = b"".join(b"\x4f" + bytes([len(aid)]) + aid for aid in deleted)
-        return bytes([0x80, len(content)]) + content if content else b""
+        if not content and not self._core.quirk("confirmation_empty_tag"):
+            return b""
+        return bytes([0x80, len(content)]) + content
 
     def _update_addressing(self, value: bytes) -> bytes:
         self._change.refuse_while_pending()
@@ -228,7 +232,7 @@ class IsdR:
             if 0xA4 in fields:
                 as_map(fields[0xA4])
             if 0xA5 in fields:
-                https = read_parameters(fields[0xA5]).over(state.https)
+                https = read_parameters(fields[0xA5], self._core.trigger_form()).over(state.https)
         except BadTLV as error:
             raise CommandError(SW_WRONG_DATA) from error
         state.smsr_address, state.https = address, https

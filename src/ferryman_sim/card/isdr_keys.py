@@ -79,8 +79,10 @@ class IsdrKeys:
             # An SM-DP can only mean an ISD-P, and none was named by INSTALL [for personalization].
             raise CommandError(SW_CONDITIONS)
         if certificate.role != (ROLE_SM_SR if context.personalized is None else ROLE_SM_DP):
+            raise CommandError(self._core.sw("role_sw"))
+        if not certificate.names_ci and self._core.quirk("authority_key_required"):
             raise CommandError(SW_SECURITY)
-        context.certificate, context.challenge = certificate, self._core.entropy(CHALLENGE_BYTES)
+        context.certificate, context.challenge = certificate, self._core.challenge(CHALLENGE_BYTES)
         return tlv(0x85, context.challenge)
 
     def _key_request(self, data: bytes, context: Context) -> bytes:
@@ -100,7 +102,7 @@ class IsdrKeys:
             raise CommandError(SW_SECURITY) from error
         versions = SCP80_VERSIONS if context.personalized is None else SCP03_VERSIONS
         parameters = self._parameters(request, versions)
-        random = self._core.entropy(CHALLENGE_BYTES) if parameters.options & WITH_RANDOM else None
+        random = self._core.challenge(CHALLENGE_BYTES) if parameters.options & WITH_RANDOM else None
         state = self._core.state
         established = establish(
             parameters, state.ecasd.private, ephemeral, sin=state.sin, sdin=state.sdin, random=random
@@ -110,7 +112,7 @@ class IsdrKeys:
         else:
             self._take_isdp_keys(context.personalized, parameters, established)
             context.personalized = None
-        answer = established.answer()
+        answer = established.answer(receipt_first=self._core.quirk("receipt_before_random"))
         if self._core.fault("wrong_receipt"):
             answer = answer[:-1] + bytes([answer[-1] ^ 0x01])
         return answer
@@ -191,7 +193,7 @@ class IsdrKeys:
 
     # --- handover ---------------------------------------------------------------------------------
 
-    def finalise(self, data: bytes, kvn: int | None) -> None:
+    def finalise(self, data: bytes, kvn: int | None) -> bytes:
         """FinaliseISDRhandover: keep the listed key versions, delete all others. Raises CommandError."""
         self._change.refuse_while_pending()
         listed = _read_ranges(data)
@@ -204,6 +206,7 @@ class IsdrKeys:
             raise CommandError(SW_CONDITIONS)
         state.scp80 = [item for item in state.scp80 if item.kvn in kept]
         state.scp81 = [item for item in state.scp81 if item.kvn in kept]
+        return b"\x00" if self._core.quirk("finalise_answers") else b""
 
 
 def _read_ranges(data: bytes) -> set[int]:

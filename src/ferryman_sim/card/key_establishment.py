@@ -45,10 +45,11 @@ class CertificateRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The parts of CERT.DP.ECDSA or CERT.SR.ECDSA that the card needs."""
+    """The parts of CERT.DP.ECDSA or CERT.SR.ECDSA that the card needs; names_ci: C9 is there and names the CI."""
 
     role: int
     public: ECC.EccKey
+    names_ci: bool = True
 
 
 def read_certificate(encoded: bytes, ci_point: bytes) -> Certificate:
@@ -73,7 +74,7 @@ def read_certificate(encoded: bytes, ci_point: bytes) -> Certificate:
     except (BadTLV, crypto.BadPoint, crypto.BadSignature) as error:
         raise CertificateRefused(str(error)) from error
     _check_fields(values, discretionary, key.get(0xF0), ci_point)
-    return Certificate(discretionary[0xC8][0], public)
+    return Certificate(discretionary[0xC8][0], public, 0xC9 in discretionary)
 
 
 def _check_fields(
@@ -177,10 +178,11 @@ class Established:
     receipt: bytes
     random: bytes | None
 
-    def answer(self) -> bytes:
-        """Response data: [85 L DR] 86 10 receipt."""
+    def answer(self, *, receipt_first: bool = False) -> bytes:
+        """Response data: [85 L DR] 86 10 receipt, or the other way round."""
         random = tlv(0x85, self.random) if self.random is not None else b""
-        return random + tlv(0x86, self.receipt)
+        receipt = tlv(0x86, self.receipt)
+        return receipt + random if receipt_first else random + receipt
 
 
 def establish(

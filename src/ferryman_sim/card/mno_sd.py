@@ -46,8 +46,8 @@ class MnoSd:
         kic, kid, dek = (found.get(each, b"") for each in KEY_IDS)
         return KeySet80(kvn, kic, kid, dek, self.isdp.mno_counters.get(kvn, 0))
 
-    def execute(self, apdu: Apdu) -> bytes:
-        """UpdatePOL1byMNO and UpdateConnectivityParametersByMNO. Raises CommandError."""
+    def execute(self, apdu: Apdu, pol1_tag: int) -> bytes:
+        """UpdatePOL1byMNO (byte in `pol1_tag`) and UpdateConnectivityParametersByMNO. Raises CommandError."""
         if apdu.cla != CLA_GP:
             raise CommandError(SW_BAD_CLA)
         if apdu.ins != INS_STORE_DATA:
@@ -59,7 +59,7 @@ class MnoSd:
         try:
             dgi, value = read_only_dgi(apdu.data)
             if dgi == 0x3A06:
-                self._set_pol1(value)
+                self._set_pol1(value, pol1_tag)
             elif dgi == 0x3A07:
                 check_connectivity(value)
                 self.isdp.connectivity = value
@@ -69,11 +69,11 @@ class MnoSd:
             raise CommandError(SW_WRONG_DATA) from error
         return b""
 
-    def _set_pol1(self, value: bytes) -> None:
+    def _set_pol1(self, value: bytes, tag: int) -> None:
         fields = as_map(value)
-        if fields.keys() != {0x81} or len(fields[0x81]) != 1 or fields[0x81][0] & ~POL1_KNOWN:
+        if fields.keys() != {tag} or len(fields[tag]) != 1 or fields[tag][0] & ~POL1_KNOWN:
             raise BadTLV("POL1")
-        self.isdp.pol1 = fields[0x81][0]
+        self.isdp.pol1 = fields[tag][0]
 
 
 def enabled_mno_sd(state: State) -> tuple[MnoSd, tuple[bytes, ...]] | None:

@@ -30,7 +30,8 @@ class Notifier:
     def new(self, kind: int, aid: bytes) -> None:
         """A new notification with the next sequence number takes the place of any other."""
         state = self._core.state
-        state.notification = Notification(kind, aid, state.next_sequence)
+        sequence = 0 if self._core.quirk("notification_sequence_zero") else state.next_sequence
+        state.notification = Notification(kind, aid, sequence)
         state.next_sequence = (state.next_sequence + 1) & 0xFFFF
 
     def encode(self) -> bytes:

@@ -40,7 +40,13 @@ class ScriptRunner:
 
     def run(self, body: bytes, target: bytes, via: str, kvn: int | None) -> bytes:
         """Run one command script for a target that exists; returns the response script."""
-        response = script.ResponseScript(definite=body[:1] != bytes([script.COMMAND_INDEFINITE]))
+        if self._core.fault("drop_dialogue"):
+            self._dialogues.reset()
+        response = script.ResponseScript(
+            definite=body[:1] != bytes([script.COMMAND_INDEFINITE]),
+            sparse=self._core.quirk("few_responses"),
+            counted=self._core.quirk("count_always"),
+        )
         try:
             commands = script.open_script(body)
             first = commands.next()
@@ -138,5 +144,5 @@ class ScriptRunner:
             return ecasd_object(self._core.state, apdu.p1p2), SW_OK
         operator = enabled_mno_sd(self._core.state)
         if operator is not None and target == operator[0].aid:
-            return operator[0].execute(apdu), SW_OK
+            return operator[0].execute(apdu, int(self._core.quirk("pol1_tag"), 16)), SW_OK
         raise CommandError(SW_BAD_INS)

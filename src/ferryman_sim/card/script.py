@@ -87,20 +87,31 @@ def open_script(body: bytes) -> CommandScript:
 
 @dataclass(slots=True)
 class ResponseScript:
-    """The answer: one TLV per executed command, in the length form of the command script."""
+    """The answer: one TLV per executed command, in the length form of the command script.
+
+    sparse: an R-APDU without data is left out when another one follows. counted: the number of executed
+    commands also in the indefinite form.
+    """
 
     definite: bool
+    sparse: bool = False
+    counted: bool = False
     executed: int = 0
     items: list[bytes] = field(default_factory=list)
+    _bare: bool = False
 
     def add_response(self, data: bytes, sw: int) -> None:
         """One executed C-APDU."""
         self.executed += 1
+        if self.sparse and self._bare:
+            del self.items[-1]
+        self._bare = not data
         self.items.append(tlv(R_APDU, data + sw.to_bytes(2)))
 
     def add_tlv(self, encoded: bytes) -> None:
         """One executed SCP03t command."""
         self.executed += 1
+        self._bare = False
         self.items.append(encoded)
 
     def add_bad_format(self, code: int) -> None:
@@ -112,9 +123,10 @@ class ResponseScript:
         self.items.append(tlv(CHAINING, bytes([code])))
 
     def encode(self) -> bytes:
-        """The response template; only the definite form starts with the number of executed commands."""
+        """The response template; the definite form starts with the number of executed commands."""
         content = b"".join(self.items)
+        if self.definite or self.counted:
+            content = tlv(EXECUTED, bytes([min(self.executed, MAX_EXECUTED)])) + content
         if not self.definite:
             return bytes([RESPONSE_INDEFINITE, INDEFINITE_LENGTH]) + content + END_OF_CONTENTS
-        content = tlv(EXECUTED, bytes([min(self.executed, MAX_EXECUTED)])) + content
         return bytes([RESPONSE_DEFINITE]) + ber_length(len(content)) + content

@@ -16,6 +16,17 @@ HTTPS_FIELDS = frozenset({0x84, 0x85, 0x86, 0x89})
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """Which codings of open points the card takes: binary timers, PSK identities as bytes."""
+
+    binary_timer: bool = True
+    binary_identity: bool = True
+
+
+EITHER = Form()
+
+
+@dataclass(frozen=True, slots=True)
 class SessionParameters:
     """What a trigger or 3A07/A5 names; None where it leaves the stored value. Delay in seconds."""
 
@@ -45,6 +56,8 @@ class SessionParameters:
             address=address,
             retries=self.retries if self.retries is not None or stored is None else stored.retries,
             retry_delay=self.retry_delay if self.retry_delay is not None or stored is None else stored.retry_delay,
+            poll=stored.poll if stored else None,
+            poll_uri=stored.poll_uri if stored else None,
         )
 
 
@@ -53,7 +66,7 @@ def _port_in(host: str) -> int | None:
     return int(port) if ":" in host and port.isdigit() else None
 
 
-def read_trigger(payload: bytes) -> SessionParameters:
+def read_trigger(payload: bytes, form: Form = EITHER) -> SessionParameters:
     """Read the payload of a trigger SMS, tag 81. Raises BadTLV."""
     outer = read_all(payload)
     if len(outer) != 1 or outer[0].tag != TRIGGER_TAG:
@@ -63,17 +76,17 @@ def read_trigger(payload: bytes) -> SessionParameters:
     inner = read_all(outer[0].value)
     if len(inner) != 1 or inner[0].tag != 0x83:
         raise BadTLV("session parameters expected")
-    return read_parameters(inner[0].value)
+    return read_parameters(inner[0].value, form)
 
 
-def read_parameters(content: bytes) -> SessionParameters:
+def read_parameters(content: bytes, form: Form = EITHER) -> SessionParameters:
     """Read the TLVs 84, 85, 86 and 89. Raises BadTLV."""
     fields = as_map(content)
     if not fields.keys() <= HTTPS_FIELDS:
         raise BadTLV("unknown session parameter")
     address, port = _connection(fields.get(0x84, b""))
-    identity, kvn, key_id = _security(fields.get(0x85, b""))
-    retries, delay = _retry(fields.get(0x86, b""))
+    identity, kvn, key_id = _security(fields.get(0x85, b""), form)
+    retries, delay = _retry(fields.get(0x86, b""), form)
     http = as_map(fields.get(0x89, b""))
     if not http.keys() <= {0x8A, 0x8B, 0x8C}:
         raise BadTLV("unknown HTTP parameter")
@@ -122,19 +135,20 @@ def _ip(value: bytes) -> str:
     raise BadTLV("address")
 
 
-def _security(content: bytes) -> tuple[str | None, int | None, int | None]:
+def _security(content: bytes, form: Form) -> tuple[str | None, int | None, int | None]:
     if not content:
         return None, None, None
     identity, key = read_lvs(content, 2)
     if len(key) not in (0, 2):
         raise BadTLV("key version and id")
-    return read_psk_identity(identity) if identity else None, key[0] if key else None, key[1] if key else None
+    text = read_psk_identity(identity, binary=form.binary_identity) if identity else None
+    return text, key[0] if key else None, key[1] if key else None
 
 
-def _retry(content: bytes) -> tuple[int | None, int | None]:
+def _retry(content: bytes, form: Form) -> tuple[int | None, int | None]:
     if not content:
         return None, None
     if len(content) < 2:
         raise BadTLV("retry counter")
     timers = [item.value for item in read_all(content[2:]) if item.tag in TIMER_TAGS]
-    return int.from_bytes(content[:2]), read_timer(timers[0]) if timers else None
+    return int.from_bytes(content[:2]), read_timer(timers[0], binary=form.binary_timer) if timers else None

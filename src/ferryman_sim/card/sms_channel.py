@@ -84,6 +84,8 @@ class SmsChannel:
                 raise scp80.Discarded("counter")
             return self._proof(header, keyset, opened.counter, status, b"", oa)
         self._store_counter(header, keyset, opened.counter, owner)
+        if core.fault("no_memory"):
+            return self._proof(header, keyset, opened.counter, scp80.STATUS_NO_MEMORY, b"", oa)
         return self._execute(_Accepted(header, keyset, opened.counter, opened.data, target), oa)
 
     def _owner(self, tar: bytes) -> MnoSd | None:
@@ -121,7 +123,7 @@ class SmsChannel:
         answer = b""
         if packet.target == ISD_R_AID and packet.data[:1] == bytes([TRIGGER_TAG]):
             try:
-                actions = self._session.trigger(read_trigger(packet.data))
+                actions = self._session.trigger(read_trigger(packet.data, self._core.trigger_form()))
             except BadTLV:
                 response = script.ResponseScript(definite=True)
                 response.add_bad_format(script.BAD_LENGTH)
@@ -148,7 +150,7 @@ class SmsChannel:
         """By SMS-SUBMIT or in the delivery report; one too long for a report is announced there and follows."""
         size = self._core.limit("sms_user_data")
         uds = sms.segment(response, sms.RESPONSE_ELEMENT, next_reference(self._core), size)
-        if spi2 & scp80.SPI2_POR_SUBMIT:
+        if spi2 & scp80.SPI2_POR_SUBMIT or self._core.quirk("por_by_submit"):
             return [SendSMS(oa, uds)]
         if len(uds) == 1 and len(uds[0]) <= MAX_DELIVER_REPORT:
             return [DeliverReport(uds[0])]

@@ -103,7 +103,9 @@ class HTTPSConfig:
     """Stored defaults of the administration session. `address` is what to dial when it is not the host
     itself.
 
-    retries, retry_delay (seconds): retry policy, None for that of the card.
+    retries, retry_delay (seconds): retry policy, None for that of the card. poll: seconds between the sessions
+    that the card opens by itself (pull mode), None for a card that waits for a trigger; poll_uri: their first
+    URI, None for `uri`.
     """
 
     host: str
@@ -113,6 +115,8 @@ class HTTPSConfig:
     address: str | None = None
     retries: int | None = None
     retry_delay: int | None = None
+    poll: int | None = None
+    poll_uri: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}

@@ -20,15 +20,16 @@ from ferryman_sim.card_maker import eis, x509
 from ferryman_sim.card_maker.authority import EUM_EXPIRED, Authority, make_ci, make_eum
 from ferryman_sim.card_maker.cards import Card, CardPlan, image, make_card, make_eid
 from ferryman_sim.card_maker.defects import Defect, after_signing, before_signing
+from ferryman_sim.card_maker.personality import REFERENCE, Personality
 from ferryman_sim.card_maker.seeded import Seed
 
 SECRET_MODE = 0o600
-CSV_COLUMNS = ("ICCID", "IMSI", "MSISDN", "KI", "OPC")
+CSV_COLUMNS = ("ICCID", "IMSI", "MSISDN", "KI", "OPC", "KIC", "KID", "KIK")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to make. `defects` maps card numbers (from 1) to what shall be wrong with them."""
+    """What to make. `defects` and `personalities` map card numbers (from 1) to what is special about them."""
 
     seed: Seed
     ci_seed: Seed
@@ -38,6 +39,7 @@ class Order:
     cards: CardPlan
     eis: eis.EisPlan
     defects: dict[int, Defect] = field(default_factory=dict)
+    personalities: dict[int, Personality] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,15 @@ def _one(
     elif defect is Defect.EUM_EXPIRED:
         shown = make_eum(order.seed, order.eum_id, ci, not_after=EUM_EXPIRED)
     certified = make_eid(order.seed, number + 1, order.cards.ranges) if defect is Defect.ECASD_OTHER_EID else None
-    card = make_card(order.seed, number, order.cards, ci, certifier, certified)
+    card = make_card(
+        order.seed,
+        number,
+        order.cards,
+        ci,
+        certifier,
+        certified_eid=certified,
+        personality=order.personalities.get(number, REFERENCE),
+    )
     message = eis.request(
         card, order.eis, shown, transport_key, f"eis-{order.seed.digits('batch', 7)}-{number:05d}"
     )
@@ -95,13 +105,13 @@ def _one(
 
 
 def subscriptions_csv(cards: tuple[Card, ...]) -> str:
-    """The bootstrap subscriptions for the HLR. Secret."""
+    """The subscriptions on the cards, for the HLR and for the operator's OTA (keys of the MNO-SD). Secret."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for card in cards:
-        s = card.subscription
-        writer.writerow((s.iccid, s.imsi, s.msisdn, s.ki.hex().upper(), s.opc.hex().upper()))
+    for s in (loaded.subscription for card in cards for loaded in card.profiles):
+        keys = (s.ki, s.opc, *s.sd_keys)
+        writer.writerow((s.iccid, s.imsi, s.msisdn, *(key.hex().upper() for key in keys)))
     return out.getvalue()
 
 
@@ -114,6 +124,8 @@ def summary(batch: Batch) -> str:
             "iccid": card.subscription.iccid,
             "imsi": card.subscription.imsi,
             "msisdn": card.subscription.msisdn,
+            "personality": card.personality.name,
+            "spares": [loaded.subscription.iccid for loaded in card.profiles[1:]],
         }
         for card in batch.cards
     ]

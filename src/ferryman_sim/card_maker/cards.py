@@ -6,7 +6,7 @@ The image is the JSON that the euicc process loads; it holds every key in clear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -15,26 +15,35 @@ from Cryptodome.Cipher import AES
 from ferryman_sim.card_maker import bootstrap, eid, gp_cert
 from ferryman_sim.card_maker.authority import Authority
 from ferryman_sim.card_maker.bootstrap import Subscription
+from ferryman_sim.card_maker.personality import REFERENCE, Personality
 from ferryman_sim.card_maker.seeded import Seed, private_scalar, public_point
 
 ISDR_AID = "A0000005591010FFFFFFFF8900000100"
 ECASD_AID = "A0000005591010FFFFFFFF8900000200"
 BOOTSTRAP_ISDP_AID = "A0000005591010FFFFFFFF8900001000"
-STATE_ENABLED = 0x3F
+STATE_ENABLED, STATE_DISABLED = 0x3F, 0x1F
+LARGEST_SPARES = 15  # with the bootstrap Profile as many as a card holds
 SCP80_VERSION = 0x01
 SCP81_VERSION = 0x40
 ECASD_EXPIRES = date(2053, 12, 31)
 LARGEST_BATCH = 99_999  # cards: five digits of the individual number count the cards of a batch
 PROFILE_TYPE = "bootstrap-m2m"
+SPARE_TYPE = "spare-m2m"
 
 
 @dataclass(frozen=True, slots=True)
 class Https:
-    """Where the card finds its SM-SR over HTTPS (stored connection defaults of the ISD-R)."""
+    """Where the card finds its SM-SR over HTTPS (stored connection defaults of the ISD-R).
+
+    poll: seconds between the sessions that the card opens by itself, None for never; poll_uri: their URI, None for
+    `uri`.
+    """
 
     host: str
     port: int
     uri: str
+    poll: int | None = None
+    poll_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,10 @@ class Ranges:
 
 @dataclass(frozen=True, slots=True)
 class CardPlan:
-    """What every card of a batch has in common; memory in bytes."""
+    """What every card of a batch has in common; memory in bytes.
+
+    spares: how many Profiles stand on the card, disabled, beside the bootstrap Profile.
+    """
 
     smsr_address: str
     https: Https | None
@@ -59,6 +71,7 @@ class CardPlan:
     nvm: int
     ram: int
     ranges: Ranges
+    spares: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +88,22 @@ class Keyset:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A Profile that leaves the factory on the card; `repr` shows only its ISD-P."""
+
+    isdp_aid: str
+    state: int
+    fallback: bool
+    subscription: Subscription
+    package: bytes
+
+    def __repr__(self) -> str:
+        return f"Loaded(isdp_aid={self.isdp_aid!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
-    """One made card; `repr` shows only the EID."""
+    """One made card; `repr` shows only the EID. The first of `profiles` is the bootstrap Profile."""
 
     eid: str
     imei: str
@@ -85,9 +112,14 @@ class Card:
     ci_point: bytes
     scp80: Keyset
     scp81: Keyset
-    subscription: Subscription
-    package: bytes
+    profiles: tuple[Loaded, ...]
     plan: CardPlan
+    personality: Personality = field(default=REFERENCE)
+
+    @property
+    def subscription(self) -> Subscription:
+        """The bootstrap subscription."""
+        return self.profiles[0].subscription
 
     def __repr__(self) -> str:
         return f"Card(eid={self.eid!r})"
@@ -105,7 +137,14 @@ def opc_of(ki: bytes, op: bytes) -> bytes:
 
 
 def make_card(
-    seed: Seed, number: int, plan: CardPlan, ci: Authority, eum: Authority, certified_eid: str | None = None
+    seed: Seed,
+    number: int,
+    plan: CardPlan,
+    ci: Authority,
+    eum: Authority,
+    *,
+    certified_eid: str | None = None,
+    personality: Personality = REFERENCE,
 ) -> Card:
     """Card `number` (from 1) of the batch; `certified_eid` puts another EID into the ECASD certificate
     (defect).
@@ -128,7 +167,6 @@ def make_card(
     )
     scp80 = tuple((index, 0x88, seed.octets(f"{label} scp80 {index}", 16)) for index in (1, 2, 3))
     scp81 = tuple((i, kind, seed.octets(f"{label} scp81 {i}", 16)) for i, kind in ((1, 0x85), (2, 0x88)))
-    subscription = _subscription(seed, number, plan.ranges)
     return Card(
         eid=card_eid,
         imei=eid.luhn(plan.ranges.imei + f"{number % 10**6:06d}"),
@@ -137,10 +175,22 @@ def make_card(
         ci_point=public_point(ci.key),
         scp80=Keyset(SCP80_VERSION, "SCP80", scp80, counter=0),
         scp81=Keyset(SCP81_VERSION, "SCP81", scp81),
-        subscription=subscription,
-        package=bootstrap.package(subscription, PROFILE_TYPE),
+        profiles=tuple(_loaded(seed, number, plan.ranges, place) for place in range(1 + plan.spares)),
         plan=plan,
+        personality=personality,
     )
+
+
+def isdp_aid(place: int) -> str:
+    """ISD-P of the Profile at a place of the card, 0 for the bootstrap Profile."""
+    return f"{BOOTSTRAP_ISDP_AID[:26]}{0x10 + place:04X}00"
+
+
+def _loaded(seed: Seed, number: int, ranges: Ranges, place: int) -> Loaded:
+    subscription = _subscription(seed, number, ranges, place)
+    package = bootstrap.package(subscription, SPARE_TYPE if place else PROFILE_TYPE)
+    state = STATE_DISABLED if place else STATE_ENABLED
+    return Loaded(isdp_aid(place), state, place == 0, subscription, package)
 
 
 def make_eid(seed: Seed, number: int, ranges: Ranges) -> str:
@@ -148,8 +198,9 @@ def make_eid(seed: Seed, number: int, ranges: Ranges) -> str:
     return eid.complete(ranges.eid.ljust(18, "0") + seed.digits("batch", 7) + f"{number:05d}")
 
 
-def _subscription(seed: Seed, number: int, ranges: Ranges) -> Subscription:
-    batch, label = seed.digits("subscriptions", 5), f"bootstrap {number}"
+def _subscription(seed: Seed, number: int, ranges: Ranges, place: int) -> Subscription:
+    batch = f"{(int(seed.digits('subscriptions', 5)) + place) % 10**5:05d}"
+    label = f"spare {place} {number}" if place else f"bootstrap {number}"
     tail = f"{batch}{number:05d}"
     ki = seed.octets(f"{label} ki", 16)
     return Subscription(
@@ -183,6 +234,8 @@ def image(card: Card) -> dict[str, Any]:
         "port": plan.https.port,
         "uri": plan.https.uri,
         "agent_id": agent_id(card.eid),
+        "poll": plan.https.poll,
+        "poll_uri": plan.https.poll_uri,
     }
     identity = {"sin": plan.sin.hex().upper(), "sdin": plan.sdin.hex().upper()}
     return {
@@ -205,12 +258,13 @@ def image(card: Card) -> dict[str, Any]:
         "memory": {"nvm": plan.nvm, "ram": plan.ram},
         "profiles": [
             {
-                "isdp_aid": BOOTSTRAP_ISDP_AID,
-                "state": STATE_ENABLED,
-                "fallback": True,
-                "package": card.package.hex().upper(),
+                "isdp_aid": loaded.isdp_aid,
+                "state": loaded.state,
+                "fallback": loaded.fallback,
+                "package": loaded.package.hex().upper(),
             }
+            for loaded in card.profiles
         ],
-        "limits": {},
-        "quirks": {},
+        "limits": dict(card.personality.limits),
+        "quirks": dict(card.personality.quirks),
     }

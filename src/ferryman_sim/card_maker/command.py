@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ferryman_sim.card_maker import batch, certify, gp_cert
-from ferryman_sim.card_maker.cards import LARGEST_BATCH, CardPlan, Https, Ranges
+from ferryman_sim.card_maker.cards import LARGEST_BATCH, LARGEST_SPARES, CardPlan, Https, Ranges
 from ferryman_sim.card_maker.defects import Defect
 from ferryman_sim.card_maker.eis import EisPlan
+from ferryman_sim.card_maker.personality import PERSONALITIES, Personality
 from ferryman_sim.card_maker.seeded import Seed
 
 PRODUCTION = datetime(2024, 3, 1, 8, tzinfo=UTC)
@@ -52,6 +53,15 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _personality(text: str) -> tuple[int | None, Personality]:
+    name, _, number = text.partition(":")
+    try:
+        return (int(number) if number else None), PERSONALITIES[name]
+    except (KeyError, ValueError) as error:
+        known = ", ".join(PERSONALITIES)
+        raise argparse.ArgumentTypeError(f"NAME or NAME:CARD with NAME one of {known}") from error
+
+
 def _defect(text: str) -> tuple[int | None, Defect]:
     name, _, number = text.partition(":")
     try:
@@ -80,14 +90,20 @@ def _add_make(make: argparse.ArgumentParser) -> None:
     make.add_argument("--https-host", help="SM-SR host for SCP81; without it the cards know SMS only")
     make.add_argument("--https-port", type=int, default=443)
     make.add_argument("--https-uri", default="/gsma/adminagent")
+    make.add_argument("--poll", type=int, help="seconds between sessions that a card opens by itself (pull mode)")
+    make.add_argument("--poll-uri", help="URI of those sessions (default: --https-uri)")
     make.add_argument("--ci-id", type=_oid, default="1.3.6.1.4.1.99999.1")
     make.add_argument("--eum-id", type=_oid, default="1.3.6.1.4.1.99999.40")
     make.add_argument("--smsr-id", type=_oid, default="1.3.6.1.4.1.99999.20")
     make.add_argument("--mno-id", type=_oid, default="1.3.6.1.4.1.99999.30", help="owner of the bootstrap profile")
     make.add_argument("--memory", type=int, default=DEFAULT_NVM, help="bytes of memory for profiles")
     make.add_argument("--ram", type=int, default=DEFAULT_RAM)
-    make.add_argument("--platform-type", default="ferryman-sim")
-    make.add_argument("--platform-version", default="1.0.0")
+    make.add_argument("--platform-type", help="PlatformType of every EIS (default: of the personality)")
+    make.add_argument("--platform-version", help="PlatformVersion of every EIS (default: of the personality)")
+    make.add_argument(
+        "--personality", type=_personality, action="append", default=[], help="NAME for all cards or NAME:CARD"
+    )
+    make.add_argument("--spares", type=int, default=0, help="further profiles on each card, disabled")
     make.add_argument("--remote-provisioning-version", default="3.2.0")
     make.add_argument("--production-date", type=_moment, default=PRODUCTION)
     make.add_argument("--sin", type=_hex, default=_hex("4201"), help="hex, SIN of ISD-R and ECASD")
@@ -121,11 +137,19 @@ def order_from(args: argparse.Namespace) -> batch.Order:
     if not 1 <= len(args.msisdn_prefix) <= 5:
         raise ValueError("--msisdn-prefix has 1 to 5 digits")
     ranges = Ranges(iccid=args.iccid_prefix, imsi=args.imsi_prefix, msisdn=args.msisdn_prefix)
-    https = Https(args.https_host, args.https_port, args.https_uri) if args.https_host else None
-    plan = CardPlan(args.smsr_address, https, args.sin, args.sdin, args.memory, args.ram, ranges)
+    if not 0 <= args.spares <= LARGEST_SPARES:
+        raise ValueError(f"--spares is 0 to {LARGEST_SPARES}")
+    if args.poll is not None and args.poll < 1:
+        raise ValueError("--poll is at least one second")
+    address = (args.https_host, args.https_port, args.https_uri, args.poll, args.poll_uri)
+    https = Https(*address) if args.https_host else None
+    plan = CardPlan(args.smsr_address, https, args.sin, args.sdin, args.memory, args.ram, ranges, args.spares)
     defects: dict[int, Defect] = {}
     for number, defect in args.defect:
         defects.update(dict.fromkeys([number] if number else range(1, args.count + 1), defect))
+    personalities: dict[int, Personality] = {}
+    for number, personality in args.personality:
+        personalities.update(dict.fromkeys([number] if number else range(1, args.count + 1), personality))
     return batch.Order(
         seed=Seed(args.seed),
         ci_seed=Seed(args.ci_seed or args.seed),
@@ -144,6 +168,7 @@ def order_from(args: argparse.Namespace) -> batch.Order:
             http_supported=https is not None,
         ),
         defects=defects,
+        personalities=personalities,
     )
 
 

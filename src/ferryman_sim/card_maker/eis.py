@@ -17,12 +17,14 @@ from lxml import etree
 
 from ferryman_sim.card_maker.authority import Authority
 from ferryman_sim.card_maker.cards import (
-    BOOTSTRAP_ISDP_AID,
     ECASD_AID,
     ISDR_AID,
     PROFILE_TYPE,
+    SPARE_TYPE,
+    STATE_ENABLED,
     Card,
     Keyset,
+    Loaded,
     kcv,
 )
 from ferryman_sim.card_maker.seeded import sign_raw
@@ -42,14 +44,14 @@ ECASD_KEY_INDEX = 1
 
 @dataclass(frozen=True, slots=True)
 class EisPlan:
-    """What all EIS of a delivery have in common."""
+    """What all EIS of a delivery have in common; a platform of None is that of the card's personality."""
 
     smsr_id: str
     mno_id: str
     ci_id: str
     production: datetime
-    platform_type: str
-    platform_version: str
+    platform_type: str | None
+    platform_version: str | None
     remote_provisioning_version: str
     http_supported: bool
 
@@ -71,12 +73,13 @@ def request(card: Card, plan: EisPlan, eum: Authority, transport_key: bytes, cal
     eis = _add(root, "Eis")
     _signed_info(eis, card, plan, eum)
     _add(eis, "EumSignature")
-    # What the Profile takes on the card, which is not the length of its package: EIS and card must agree.
-    allocated = install(card.package, free_memory=card.plan.nvm).memory
-    _add(eis, "RemainingMemory", str(max(0, card.plan.nvm - allocated)))
+    # What a Profile takes on the card, which is not the length of its package: EIS and card must agree.
+    sizes = [install(each.package, free_memory=card.plan.nvm).memory for each in card.profiles]
+    _add(eis, "RemainingMemory", str(max(0, card.plan.nvm - sum(sizes))))
     _add(eis, "AvailableMemoryForProfiles", str(card.plan.nvm))
     _add(eis, "Smsr-id", plan.smsr_id)
-    _profile(eis, card, plan, allocated)
+    for loaded, allocated in zip(card.profiles, sizes, strict=True):
+        _profile(eis, loaded, plan, allocated)
     _isdr(eis, card, transport_key)
     return root
 
@@ -86,8 +89,8 @@ def _signed_info(eis: etree._Element, card: Card, plan: EisPlan, eum: Authority)
     _add(info, "Eid", card.eid)
     _add(info, "Eum-id", eum.oid)
     _add(info, "ProductionDate", _timestamp(plan.production))
-    _add(info, "PlatformType", plan.platform_type)
-    _add(info, "PlatformVersion", plan.platform_version)
+    _add(info, "PlatformType", plan.platform_type or card.personality.platform_type)
+    _add(info, "PlatformVersion", plan.platform_version or card.personality.platform_version)
     _add(info, "Isd-p-loadfile-aid", LOAD_FILE_AID)
     _add(info, "Isd-p-module-aid", MODULE_AID)
     ecasd = _domain(info, "Ecasd", ECASD_AID, "ECASD", card)
@@ -103,7 +106,7 @@ def _signed_info(eis: etree._Element, card: Card, plan: EisPlan, eum: Authority)
     _add(capabilities, "HttpSupport", str(plan.http_supported).lower())
     if plan.http_supported:
         _add(capabilities, "HttpVersion", "1.1.3")
-    _add(capabilities, "SecurePacketVersion", "9.0.0")
+    _add(capabilities, "SecurePacketVersion", card.personality.secure_packet_version)
     _add(capabilities, "RemoteProvisioningVersion", plan.remote_provisioning_version)
 
 
@@ -117,17 +120,17 @@ def _domain(parent: etree._Element, name: str, aid: str, role: str, card: Card) 
     return domain
 
 
-def _profile(eis: etree._Element, card: Card, plan: EisPlan, allocated: int) -> None:
+def _profile(eis: etree._Element, loaded: Loaded, plan: EisPlan, allocated: int) -> None:
     profile = _add(eis, "ProfileInfo")
-    _add(profile, "Iccid", card.subscription.iccid)
-    _add(profile, "Isd-p-aid", BOOTSTRAP_ISDP_AID)
+    _add(profile, "Iccid", loaded.subscription.iccid)
+    _add(profile, "Isd-p-aid", loaded.isdp_aid)
     _add(profile, "Mno-id", plan.mno_id)
-    _add(profile, "FallbackAttribute", "true")
+    _add(profile, "FallbackAttribute", str(loaded.fallback).lower())
     address = _add(profile, "SubscriptionAddress")
-    _add(address, "Imsi", card.subscription.imsi)
-    _add(address, "Msisdn", card.subscription.msisdn)
-    _add(profile, "State", "Enabled")
-    _add(profile, "ProfileType", PROFILE_TYPE)
+    _add(address, "Imsi", loaded.subscription.imsi)
+    _add(address, "Msisdn", loaded.subscription.msisdn)
+    _add(profile, "State", "Enabled" if loaded.state == STATE_ENABLED else "Disabled")
+    _add(profile, "ProfileType", PROFILE_TYPE if loaded.fallback else SPARE_TYPE)
     _add(profile, "AllocatedMemory", str(allocated))
     _add(profile, "pol2")
 

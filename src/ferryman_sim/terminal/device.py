@@ -169,6 +169,7 @@ class Device:
         """Drop the card as it is and power it on again from its memory."""
         self.counters["power_cuts"] += 1
         faults = dict(self.card.faults)
+        self.faults.struck.update(self.card.struck)
         self._off_network()
         self.https.abort()
         self.card = self._load()
@@ -333,9 +334,14 @@ class Device:
         else:
             self._retry_attach(self._settings.attach_retry)
 
+    def struck(self) -> dict[str, int]:
+        """How often each fault switch of device and card had its effect, over all power cuts."""
+        return dict(self.faults.struck + Counter(self.card.struck))
+
     def status(self) -> dict[str, Any]:
         """What the control port shows."""
         return {
+            "struck": self.struck(),
             "eid": self.eid,
             "profiles": self.card.profiles(),
             "attached": self.imsi,

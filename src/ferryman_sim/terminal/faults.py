@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-CARD_COUNTS = ("lost_answer", "wrong_receipt", "drop_confirmations")
+CARD_COUNTS = ("lost_answer", "wrong_receipt", "drop_confirmations", "drop_dialogue", "no_memory")
 CARD_FLAGS = ("no_network_after_enable",)
 CARD_NAMES = (*CARD_COUNTS, *CARD_FLAGS, "imei", "power_cut")
 DEVICE_COUNTS = ("drop_mt", "drop_mo", "refuse_https")
@@ -19,7 +20,7 @@ class FaultError(ValueError):
 class DeviceFaults:
     """`drop_mt`, `drop_mo`: so many short messages vanish in the device; `refuse_https`: so many sessions
     fail to open; `break_after_scripts`: each session's link breaks after so many scripts;
-    `no_network_for`: ICCIDs.
+    `no_network_for`: ICCIDs. `struck` counts, by name, what they did.
     """
 
     drop_mt: int = 0
@@ -27,13 +28,16 @@ class DeviceFaults:
     refuse_https: int = 0
     break_after_scripts: int | None = None
     no_network_for: set[str] = field(default_factory=set)
+    struck: Counter[str] = field(default_factory=Counter)
 
     def strike(self, name: str) -> bool:
         """Whether the counted fault `name` strikes now."""
         left: int = getattr(self, name)
-        if left > 0:
-            setattr(self, name, left - 1)
-        return left > 0
+        if left <= 0:
+            return False
+        setattr(self, name, left - 1)
+        self.struck[name] += 1
+        return True
 
     def shown(self) -> dict[str, Any]:
         """For status answers."""
