@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ferryman_sim.card import Action, Card, SendSMS
+from ferryman_sim.card import Action, Card, OpenHTTPS, SendSMS
 from shared_data import shared
 from sim_card_host import REFERENCE_KEYS, Host
 from sim_card_wire import (
@@ -113,10 +113,12 @@ class Bench:
         card = Card.load(made or image(), 0.0, entropy=options.pop("entropy", entropy_of()))
         bench = cls(card)
         if declared:
-            card.attached(1.0)
+            actions = card.attached(1.0)
             sequence = bench.pending_sequence()
             if sequence is not None:
-                assert bench.run(confirm(sequence)) == [(b"", 0x9000)]
+                assert [sw for _, sw in bench.run(confirm(sequence))] == [0x9000]
+            if any(isinstance(action, OpenHTTPS) for action in actions):
+                card.https_closed(1.0, completed=True)
         return bench
 
     def pending_sequence(self) -> int | None:

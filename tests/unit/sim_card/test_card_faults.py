@@ -10,8 +10,8 @@ import pytest
 from ferryman_sim.card import Card, OpenHTTPS, PowerCut, Refresh, SendSMS
 from ferryman_sim.card.state import BadImage
 from sim_card_events import changing, notified, states
-from sim_card_host import REFERENCE_KEYS
 from sim_card_kit import Bench, entropy_of, image, two_profiles
+from sim_card_operator import OPERATOR, with_operator_keys
 from sim_card_wire import (
     DEK,
     ISDP1,
@@ -133,17 +133,6 @@ def test_attach_that_never_comes_after_a_power_cut_rolls_back() -> None:
 
 
 # --- operator -------------------------------------------------------------------------------------
-
-OPERATOR = (REFERENCE_KEYS[0], REFERENCE_KEYS[1])
-
-
-def with_operator_keys() -> Bench:
-    dump = Bench.of(image(profiles=two_profiles(pol1_first=5))).card.dump()
-    for item in dump["isdps"]:
-        for row in item["profile"]["domains"][0]["keys"]:
-            if row[0] == 2 and row[1] in (1, 2):
-                row[3] = OPERATOR[row[1] - 1].hex()
-    return Bench(Card.load(dump, 0.0), counter=0x100)
 
 
 def test_operator_changes_pol1_of_the_enabled_profile() -> None:

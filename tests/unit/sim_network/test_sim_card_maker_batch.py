@@ -279,7 +279,7 @@ def test_files_and_their_modes(tmp_path: Path, capsys: pytest.CaptureFixture[str
             open_to_others = bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
             assert open_to_others is (path.name in public), path.name
     rows = list(csv.DictReader(io.StringIO((tmp_path / "subscriptions.csv").read_text())))
-    assert list(rows[0]) == ["ICCID", "IMSI", "MSISDN", "KI", "OPC"]
+    assert list(rows[0]) == ["ICCID", "IMSI", "MSISDN", "KI", "OPC", "KIC", "KID", "KIK"]
     facts = json.loads((tmp_path / "batch.json").read_text())
     assert [row["MSISDN"] for row in rows] == [card["msisdn"] for card in facts["cards"]]
     assert {path.stem for path in (tmp_path / "cards").iterdir()} == {card["eid"] for card in facts["cards"]}
@@ -341,3 +341,54 @@ def test_certify_refuses_what_is_no_key(tmp_path: Path, capsys: pytest.CaptureFi
     arguments = ["--out-dir", str(tmp_path), "--public-key", str(wrong), "--role", "dp", "--subject-id", "01"]
     assert main(["card-maker", "certify", *arguments]) == 2
     assert "wrong.pem" in capsys.readouterr().err
+
+
+def test_personalities_by_card() -> None:
+    """The EIS tells them apart by the platform alone; the images hold what the cards do."""
+    made = produce("--personality", "strict", "--personality", "recorded:2")
+    assert [card.personality.name for card in made.cards] == ["strict", "recorded"]
+    platforms = [text(request, ".//rps:PlatformType") for request in requests_of(made)]
+    assert platforms == ["ferryman-sim-strict", "ferryman-sim-recorded"]
+    for card in made.cards:
+        image = cards.image(card)
+        assert image["quirks"] == card.personality.quirks
+        assert image["limits"] == card.personality.limits
+        assert load_state(image).quirks == card.personality.quirks
+    named = produce("--personality", "strict", "--platform-type", "mine", "--platform-version", "7")
+    assert text(requests_of(named)[0], ".//rps:PlatformType") == "mine"
+    plain = produce()
+    assert cards.image(plain.cards[0])["quirks"] == {}
+    assert text(requests_of(plain)[0], ".//rps:PlatformType") == "ferryman-sim"
+    with pytest.raises(SystemExit):
+        produce("--personality", "friendly")
+
+
+def test_spare_profiles_stand_on_the_card_and_in_its_eis() -> None:
+    made = produce("--spares", "2")
+    (first, _) = requests_of(made)
+    found = first.findall(".//rps:ProfileInfo", NS)
+    assert [text(each, "rps:State") for each in found] == ["Enabled", "Disabled", "Disabled"]
+    assert [text(each, "rps:FallbackAttribute") for each in found] == ["true", "false", "false"]
+    assert len({text(each, "rps:Iccid") for each in found}) == 3
+    state = load_state(cards.image(made.cards[0]))
+    assert [item.aid.hex().upper() for item in state.isdps] == [text(each, "rps:Isd-p-aid") for each in found]
+    assert [item.state for item in state.isdps] == [0x3F, 0x1F, 0x1F]
+    assert text(first, ".//rps:RemainingMemory") == str(state.free_nvm())
+    rows = list(csv.DictReader(io.StringIO(batch.subscriptions_csv(made.cards))))
+    assert [row["ICCID"] for row in rows[:3]] == [text(each, "rps:Iccid") for each in found]
+    keys = [bytes.fromhex(rows[1][name]) for name in ("KIC", "KID", "KIK")]
+    profile = state.isdps[1].profile
+    assert profile is not None
+    assert [key.value for key in profile.mno_sd_keys] == keys
+    for bad in ("-1", "16"):
+        with pytest.raises(ValueError, match="--spares"):
+            produce("--spares", bad)
+
+
+def test_polling_cards() -> None:
+    image = cards.image(produce("--poll", "600", "--poll-uri", "/polling").cards[0])
+    https = load_state(image).https
+    assert https is not None
+    assert (https.poll, https.poll_uri) == (600, "/polling")
+    with pytest.raises(ValueError, match="--poll"):
+        produce("--poll", "0")
