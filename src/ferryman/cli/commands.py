@@ -10,11 +10,9 @@ from cyclopts import App
 
 from ferryman.cli import output
 from ferryman.cli.session import operator
-from ferryman.codec import saip
 from ferryman.contracts import admin, crypto
 from ferryman.contracts.eis import EIS
 from ferryman.errors import InputError
-from ferryman.profile import inspect as package_inspect
 
 OWNER = "1.3.6.1.4.1.99999.30"  # Mno-id used when none is given: a documentation OID (docs/divergences.md)
 DATA = Path("var/ferryman")
@@ -24,10 +22,9 @@ template = App(name="template", help="Profile templates.")
 subscription = App(name="subscription", help="Subscriptions of an operator.")
 euicc = App(name="euicc", help="eUICCs and their EIS.")
 order = App(name="order", help="Orders of profile downloads.")
-profile = App(name="profile", help="Profile packages.")
 certificate = App(name="certificate", help="Our certificates and the CIs we trust.")
 key = App(name="key", help="Keys agreed with others.")
-ALL = (template, subscription, euicc, order, profile, certificate, key)
+ALL = (template, subscription, euicc, order, certificate, key)
 
 
 def read_file(path: Path) -> bytes:
@@ -176,17 +173,6 @@ async def euicc_show(eid: str, *, data: Path = DATA, owner: str = OWNER, json: b
         )
         rows = [[p.iccid, p.isdp_aid.hex().upper(), p.state.value, p.profile_type] for p in eis.profiles]
         output.table("profiles", ["ICCID", "ISD-P AID", "state", "type"], rows)
-    return output.DONE
-
-
-@profile.command(name="inspect")
-async def profile_inspect(file: Path, *, json: bool = False) -> int:
-    """Show what a profile package holds; keys and PINs are masked."""
-    lines = package_inspect.describe(saip.decode(read_file(file)))
-    if json:
-        output.emit({"elements": lines})
-    else:
-        output.line(package_inspect.as_text(lines))
     return output.DONE
 
 

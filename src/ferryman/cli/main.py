@@ -11,6 +11,7 @@ from ferryman import __version__
 from ferryman.cli import commands, output
 from ferryman.cli.demo import demo
 from ferryman.cli.nats_commands import nats_config, nats_streams
+from ferryman.cli.profile_commands import profile
 from ferryman.cli.serve import serve
 from ferryman.cli.up import up
 from ferryman.errors import FerrymanError
@@ -23,6 +24,7 @@ app = App(
 )
 for group in commands.ALL:
     app.command(group)
+app.command(profile)
 app.command(up)
 app.command(serve)
 app.command(nats_config)

@@ -144,6 +144,13 @@ def _slots(value: Slot | Mixed) -> str:
     return " ".join(f"<{part.name}>" if isinstance(part, Slot) else _hex(part) for part in parts)
 
 
+def plain_text(value: Value) -> str:
+    """A value that is not secret in one line; constructed ones are only said to be present."""
+    if isinstance(value, dict | list | tuple):
+        return "present"
+    return _text("", value)
+
+
 def _masked(value: Value) -> str:
     if isinstance(value, Slot | Mixed):
         return _slots(value)

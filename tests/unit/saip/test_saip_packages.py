@@ -131,7 +131,7 @@ def test_unknown_components_at_the_end_are_kept() -> None:
         (HEADER + bytes.fromhex("AA09A00780008103008000"), "number is not in 0..32767"),
         (HEADER + bytes.fromhex("AA80A005800081011F0000"), "indefinite length"),
         (HEADER.replace(b"\x81\x01\x03", b"\x81\x01\x09") + END, "version 2.9 is not supported"),
-        (HEADER.replace(b"\x80\x01\x02", b"\x80\x01\x03") + END, "version 3.3 is not supported"),
+        (HEADER.replace(b"\x80\x01\x02", b"\x80\x01\x04") + END, "version 4.3 is not supported"),
         (HEADER[:20].replace(b"\xa0\x2a", b"\xa0\x12") + END, "mandatory eUICC-Mandatory-services is missing"),
         (bytes.fromhex("A0029F00") + END, "cut off|shortest form|missing"),
     ],
@@ -164,7 +164,7 @@ def test_every_element_of_the_reference_has_its_tag() -> None:
     }
     assert {name: ELEMENT_TAGS[name].hex().upper() for name in expected} == expected
     assert len(ELEMENT_NAMES) == 34
-    assert set(SCHEMAS) == {(2, 1), (2, 2), (2, 3)}
+    assert set(SCHEMAS) == {(2, 1), (2, 2), (2, 3), (3, 0), (3, 1), (3, 2), (3, 3)}
     assert "eap" not in SCHEMAS[2, 1].elements
     assert "df-5gs" not in SCHEMAS[2, 2].elements
 

@@ -1,4 +1,4 @@
-"""Profile packages in the TCA interoperable format (eUICC Profile Package: Interoperable Format, 2.1 to 2.3.1).
+"""Profile packages in the TCA interoperable format (eUICC Profile Package: Interoperable Format, 2.1 to 3.3.1).
 
 `decode` and `encode` work on whole packages; values are plain Python as `types` explains.
 """

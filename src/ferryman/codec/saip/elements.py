@@ -1,10 +1,13 @@
-"""Types of the profile elements other than their file lists (TCA profile package format 2.x).
+"""Types of the profile elements other than their file lists (TCA profile package format 2.1 to 3.3.1).
 
 Names are those of the ASN.1 module, its misspellings included (`keyCompontents`, `maxNumOfAttemps-retryNumLeft`),
 because value notation and every other tool use them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ferryman.codec.saip.types import (
     Field,
@@ -37,6 +40,22 @@ MILENAGE_CONSTANTS = b"".join(number.to_bytes(16, "big") for number in (0, 1, 2,
 SQN_DEFAULT = bytes.fromhex("000010000000")
 SQN_ENTRIES = 32
 
+_EIGHT = range(8)
+_PUKS = {f"pukAppl{number + 1}": number + 1 for number in _EIGHT} | {
+    f"secondPUKAppl{number + 1}": number + 129 for number in _EIGHT
+}
+_PINS = (
+    {f"pinAppl{number + 1}": number + 1 for number in _EIGHT}
+    | {f"adm{number + 1}": number + 10 for number in range(5)}
+    | {f"secondPINAppl{number + 1}": number + 129 for number in _EIGHT}
+    | {f"adm{number + 6}": number + 138 for number in range(5)}
+)
+PUK_NAMES: Mapping[str, int] = MappingProxyType(_PUKS)
+PIN_NAMES: Mapping[str, int] = MappingProxyType(_PINS)
+ALGORITHM_NAMES: Mapping[str, int] = MappingProxyType(
+    {"milenage": MILENAGE, "tuak": TUAK, "usim-test-algorithm": USIM_TEST_ALGORITHM}
+)
+
 AID = Octets(5, 16)
 PATH = Octets(0, 8)
 """Path from the MF in file IDs. Empty is the MF: formally since 2.3.1, but published 2.1 packages have it too."""
@@ -45,52 +64,57 @@ UINT16 = Integer(0, 65535)
 PE_HEADER = auto(opt("mandated", Null()), req("identification", Integer(0, 32767)))
 DUMMY = auto()
 
-PROPRIETARY_INFO = tagged(
+_PATTERNS = (
     dfl("specialFileInformation", Octets(1, 1), b"\x00", 0xC0),
     opt("fillPattern", Octets(1, 200), 0xC1),
     opt("repeatPattern", Octets(1, 200), 0xC2),
 )
+_BER_TLV_FILES = (opt("maximumFileSize", Octets(), 0x86), dfl("fileDetails", Octets(1, 1), b"\x01", 0x84))
+"""Components of proprietaryEFInfo that exist since 3.0."""
 
-FCP = tagged(
-    opt("fileDescriptor", Octets(2, 4), 0x82),
-    opt("fileID", Octets(2, 2), 0x83),
-    opt("dfName", AID, 0x84),
-    dfl("lcsi", Octets(1, 1), b"\x05", 0x8A),
-    opt("securityAttributesReferenced", Octets(1, 3), 0x8B),
-    opt("efFileSize", Octets(), 0x80),
-    opt("pinStatusTemplateDO", Octets(), 0xC6),
-    opt("shortEFID", Octets(0, 1), 0x88),
-    opt("proprietaryEFInfo", PROPRIETARY_INFO, 0xA5),
-    opt("linkPath", Octets(), 0xC7),
-)
 
-FILE = SequenceOf(
-    auto_choice(
-        req("doNotCreate", Null()),
-        req("fileDescriptor", FCP),
-        req("fillFileOffset", UINT16),
-        req("fillFileContent", Octets()),
+def file_control(*, ber_tlv_files: bool) -> Sequence:
+    """Fcp of the versions before 3.0 or, with `ber_tlv_files`, since then."""
+    proprietary = tagged(*_PATTERNS, *(_BER_TLV_FILES if ber_tlv_files else ()))
+    return tagged(
+        opt("fileDescriptor", Octets(2, 4), 0x82),
+        opt("fileID", Octets(2, 2), 0x83),
+        opt("dfName", AID, 0x84),
+        dfl("lcsi", Octets(1, 1), b"\x05", 0x8A),
+        opt("securityAttributesReferenced", Octets(1, 3), 0x8B),
+        opt("efFileSize", Octets(), 0x80),
+        opt("pinStatusTemplateDO", Octets(), 0xC6),
+        opt("shortEFID", Octets(0, 1), 0x88),
+        opt("proprietaryEFInfo", proprietary, 0xA5),
+        opt("linkPath", Octets(), 0xC7),
     )
-)
 
-GENERIC_FILE_MANAGEMENT = auto(
-    req("gfm-header", PE_HEADER),
-    req(
-        "fileManagementCMD",
-        SequenceOf(
-            SequenceOf(
-                tagged_choice(
-                    req("filePath", PATH, 0x80),
-                    req("createFCP", FCP, 0x62),
-                    req("fillFileOffset", UINT16),
-                    req("fillFileContent", Octets(), 0x81),
-                ),
-                1,
-            ),
-            1,
-        ),
-    ),
-)
+
+def file_of(fcp: Sequence) -> SequenceOf:
+    """File: what is created and what is written into it, in order."""
+    return SequenceOf(
+        auto_choice(
+            req("doNotCreate", Null()),
+            req("fileDescriptor", fcp),
+            req("fillFileOffset", UINT16),
+            req("fillFileContent", Octets()),
+        )
+    )
+
+
+def generic_file_management(fcp: Sequence) -> Sequence:
+    """PE-GenericFileManagement: lists of selections, creations and contents."""
+    command = tagged_choice(
+        req("filePath", PATH, 0x80),
+        req("createFCP", fcp, 0x62),
+        req("fillFileOffset", UINT16),
+        req("fillFileContent", Octets(), 0x81),
+    )
+    return auto(
+        req("gfm-header", PE_HEADER),
+        req("fileManagementCMD", SequenceOf(SequenceOf(command, 1), 1)),
+    )
+
 
 END = auto(req("end-header", PE_HEADER))
 
@@ -102,7 +126,7 @@ PUK_CODES = auto(
         "pukCodes",
         SequenceOf(
             auto(
-                req("keyReference", Integer(1, 136)),
+                req("keyReference", Integer(1, 136, PUK_NAMES)),
                 req("pukValue", Octets(8, 8)),
                 dfl("maxNumOfAttemps-retryNumLeft", Integer(), 0xAA),
             ),
@@ -113,9 +137,9 @@ PUK_CODES = auto(
 )
 
 PIN_CONFIGURATION = auto(
-    req("keyReference", Integer(1, 142)),
+    req("keyReference", Integer(1, 142, PIN_NAMES)),
     req("pinValue", Octets(8, 8)),
-    opt("unblockingPINReference", Integer(1, 136)),
+    opt("unblockingPINReference", Integer(1, 136, PUK_NAMES)),
     dfl("pinAttributes", Integer(), 7),
     dfl("maxNumOfAttemps-retryNumLeft", Integer(), 0x33),
 )
@@ -129,7 +153,7 @@ PIN_CODES = auto(
 )
 
 ALGO_PARAMETER = auto(
-    req("algorithmID", Integer(MILENAGE, USIM_TEST_ALGORITHM)),
+    req("algorithmID", Integer(MILENAGE, USIM_TEST_ALGORITHM, ALGORITHM_NAMES)),
     req("algorithmOptions", Octets(1, 1)),
     req("key", Octets()),
     req("opc", Octets()),
@@ -180,26 +204,35 @@ SYSTEM_PARAMETERS = tagged(
     opt("cumulativeGrantedNonVolatileMemory", _QUOTA, 0x83),
 )
 
-APPLICATION_INSTANCE = tagged(
-    req("applicationLoadPackageAID", AID, 0x4F),
-    req("classAID", AID, 0x4F),
-    req("instanceAID", AID, 0x4F),
-    opt("extraditeSecurityDomainAID", AID, 0x4F),
-    req("applicationPrivileges", Octets(), 0x82),
-    dfl("lifeCycleState", Octets(1, 1), b"\x07", 0x83),
-    req("applicationSpecificParametersC9", Octets(), 0xC9),
-    opt("systemSpecificParameters", SYSTEM_PARAMETERS, 0xEF),
-    opt(
-        "applicationParameters",
-        auto(
-            opt("uiccToolkitApplicationSpecificParametersField", Octets()),
-            opt("uiccAccessApplicationSpecificParametersField", Octets()),
-            opt("uiccAdministrativeAccessApplicationSpecificParametersField", Octets()),
-        ),
-        0xEA,
-    ),
-    opt("processData", SequenceOf(Octets(), 1)),
+_CONTROL_REFERENCE = opt(
+    "controlReferenceTemplate", tagged(opt("applicationProviderIdentifier", Octets(), 0x5F20)), 0xB0
 )
+
+
+def application_instance(*, control_reference: bool) -> Sequence:
+    """ApplicationInstance; its control reference template exists since 3.2."""
+    return tagged(
+        req("applicationLoadPackageAID", AID, 0x4F),
+        req("classAID", AID, 0x4F),
+        req("instanceAID", AID, 0x4F),
+        opt("extraditeSecurityDomainAID", AID, 0x4F),
+        req("applicationPrivileges", Octets(), 0x82),
+        dfl("lifeCycleState", Octets(1, 1), b"\x07", 0x83),
+        req("applicationSpecificParametersC9", Octets(), 0xC9),
+        opt("systemSpecificParameters", SYSTEM_PARAMETERS, 0xEF),
+        opt(
+            "applicationParameters",
+            auto(
+                opt("uiccToolkitApplicationSpecificParametersField", Octets()),
+                opt("uiccAccessApplicationSpecificParametersField", Octets()),
+                opt("uiccAdministrativeAccessApplicationSpecificParametersField", Octets()),
+            ),
+            0xEA,
+        ),
+        opt("processData", SequenceOf(Octets(), 1)),
+        *((_CONTROL_REFERENCE,) if control_reference else ()),
+    )
+
 
 KEY_OBJECT = tagged(
     req("keyUsageQualifier", Octets(1, 2), 0x95),
@@ -224,22 +257,28 @@ OPEN_PERSO_DATA = tagged(opt("restrictParameter", Octets(), 0xD9), opt("contactl
 
 CAT_TP_PARAMETERS = auto(req("catTpMaxSduSize", UINT16), req("catTpMaxPduSize", UINT16))
 
-APPLICATION = auto(
-    req("app-Header", PE_HEADER),
-    opt(
-        "loadBlock",
-        tagged(
-            req("loadPackageAID", AID, 0x4F),
-            opt("securityDomainAID", AID, 0x4F),
-            opt("nonVolatileCodeLimitC6", Octets(), 0xC6),
-            opt("volatileDataLimitC7", Octets(), 0xC7),
-            opt("nonVolatileDataLimitC8", Octets(), 0xC8),
-            opt("hashValue", Octets(), 0xC1),
-            req("loadBlockObject", Octets(), 0xC4),
-        ),
-    ),
-    opt("instanceList", SequenceOf(APPLICATION_INSTANCE, 1)),
+_LOAD_BLOCK = tagged(
+    req("loadPackageAID", AID, 0x4F),
+    opt("securityDomainAID", AID, 0x4F),
+    opt("nonVolatileCodeLimitC6", Octets(), 0xC6),
+    opt("volatileDataLimitC7", Octets(), 0xC7),
+    opt("nonVolatileDataLimitC8", Octets(), 0xC8),
+    opt("hashValue", Octets(), 0xC1),
+    req("loadBlockObject", Octets(), 0xC4),
 )
+
+
+def application(instance: Sequence) -> Sequence:
+    """PE-Application: a load file, instances of it, or both."""
+    return auto(
+        req("app-Header", PE_HEADER),
+        opt("loadBlock", _LOAD_BLOCK),
+        opt("instanceList", SequenceOf(instance, 1)),
+    )
+
+
+IOT_OPTIONS = auto(req("pix", Octets(7, 11)))
+"""Marks an IoT Minimal Profile; the PIX completes the AID of its USIM."""
 
 RFM = tagged(
     req("rfm-header", PE_HEADER, 0xA0),
@@ -256,11 +295,11 @@ RFM = tagged(
 )
 
 
-def security_domain(*later: Field) -> Sequence:
+def security_domain(instance: Sequence, *later: Field) -> Sequence:
     """PE-SecurityDomain; `later` are the components a version adds behind sdPersoData."""
     return auto(
         req("sd-Header", PE_HEADER),
-        req("instance", APPLICATION_INSTANCE),
+        req("instance", instance),
         opt("keyList", SequenceOf(KEY_OBJECT, 1)),
         opt("sdPersoData", SequenceOf(Octets(), 1)),
         *later,

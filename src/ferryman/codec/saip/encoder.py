@@ -25,6 +25,7 @@ from ferryman.codec.saip.types import (
     Text,
     Type,
     Value,
+    Whole,
     universal_tag,
 )
 
@@ -139,6 +140,10 @@ def _sequence(kind: Sequence, value: Value, place: Place) -> list[Part]:
 
 
 def _component(each: Field, value: Value, place: Place) -> list[Part]:
+    if isinstance(value, Whole):
+        if not each.optional:
+            raise misfit("is mandatory and cannot be left out", place)
+        return [value.slot]
     if each.default is not None and value == each.default:
         return []
     return wrap(each.tag, encode_content(each.type, value, place))

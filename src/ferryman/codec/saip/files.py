@@ -1,8 +1,9 @@
 """Components of the file-creating profile elements (TCA profile package format, clause 8.3; our reference, 1.4).
 
 Every such element is `A0` header, `81` template, then one File per name with context tags 2, 3, 4 ... in
-this order. A leading `*` marks a mandatory file. Tags never change their meaning within 2.x, except that
-PE-DF-5GS tag AB is `ef-nsi` here and becomes another file in 3.0.
+this order. A leading `*` marks a mandatory file. FILE_ELEMENTS are those of 2.x; `file_elements` gives the
+lists of any version: 3.0 appends files and puts another one at PE-DF-5GS tag AB, 3.3 renames one of PE-OPT-USIM,
+3.3.1 inserts one in PE-OPT-IoT, which moves the three behind it.
 """
 
 from __future__ import annotations
@@ -80,3 +81,66 @@ FILE_ELEMENTS = {
     ),
     "df-saip": FileElement("df-saip-header", "*df-df-saip ef-suci-calc-info-usim"),
 }
+
+_MCS_AND_V2X = " df-mcs ef-mst ef-mcs-config df-v2x ef-vst ef-v2x-config ef-v2xp-pc5 ef-v2xp-Uu"
+_EPDG_TO_MUD = (
+    " ef-epdgid ef-epdgselection ef-epdgidem ef-epdgselectionem ef-frompreferred ef-imsconfigdata ef-3gpppsdataoff"
+    " ef-3gpppsdataoffservicelist ef-xcapconfigdata ef-earfcnlist ef-mudmidconfigdata"
+)
+_ISIM_TAIL = " ef-frompreferred ef-imsconfigdata ef-xcapconfigdata ef-webrtcuri ef-mudmidconfigdata"
+_5GS_SINCE_3_1 = " ef-cag ef-sor-cmci ef-dri ef-5gsedrx ef-5gnswo-conf ef-mchpplmn ef-kausf-derivation"
+_5GS_OF_IOT = (
+    " df-df-5gs ef-5gs3gpploci ef-5gsn3gpploci ef-5gs3gppnsc ef-5gsn3gppnsc ef-5gauthkeys ef-uac-aic"
+    " ef-suci-calc-info ef-opl5g ef-supi-nai ef-routing-indicator ef-ursp"
+)
+_OPT_IOT_HEAD = (
+    "ef-fdn ef-sms ef-smsp ef-smss ef-spn ef-est ef-oplmnwact ef-hplmnwact ef-ehplmn ef-epsloci ef-epsnsc"
+    + _5GS_OF_IOT
+)
+_OPT_IOT_TAIL = " df-df-saip ef-suci-calc-info-usim"
+
+
+def file_elements(version: tuple[int, int], *, first_3_3: bool = False) -> dict[str, FileElement]:
+    """File-creating elements of a version by name; `first_3_3` means the edition before 3.3.1."""
+    table = dict(FILE_ELEMENTS)
+    if version < (2, 3):
+        del table["df-5gs"], table["df-saip"]
+    if version < (2, 2):
+        del table["eap"]
+    if version >= (3, 0):
+        _extend(table, "telecom", _MCS_AND_V2X)
+        _extend(table, "opt-usim", _EPDG_TO_MUD)
+        _extend(table, "opt-isim", _ISIM_TAIL)
+        _extend(table, "df-5gs", " ef-ursp ef-tn3gppsnn", ("ef-nsi", "ef-supinai"))
+    if version >= (3, 1):
+        _extend(table, "df-5gs", _5GS_SINCE_3_1)
+    if version >= (3, 3):
+        _extend(table, "opt-usim", " ef-eaka", ("ef-iwl", "ef-ial"))
+        table |= _elements_since_3_3(first_3_3)
+    return table
+
+
+def _extend(table: dict[str, FileElement], name: str, tail: str, renamed: tuple[str, str] | None = None) -> None:
+    row = table[name]
+    files = " ".join(
+        renamed[1] if renamed is not None and file == renamed[0] else file for file in row.files.split()
+    )
+    table[name] = FileElement(row.header, files + tail)
+
+
+def _elements_since_3_3(first_3_3: bool) -> dict[str, FileElement]:
+    inserted = "" if first_3_3 else " ef-tn3gppsnn"
+    return {
+        "df-snpn": FileElement("df-snpn-header", "*df-df-snpn ef-pws-snpn"),
+        "df-5gprose": FileElement(
+            "df-5gprose-header",
+            "*df-df-5g-prose ef-5g-prose-st ef-5g-prose-dd ef-5g-prose-dc ef-5g-prose-u2nru ef-5g-prose-ru"
+            " ef-5g-prose-uir",
+        ),
+        "iot": FileElement(
+            "iot-header",
+            "mf ef-pl ef-iccid ef-dir ef-arr ef-umpc adf-usim *ef-imsi ef-arr-usim ef-keys ef-keysPS ef-hpplmn"
+            " ef-ust ef-start-hfn ef-threshold ef-psloci *ef-acc ef-fplmn ef-loci ef-ad ef-ecc ef-netpar",
+        ),
+        "opt-iot": FileElement("optiot-header", _OPT_IOT_HEAD + inserted + _OPT_IOT_TAIL),
+    }

@@ -12,7 +12,7 @@ from ferryman.codec.saip.decoder import decode_value
 from ferryman.codec.saip.der import Place, Tlv, context_tag, fault, misfit, read_tlv
 from ferryman.codec.saip.elements import PE_HEADER
 from ferryman.codec.saip.encoder import Part, encode_content, join_constants, wrap
-from ferryman.codec.saip.schema import ELEMENT_NAMES, ELEMENT_TAGS, END, HEADER, SCHEMAS, Schema
+from ferryman.codec.saip.schema import ELEMENT_NAMES, ELEMENT_TAGS, END, HEADER, SCHEMAS, Schema, schema_for
 from ferryman.codec.saip.types import MAX_ELEMENT_BYTES, Integer, Value
 
 MAX_PACKAGE_BYTES = MAX_ELEMENT_BYTES
@@ -61,10 +61,14 @@ class ProfileElement:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A profile package: header version and its elements in order, the profile header first and End last."""
+    """A profile package: header version and its elements in order, the profile header first and End last.
+
+    `edition` tells two editions with one header version apart (`schema.FIRST_3_3`); empty is the later one.
+    """
 
     version: tuple[int, int]
     elements: tuple[ProfileElement, ...]
+    edition: str = ""
 
     @property
     def header(self) -> dict[str, Value]:
@@ -76,13 +80,16 @@ class Package:
         return tuple(each for each in self.elements if each.name == name)
 
 
-def decode(der: bytes) -> Package:
-    """Reads a profile package. Raises PeerError naming element, component and byte offset."""
+def decode(der: bytes, *, edition: str = "") -> Package:
+    """Reads a profile package. Raises PeerError naming element, component and byte offset.
+
+    `edition` is `schema.FIRST_3_3` for a package made for 3.3 before 3.3.1, which no byte of it can tell.
+    """
     top = Place("package")
     if len(der) > MAX_PACKAGE_BYTES:
         raise fault(f"more than {MAX_PACKAGE_BYTES} bytes", top, MAX_PACKAGE_BYTES)
     tlvs = _split(der, top)
-    schema = _schema(der, tlvs[0])
+    schema = _schema(der, tlvs[0], edition)
     elements: list[ProfileElement] = []
     identifications: set[int] = set()
     for index, tlv in enumerate(tlvs):
@@ -95,7 +102,7 @@ def decode(der: bytes) -> Package:
         if number is not None:
             identifications.add(number)
         elements.append(element)
-    return Package(schema.version, tuple(elements))
+    return Package(schema.version, tuple(elements), edition)
 
 
 def encode(package: Package) -> bytes:
@@ -108,7 +115,7 @@ def encode(package: Package) -> bytes:
 
 def build(package: Package) -> list[Part]:
     """DER of a package in parts, with its slots left open. Raises InputError like `encode`."""
-    schema = SCHEMAS.get(package.version)
+    schema = schema_for(package.version, package.edition)
     if schema is None:
         raise misfit(f"version {_dotted(package.version)} is not supported", Place("header"))
     if not package.elements or package.elements[0].name != HEADER or package.elements[-1].name != END:
@@ -153,7 +160,7 @@ def _split(der: bytes, top: Place) -> list[Tlv]:
     return tlvs
 
 
-def _schema(der: bytes, header: Tlv) -> Schema:
+def _schema(der: bytes, header: Tlv, edition: str) -> Schema:
     """The schema that the version numbers at the start of the profile header call for."""
     place = Place("PE 0 header")
     numbers: list[int] = []
@@ -166,7 +173,7 @@ def _schema(der: bytes, header: Tlv) -> Schema:
         numbers.append(number if isinstance(number, int) else -1)
         at = tlv.end
     version = (numbers[0], numbers[1])
-    schema = SCHEMAS.get(version)
+    schema = schema_for(version, edition)
     if schema is None:
         known = ", ".join(_dotted(each) for each in SCHEMAS)
         raise fault(f"format version {_dotted(version)} is not supported (known: {known})", place, header.body)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ferryman.codec.saip.der import context_tag
 
 MAX_ELEMENT_BYTES = 1 << 20
 """Bytes of one package and so of any value in it; packages with applets stay below 300 KiB in practice."""
 
-type Value = bytes | int | str | Slot | Mixed | list[Value] | dict[str, Value] | tuple[str, Value] | None
+type Value = bytes | int | str | Slot | Mixed | Whole | list[Value] | dict[str, Value] | tuple[str, Value] | None
 type Type = Octets | Integer | Null | Oid | Text | Sequence | SequenceOf | Choice
 
 
@@ -37,6 +38,13 @@ class Mixed:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """An OPTIONAL component as a whole: the slot holds its complete TLV, or nothing where it is left out."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
 class Octets:
     """OCTET STRING of `minimum` to `maximum` bytes."""
 
@@ -46,10 +54,15 @@ class Octets:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """INTEGER from `minimum` to `maximum`."""
+    """INTEGER from `minimum` to `maximum`; `names` are the named numbers that value notation writes."""
 
     minimum: int = 0
     maximum: int = 255
+    names: Mapping[str, int] = MappingProxyType({})
+
+    def name_of(self, number: int) -> str | None:
+        """The first name of a number, or None."""
+        return next((name for name, value in self.names.items() if value == number), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""Commands on profile packages in files: each form into each other, differences, refusals in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli_run import ferryman, one_sentence
+from ferryman.profile.demo_template import demo_template
+from saip_samples import TS48_NAMES, ts48
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    path = tmp_path / "package.der"
+    path.write_bytes(demo_template())
+    return path
+
+
+@pytest.mark.parametrize("name", [TS48_NAMES[0], TS48_NAMES[-1]])
+def test_convert_goes_round_without_loss(tmp_path: Path, name: str) -> None:
+    first = tmp_path / "first"
+    first.write_bytes(ts48(name))
+    source = first
+    for number, form in enumerate(("asn1", "yaml", "asn1", "der", "yaml", "der")):
+        target = tmp_path / f"{number}.{form}"
+        said = ferryman("profile", "convert", source, "--to", form, "--output", target)
+        assert said.code == 0, said
+        assert target.stat().st_mode & 0o777 == 0o600
+        source = target
+    assert source.read_bytes() == ts48(name)
+
+
+def test_convert_says_what_it_wrote(package: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.yaml"
+    said = ferryman("profile", "convert", package, "--to", "yaml", "--output", target, "--json")
+    assert json.loads(said.out) == {"output": str(target), "form": "yaml", "bytes": target.stat().st_size}
+    text = ferryman("profile", "inspect", target)
+    assert "EF IMSI: 6F07" in text.out
+
+
+def test_diff(package: Path, tmp_path: Path) -> None:
+    same = ferryman("profile", "diff", package, package)
+    assert (same.code, same.out) == (0, "")
+    other = tmp_path / "other.der"
+    other.write_bytes(demo_template().replace(b"Ferryman demo", b"Ferryman dem2"))
+    said = ferryman("profile", "diff", package, other)
+    assert (said.code, said.out) == (1, "header.profileType: Ferryman demo -> Ferryman dem2\n")
+    found = json.loads(ferryman("profile", "diff", package, other, "--json").out)
+    assert found == {
+        "differences": [{"place": "header.profileType", "old": "Ferryman demo", "new": "Ferryman dem2"}]
+    }
+
+
+def test_what_cannot_be_read_or_written_is_one_sentence(package: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.der"
+    broken.write_bytes(demo_template()[:-1])
+    for words in (
+        ("inspect", broken),
+        ("inspect", tmp_path / "absent"),
+        ("diff", package, broken),
+        ("convert", package, "--to", "der", "--output", tmp_path / "no" / "where"),
+    ):
+        said = ferryman("profile", *words)
+        assert said.code == 1
+        assert one_sentence(said)
+    assert ferryman("profile", "convert", package, "--to", "xml", "--output", tmp_path / "x").code == 2
