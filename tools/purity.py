@@ -17,6 +17,7 @@ PURE = (
         "sm_sr/verdict.py",
         "sm_dp/eligibility.py",
     ),
+    "soap_gateway/esm",
 )
 FORBIDDEN = frozenset(
     (

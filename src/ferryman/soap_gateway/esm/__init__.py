@@ -1,0 +1,1 @@
+"""Messages of the off-card interfaces as bytes: SGP.02 Annexes A and B, without sockets and clocks."""

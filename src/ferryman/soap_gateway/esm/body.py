@@ -1,0 +1,125 @@
+"""The one element of a SOAP body to a typed value and back (SGP.02 Annex A)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxml import etree
+
+from ferryman.codec import eis_xml
+from ferryman.contracts import es1
+from ferryman.contracts.message import Body
+from ferryman.contracts.status import ExecutionStatus
+from ferryman.errors import PeerError
+from ferryman.soap_gateway.esm.fields import (
+    CONDITIONAL_MISSING,
+    BodyError,
+    local_name,
+    namespace,
+    read_sequence,
+    write_content,
+    write_sequence,
+)
+from ferryman.soap_gateway.esm.fields import element as _element
+from ferryman.soap_gateway.esm.functions import (
+    BASE_REQUEST,
+    BASE_RESPONSE,
+    BY_BODY,
+    BY_ELEMENT,
+    NAMESPACE,
+    OLD_NAMESPACE,
+    Function,
+    Message,
+    Shape,
+)
+
+NAMESPACES = (NAMESPACE, OLD_NAMESPACE)
+MAX_CALL_ID = 150  # characters of a FunctionCallIdentifier: a column of every role's database holds it
+_BEFORE = {
+    Shape.REQUEST: BASE_REQUEST,
+    Shape.RESPONSE: BASE_RESPONSE,
+    Shape.NOTIFICATION: (),
+}
+_EIS_BODIES = (es1.ES1RegisterEIS,)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The fields before those of the function; times in seconds since 1970, periods in seconds."""
+
+    call_id: str = ""
+    validity: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    acceptable_validity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A message as read."""
+
+    function: Function
+    message: Message
+    body: Body
+    base: Base = field(default_factory=Base)
+
+
+def find(element: etree._Element, namespaces: tuple[str, ...] = NAMESPACES) -> tuple[Function, Message] | None:
+    """What the element is; None when no function has it, or it stands in a namespace that is not accepted."""
+    if namespace(element) not in namespaces:
+        return None
+    return BY_ELEMENT.get(local_name(element))
+
+
+def decode(element: etree._Element) -> Decoded:
+    """The typed message of an element that `find` knows; raises BodyError."""
+    found = BY_ELEMENT.get(local_name(element))
+    if found is None:
+        raise BodyError("is no message of the interfaces", field=local_name(element))
+    function, message = found
+    values = read_sequence(element, (*_BEFORE[message.shape], *message.fields))
+    base = Base(**{key: values.pop(key) for key in _BASE_KEYS & values.keys()})
+    if len(base.call_id) > MAX_CALL_ID or (message.shape is Shape.REQUEST and not base.call_id.strip()):
+        raise BodyError(f"is empty or has more than {MAX_CALL_ID} characters", field="FunctionCallIdentifier")
+    if message.body in _EIS_BODIES:
+        values = _whole(element, values["eis"])
+    body = message.body(**values)
+    _check(message.element, values)
+    return Decoded(function, message, body, base)
+
+
+_BASE_KEYS = frozenset(item.key for item in (*BASE_REQUEST, *BASE_RESPONSE)) - {"status"}
+
+
+def _whole(element: etree._Element, eis: Any) -> dict[str, Any]:
+    """RegisterEIS goes on as the octets it came in: the EUM has signed a part of them."""
+    try:
+        xml = eis_xml.canonical(element, local_name(element))
+    except PeerError as problem:
+        raise BodyError(problem.reason, field=local_name(element)) from None
+    return {"eid": eis.eid, "eum_id": eis.eum_id, "xml": xml}
+
+
+def _check(name: str, values: dict[str, Any]) -> None:
+    """What the schema cannot say."""
+    if name == "ES2-DownloadProfileRequest" and not values.get("iccid") and not values.get("profile_type"):
+        raise BodyError("or ProfileType must be given", field="Iccid", code=CONDITIONAL_MISSING)
+
+
+def encode(body: Body, base: Base | None = None, *, target: str = NAMESPACE) -> str:
+    """The element of a message, in the strict form; a status is the one of `body`."""
+    base = base or Base()
+    _, message = BY_BODY[type(body)]
+    if isinstance(body, es1.ES1RegisterEIS):
+        return body.xml.decode("utf-8")
+    parts = [f'<{message.element} xmlns="{target}">']
+    if message.shape is Shape.REQUEST:
+        parts.append(write_sequence(base, BASE_REQUEST))
+    elif message.shape is Shape.RESPONSE:
+        status: ExecutionStatus = getattr(body, "status")  # noqa: B009 - every response has one
+        parts.append(write_sequence(base, BASE_RESPONSE[:-1]))
+        parts.append(_element("FunctionExecutionStatus", write_content(BASE_RESPONSE[-1].kind, status)))
+    parts.append(write_sequence(body, message.fields))
+    parts.append(f"</{message.element}>")
+    return "".join(parts)
