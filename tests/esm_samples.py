@@ -20,7 +20,7 @@ from ferryman.contracts.eis import (
     SecurityDomain,
 )
 from ferryman.contracts.message import Body
-from ferryman.contracts.status import SUCCESS, failed, warning
+from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, failed, warning
 from shared_data import shared
 
 EID = "89001012012341234012345678901224"
@@ -198,6 +198,9 @@ def _responses() -> list[Body]:
     made += [kind(status=SUCCESS, eis=eis(number)) for number, kind in enumerate(with_eis)]
     return [
         *made,
+        es4.ES4EnableProfileResponse(
+            status=ExecutionStatus(Status.FAILED, "1.6", "3.2", "", "too long", acceptable_validity=60.0)
+        ),
         es2.ES2DownloadProfileResponse(status=warning("8.2.3", "3.8", "not enabled"), iccid=ICCID),
         es3.ES3CreateISDPResponse(status=SUCCESS, isdp_aid=AID, euicc_response=b"\x23\x02\x90\x00"),
         es3.ES3CreateISDPResponse(status=no),

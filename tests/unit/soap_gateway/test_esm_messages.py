@@ -29,7 +29,8 @@ def base_of(body: Body) -> Base:
         case Shape.REQUEST:
             return Base(call_id="call-1", validity=3_600)
         case Shape.RESPONSE:
-            return Base(started=AT, ended=AT + 1.0, acceptable_validity=60)
+            period = int(getattr(body, "status").acceptable_validity) or None  # noqa: B009
+            return Base(started=AT, ended=AT + 1.0, acceptable_validity=period)
         case _:
             return Base()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 from lxml import etree
 
 from ferryman.codec import eis_xml
@@ -82,6 +83,9 @@ def decode(element: etree._Element) -> Decoded:
     base = Base(**{key: values.pop(key) for key in _BASE_KEYS & values.keys()})
     if len(base.call_id) > MAX_CALL_ID or (message.shape is Shape.REQUEST and not base.call_id.strip()):
         raise BodyError(f"is empty or has more than {MAX_CALL_ID} characters", field="FunctionCallIdentifier")
+    if base.acceptable_validity is not None:
+        acceptable = float(base.acceptable_validity)
+        values["status"] = msgspec.structs.replace(values["status"], acceptable_validity=acceptable)
     if message.body in _EIS_BODIES:
         values = _whole(element, values["eis"])
     body = message.body(**values)
@@ -118,6 +122,8 @@ def encode(body: Body, base: Base | None = None, *, target: str = NAMESPACE) -> 
         parts.append(write_sequence(base, BASE_REQUEST))
     elif message.shape is Shape.RESPONSE:
         status: ExecutionStatus = getattr(body, "status")  # noqa: B009 - every response has one
+        if status.acceptable_validity >= 1.0:
+            base = replace(base, acceptable_validity=int(status.acceptable_validity))
         parts.append(write_sequence(base, BASE_RESPONSE[:-1]))
         parts.append(_element("FunctionExecutionStatus", write_content(BASE_RESPONSE[-1].kind, status)))
     parts.append(write_sequence(body, message.fields))
