@@ -19,7 +19,15 @@ from nats.aio.client import Client
 from bus_worlds import NatsWorld, header, message
 from ferryman.contracts import crypto, es3, es5
 from ferryman.contracts.message import encode
-from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.roles import (
+    CRYPTO_SERVER,
+    OPERATOR,
+    SM_DP,
+    SM_SR,
+    SOAP_GATEWAY,
+    TRANSPORT_HTTPS,
+    TRANSPORT_SMS,
+)
 from ferryman.contracts.routes import MESSAGES, ROLES
 from ferryman.errors import Unavailable
 from ferryman.platform import nats_bus
@@ -308,6 +316,8 @@ SAYS = {
     ],
     SM_DP: [
         "ferryman.message.sm-dp.sm-sr.*",
+        "ferryman.message.sm-dp.soap-gateway.*",
+        "$JS.ACK.ferryman_soap-gateway_to_sm-dp.>",
         "ferryman.call.crypto-server.sm-dp",
         "$JS.ACK.ferryman_sm-sr_to_sm-dp.>",
         "ferryman.parked.sm-dp",
@@ -315,6 +325,8 @@ SAYS = {
     ],
     SM_SR: [
         "ferryman.message.sm-sr.sm-dp.*",
+        "ferryman.message.sm-sr.soap-gateway.*",
+        "$JS.ACK.ferryman_soap-gateway_to_sm-sr.>",
         "ferryman.message.sm-sr.transport-sms.*",
         "ferryman.message.sm-sr.transport-https.*",
         "ferryman.call.crypto-server.sm-sr",
@@ -324,14 +336,24 @@ SAYS = {
         "ferryman.parked.sm-sr",
         *(f"$JS.API.STREAM.{function}.ferryman_parked_sm-sr" for function in PARKED),
     ],
+    SOAP_GATEWAY: [
+        "ferryman.message.soap-gateway.sm-sr.*",
+        "ferryman.message.soap-gateway.sm-dp.*",
+        "ferryman.call.sm-sr.soap-gateway",
+        "$JS.ACK.ferryman_sm-sr_to_soap-gateway.>",
+        "$JS.ACK.ferryman_sm-dp_to_soap-gateway.>",
+        "ferryman.parked.soap-gateway",
+        *(f"$JS.API.STREAM.{function}.ferryman_parked_soap-gateway" for function in PARKED),
+    ],
     CRYPTO_SERVER: [],
-    OPERATOR: [f"ferryman.call.{server}.operator" for server in (CRYPTO_SERVER, SM_SR, SM_DP)],
+    OPERATOR: [f"ferryman.call.{server}.operator" for server in (CRYPTO_SERVER, SM_SR, SM_DP, SOAP_GATEWAY)],
 }
 HEARS = {
     TRANSPORT_SMS: ["_INBOX_transport-sms.>", "ferryman.delivery.transport-sms.*.*"],
     TRANSPORT_HTTPS: ["_INBOX_transport-https.>", "ferryman.delivery.transport-https.*.*"],
     SM_DP: ["_INBOX_sm-dp.>", "ferryman.delivery.sm-dp.*.*", "ferryman.call.sm-dp.*"],
     SM_SR: ["_INBOX_sm-sr.>", "ferryman.delivery.sm-sr.*.*", "ferryman.call.sm-sr.*"],
+    SOAP_GATEWAY: ["_INBOX_soap-gateway.>", "ferryman.delivery.soap-gateway.*.*", "ferryman.call.soap-gateway.*"],
     CRYPTO_SERVER: ["_INBOX_crypto-server.>", "ferryman.call.crypto-server.*"],
     OPERATOR: ["_INBOX_operator.>"],
 }

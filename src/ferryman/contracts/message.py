@@ -21,6 +21,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     `deadline` is seconds since 1970 after which the call is not worth executing; `eid` is the key that orders
     messages and names the single writer; `sender` is the role that speaks, not the party it speaks for.
+    `recipient` is the OID of the party outside that the message is for, when the role it goes to is a gateway.
     """
 
     message_id: str
@@ -30,6 +31,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
     eid: str = ""
     causation_id: str = ""
+    recipient: str = ""
     version: int = VERSION
 
 

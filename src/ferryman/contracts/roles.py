@@ -7,4 +7,5 @@ SM_SR = "sm-sr"
 CRYPTO_SERVER = "crypto-server"
 TRANSPORT_SMS = "transport-sms"
 TRANSPORT_HTTPS = "transport-https"
+SOAP_GATEWAY = "soap-gateway"
 OPERATOR = "operator"  # the caller behind the command line; not a process

@@ -5,11 +5,19 @@ A message or call on a way that is not here is refused by its sender, by the bro
 
 from __future__ import annotations
 
-from ferryman.contracts import es3, es5
+from ferryman.contracts import es1, es2, es3, es4, es5, es7
 from ferryman.contracts.message import Body
-from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.roles import (
+    CRYPTO_SERVER,
+    OPERATOR,
+    SM_DP,
+    SM_SR,
+    SOAP_GATEWAY,
+    TRANSPORT_HTTPS,
+    TRANSPORT_SMS,
+)
 
-ROLES = (SM_DP, SM_SR, CRYPTO_SERVER, TRANSPORT_SMS, TRANSPORT_HTTPS)
+ROLES = (SM_DP, SM_SR, CRYPTO_SERVER, TRANSPORT_SMS, TRANSPORT_HTTPS, SOAP_GATEWAY)
 
 
 def _names(kinds: tuple[type[Body], ...]) -> frozenset[str]:
@@ -24,13 +32,24 @@ MESSAGES: dict[tuple[str, str], frozenset[str]] = {
     (SM_SR, TRANSPORT_HTTPS): _names(es5.TO_HTTPS),
     (TRANSPORT_SMS, SM_SR): _names(es5.FROM_SMS),
     (TRANSPORT_HTTPS, SM_SR): _names(es5.FROM_HTTPS),
+    # What other parties ask of us and answer us, and what we answer, ask and tell them.
+    (SOAP_GATEWAY, SM_SR): _names((*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS, *es7.RESPONSES)),
+    (SM_SR, SOAP_GATEWAY): _names(
+        (
+            *(*es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES),
+            *(*es3.NOTIFICATIONS, *es4.NOTIFICATIONS, *es7.REQUESTS),
+        )
+    ),
+    (SOAP_GATEWAY, SM_DP): _names((*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)),
+    (SM_DP, SOAP_GATEWAY): _names((*es2.RESPONSES, *es2.NOTIFICATIONS, *es3.REQUESTS)),
 }
 
 # Server -> roles that may call it at all; which question each may ask is the server's own table.
 CALLERS: dict[str, frozenset[str]] = {
     CRYPTO_SERVER: frozenset({OPERATOR, SM_SR, SM_DP, TRANSPORT_HTTPS}),
-    SM_SR: frozenset({OPERATOR}),
+    SM_SR: frozenset({OPERATOR, SOAP_GATEWAY}),
     SM_DP: frozenset({OPERATOR}),
+    SOAP_GATEWAY: frozenset({OPERATOR}),
 }
 
 

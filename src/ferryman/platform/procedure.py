@@ -80,7 +80,8 @@ type Event = Begin | Received | TimerFired | Answered | Signalled
 class Send:
     """Send a message to a role; its identifier is derived from procedure and step.
 
-    `requester` names the party that calls, when it is not the one the procedure was started for.
+    `requester` names the party that calls, when it is not the one the procedure was started for; `recipient`
+    the party outside that a gateway is to hand it to.
     """
 
     dest: str
@@ -88,6 +89,7 @@ class Send:
     deadline: float
     function_call_id: str = ""
     requester: str = ""
+    recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,6 +332,7 @@ class ProcedureRows:
             deadline=send.deadline,
             eid=record.eid,
             causation_id=record.caller.message_id if record.caller else record.id,
+            recipient=send.recipient,
         )
         tx.send(send.dest, header, send.body)
         self.journal(tx, record.id, record.eid, "out", header.message_id, send.body)

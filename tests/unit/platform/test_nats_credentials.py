@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.roles import (
+    CRYPTO_SERVER,
+    OPERATOR,
+    SM_DP,
+    SM_SR,
+    SOAP_GATEWAY,
+    TRANSPORT_HTTPS,
+    TRANSPORT_SMS,
+)
 from ferryman.contracts.routes import peers
 from ferryman.errors import InputError
 from ferryman.platform import noise
@@ -20,7 +28,7 @@ def test_each_role_knows_exactly_those_it_speaks_with(tmp_path: Path) -> None:
     assert set(made) == set(NAMES)
     assert set(made[TRANSPORT_SMS].peers) == {SM_SR}
     assert set(made[TRANSPORT_HTTPS].peers) == {SM_SR, CRYPTO_SERVER}
-    assert set(made[OPERATOR].peers) == {SM_SR, SM_DP, CRYPTO_SERVER}
+    assert set(made[OPERATOR].peers) == {SM_SR, SM_DP, CRYPTO_SERVER, SOAP_GATEWAY}
     assert set(made[CRYPTO_SERVER].peers) == {SM_SR, SM_DP, TRANSPORT_HTTPS, OPERATOR}
     assert made[PROVISIONER].peers == {}
     for credential in made.values():
