@@ -32,6 +32,7 @@ from ferryman_sim.card_maker.batch import write as write_batch
 from ferryman_sim.hlr.service import HLR
 from ferryman_sim.hlr.subscriptions import read as read_subscriptions
 from ferryman_sim.json_lines import connect
+from ferryman_sim.mno.platform import DEFAULT_TAR, MNO, read_subscribers
 from ferryman_sim.smsc.accounts import Account
 from ferryman_sim.smsc.service import SMSC
 from ferryman_sim.terminal.settings import Settings as DeviceSettings
@@ -40,6 +41,7 @@ from ferryman_sim.terminal.terminal import Terminal
 OWNER = "1.3.6.1.4.1.99999.30"
 START = 1_795_000_000.0  # 2026-11; certificates of the card maker are valid then
 SMSR_ADDRESS = "+33600000000"
+MNO_ADDRESS = "+33611111111"
 PASSWORD = "secret12"
 
 
@@ -128,8 +130,9 @@ class World:
         lists = [(self.folder / "subscriptions.csv").read_text(), self.csv]
         known = [s for text in lists for s in read_subscriptions(text)]
         self.hlr = HLR(known, random.Random(f"hlr {self.seed}"))
-        account = Account("ferryman", PASSWORD)
-        self.smsc = SMSC([account], self.hlr, random.Random(f"smsc {self.seed}"))
+        # The SM-SR's account takes what is for nobody else; the operator's OTA platform has a number of its own.
+        accounts = [Account("ferryman", PASSWORD), Account("mno", PASSWORD, (MNO_ADDRESS,))]
+        self.smsc = SMSC(accounts, self.hlr, random.Random(f"smsc {self.seed}"))
         self.ports = await self.smsc.start()
         images = [json.loads(p.read_text()) for p in sorted((self.folder / "cards").glob("*.json"))]
         self.terminal = Terminal(
@@ -141,6 +144,16 @@ class World:
         )
         await self.terminal.start()
         self.eids = sorted(self.terminal.devices)
+
+    async def operator_ota(self, **options: Any) -> MNO:
+        """The operator's own OTA platform, bound to the SMSC; stop it after use."""
+        lists = [(self.folder / "subscriptions.csv").read_text(), self.csv]
+        # The MNO-SD of the demo template answers to the TAR of an issuer security domain.
+        tars = (DEFAULT_TAR, bytes(3))
+        known = [each for text, tar in zip(lists, tars, strict=True) for each in read_subscribers(text, tar=tar)]
+        made = MNO(known, address=MNO_ADDRESS, system_id="mno", password=PASSWORD, **options)
+        await made.start("127.0.0.1", self.ports["smpp_port"])
+        return made
 
     async def stop(self) -> None:
         """Power off."""

@@ -1,4 +1,4 @@
-"""`python -m ferryman_sim card-maker|euicc|smsc|hlr|fault-proxy`: the simulated world round an SM-DP and SM-SR."""
+"""`python -m ferryman_sim card-maker|euicc|smsc|hlr|mno|fault-proxy`: the world round an SM-DP and SM-SR."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ferryman_sim.card_maker import command as card_maker_command
 from ferryman_sim.faults import service as fault_service
 from ferryman_sim.hlr import service as hlr_service
+from ferryman_sim.mno import service as mno_service
 from ferryman_sim.smsc import service as smsc_service
 from ferryman_sim.terminal import service as terminal_service
 
@@ -20,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     card_maker_command.add_parser(subparsers)
     fault_service.add_parser(subparsers)
     hlr_service.add_parser(subparsers)
+    mno_service.add_parser(subparsers)
     smsc_service.add_parser(subparsers)
     terminal_service.add_parser(subparsers)
     return parser
