@@ -184,20 +184,31 @@ def reply(step: Step[Any]) -> ExecutionStatus:
 
 
 def apdu_of(value: Command) -> bytes:
-    """The one C-APDU of a command."""
+    """The one C-APDU of a command; of a question that has several, the first."""
+    found = apdus_of(value)
+    assert len(found) == 1 or is_question(found[0])
+    return found[0]
+
+
+def apdus_of(value: Command) -> list[bytes]:
     found = tlv.parse(b"".join(value.tlvs))
-    assert [item.tag for item in found] == [0x22]
-    return found[0].value
+    assert {item.tag for item in found} == {0x22}
+    return [item.value for item in found]
+
+
+def is_question(apdu: bytes) -> bool:
+    return apdu[1] in (0xF2, 0xCA)
 
 
 def is_read(value: Command) -> bool:
     """GET STATUS or GET DATA: changes nothing."""
-    return apdu_of(value)[1] in (0xF2, 0xCA)
+    return all(is_question(apdu) for apdu in apdus_of(value))
 
 
 REQUESTS = {
     "create": es3.ES3CreateISDP(eid=EID, iccid=ICCID, owner=OWNER, required_memory=5000),
     "enable": es3.ES3EnableProfile(eid=EID, iccid=ICCID),
+    "disable": es3.ES3DisableProfile(eid=EID, iccid=ICCID),
     "delete": es3.ES3DeleteISDP(eid=EID, iccid=ICCID),
     "audit": es3.ES3AuditEIS(eid=EID),
     "completed": es3.ES3ProfileDownloadCompleted(eid=EID, iccid=ICCID, imsi="001010000000001", msisdn="88211"),

@@ -19,6 +19,7 @@ from ferryman.codec.isdr_answers import (
     parse_card_resources,
     parse_confirmation,
     parse_ecasd_data,
+    parse_key_versions,
     parse_notification,
     parse_random_challenge,
     parse_receipt,
@@ -48,6 +49,7 @@ __all__ = [
     "finalise_isdr_handover",
     "get_card_resources",
     "get_ecasd_data",
+    "get_key_information",
     "get_status",
     "install_for_personalization",
     "key_parameters_a6",
@@ -56,6 +58,7 @@ __all__ = [
     "parse_card_resources",
     "parse_confirmation",
     "parse_ecasd_data",
+    "parse_key_versions",
     "parse_notification",
     "parse_random_challenge",
     "parse_receipt",
@@ -163,6 +166,11 @@ def get_status(aid: bytes | None = None, tags: Sequence[int] = AUDIT_TAGS, *, fo
 def get_card_resources() -> bytes:
     """GET DATA FF21 (3.8): extended card resources."""
     return _command(_INS_GET_DATA, 0xFF, 0x21)
+
+
+def get_key_information() -> bytes:
+    """GET DATA 00E0: key information template (GlobalPlatform Card Specification 2.2.1, 11.3.3.1)."""
+    return _command(_INS_GET_DATA, 0x00, 0xE0)
 
 
 def get_ecasd_data(tag: int) -> bytes:

@@ -101,6 +101,17 @@ def parse_card_resources(data: bytes) -> CardResources:
     return CardResources(_number(objects, 0x81, field="81"), free_nvm, _number(objects, 0x83, field="83"))
 
 
+def parse_key_versions(data: bytes) -> frozenset[int]:
+    """GET DATA 00E0: key versions in the `C0` (key id, key version, type and length of each part) of an `E0`."""
+    versions: set[int] = set()
+    for item in tlv.parse(tlv.parse_one(data, 0xE0, clause=_CLAUSE_AUDIT).value, clause=_CLAUSE_AUDIT):
+        if item.tag == 0xC0:
+            if len(item.value) < 4:
+                raise PeerError(f"{len(item.value)} bytes, at least 4 expected", field="C0", clause=_CLAUSE_AUDIT)
+            versions.add(item.value[1])
+    return frozenset(versions)
+
+
 def parse_ecasd_data(data: bytes, tag: int) -> tlv.TLV:
     """GET DATA BF30: the object `tag` (0x7F21, 0x66, 0x5A) inside; its `raw` is the whole object."""
     objects = tlv.parse(tlv.parse_one(data, 0xBF30, clause=_CLAUSE_AUDIT).value, clause=_CLAUSE_AUDIT)

@@ -20,6 +20,8 @@ from ferryman.sm_sr.records import (
     CompleteISDP,
     Contacted,
     RemoveISDP,
+    SetAllocatedMemory,
+    SetFallback,
     SetState,
     TakeMemory,
 )
@@ -110,6 +112,12 @@ def apply(tx: Tx, eid: str, change: Change) -> None:
             _insert(connection, eid, profile)
         case SetState(aid, state):
             connection.execute(update(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid).values(state=state))
+        case SetFallback(aid, fallback):
+            one = update(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid)
+            connection.execute(one.values(fallback=fallback))
+        case SetAllocatedMemory(aid, size):
+            one = update(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid)
+            connection.execute(one.values(allocated_memory=size))
         case RemoveISDP(aid, freed):
             connection.execute(delete(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid))
             _memory(connection, eid, freed)

@@ -140,6 +140,22 @@ class SetState:
 
 
 @dataclass(frozen=True, slots=True)
+class SetFallback:
+    """Fall-back attribute of an ISD-P."""
+
+    aid: bytes
+    fallback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetAllocatedMemory:
+    """AllocatedMemory of an ISD-P, in bytes, as the card has it."""
+
+    aid: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveISDP:
     """The ISD-P is gone from the card; `freed` goes back to RemainingMemory."""
 
@@ -179,4 +195,14 @@ class Contacted:
     imei: str
 
 
-type Change = AddISDP | SetState | RemoveISDP | TakeMemory | CompleteISDP | Audited | Contacted
+type Change = (
+    AddISDP
+    | SetState
+    | SetFallback
+    | SetAllocatedMemory
+    | RemoveISDP
+    | TakeMemory
+    | CompleteISDP
+    | Audited
+    | Contacted
+)

@@ -14,41 +14,21 @@ from ferryman.errors import PeerError, Refused
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.crypto_client import CryptoClient
-from ferryman.platform.engine import Engine, Start
+from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.platform.procedure import ProcedureKind, Received, Signal
+from ferryman.platform.procedure import Received, Signal
 from ferryman.sm_sr import eis_store
 from ferryman.sm_sr.admin import Admin
-from ferryman.sm_sr.procedures import (
-    audit,
-    channel,
-    completed,
-    create_isdp,
-    delete_isdp,
-    enable,
-    notification,
-    send_data,
-)
+from ferryman.sm_sr.functions import KINDS, refused, start_of
+from ferryman.sm_sr.procedures import create_isdp
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
-from ferryman.sm_sr.procedures.notification_state import NotificationState
 from ferryman.sm_sr.records import Change, Facts, SRSettings
 
 log = structlog.get_logger("ferryman.sm_sr")
 
 INCOMING: Codec[Body] = Codec(*es3.REQUESTS, *es5.FROM_SMS, *es5.FROM_HTTPS)
-
-KINDS = (
-    ProcedureKind("channel", Channel, channel.step),
-    ProcedureKind("notification", NotificationState, notification.step),
-    ProcedureKind("create-isdp", create_isdp.State, create_isdp.step),
-    ProcedureKind("send-data", send_data.State, send_data.step),
-    ProcedureKind("completed", completed.State, completed.step),
-    ProcedureKind("enable", enable.State, enable.step),
-    ProcedureKind("delete-isdp", delete_isdp.State, delete_isdp.step),
-    ProcedureKind("audit", audit.State, audit.step),
-)
 
 
 class SMSR:
@@ -112,10 +92,9 @@ class SMSR:
     async def _call(self, header: Header, body: Body) -> None:
         try:
             self._authorise(header)
-            start = _start(header, body)
-            await self.engine.call(header, start)
+            await self.engine.call(header, start_of(header, body))
         except Refused as refusal:
-            await self._answer(header, _refused(body, refusal))
+            await self._answer(header, refused(body, refusal))
 
     def _authorise(self, header: Header) -> None:
         if header.requester not in self._smdps:
@@ -232,49 +211,3 @@ def _own(header: Header, eid: str) -> Header:
         eid=eid,
         causation_id=header.message_id,
     )
-
-
-def _start(header: Header, body: Body) -> Start:
-    def make(kind: str, state: object, *, exclusive: bool = True) -> Start:
-        return Start(
-            kind=kind,
-            procedure_id=f"{kind}/{header.requester}/{header.function_call_id}",
-            state=state,  # type: ignore[arg-type]
-            exclusive=exclusive,
-            caller=header,
-            request=body,
-        )
-
-    requester = header.requester
-    match body:
-        case es3.ES3CreateISDP():
-            return make("create-isdp", create_isdp.State(request=body, requester=requester))
-        case es3.ES3SendData():
-            return make("send-data", send_data.State(request=body, requester=requester))
-        case es3.ES3ProfileDownloadCompleted():
-            return make("completed", completed.State(request=body, requester=requester))
-        case es3.ES3EnableProfile():
-            return make("enable", enable.State(request=body, requester=requester))
-        case es3.ES3DeleteISDP():
-            return make("delete-isdp", delete_isdp.State(request=body, requester=requester))
-        case es3.ES3AuditEIS():
-            return make("audit", audit.State(request=body, requester=requester))
-        case _:
-            raise PeerError(f"{type(body).__name__} is not a request to the SM-SR", field="kind")
-
-
-def _refused(body: Body, refusal: Refused) -> Body:
-    status = from_refusal(refusal)
-    match body:
-        case es3.ES3CreateISDP():
-            return es3.ES3CreateISDPResponse(status=status)
-        case es3.ES3SendData():
-            return es3.ES3SendDataResponse(status=status)
-        case es3.ES3ProfileDownloadCompleted():
-            return es3.ES3ProfileDownloadCompletedResponse(status=status)
-        case es3.ES3EnableProfile():
-            return es3.ES3EnableProfileResponse(status=status)
-        case es3.ES3DeleteISDP():
-            return es3.ES3DeleteISDPResponse(status=status)
-        case _:
-            return es3.ES3AuditEISResponse(status=status)

@@ -9,8 +9,9 @@ import pytest
 import sr_steps as s
 from ferryman.contracts.status import Status
 from ferryman.platform.procedure import Audit, Begin, CancelTimer, Step, TimerFired
-from ferryman.sm_sr.procedures import enable
-from ferryman.sm_sr.procedures.enable import State
+from ferryman.sm_sr.procedures import change_state
+from ferryman.sm_sr.procedures.change import State
+from ferryman.sm_sr.procedures.change import step as change_step
 from ferryman.sm_sr.records import RemoveISDP, SetState, SRSettings
 
 CHANGED, ROLLED_BACK, FELL_BACK = 2, 3, 5
@@ -23,7 +24,7 @@ def fresh() -> State:
 
 
 def step(state: State, event: Any, **changes: Any) -> Step[State]:
-    return enable.step(state, event, s.context(**changes))
+    return change_step(state, event, s.context(**changes))
 
 
 def commanded() -> Step[State]:
@@ -116,7 +117,7 @@ def test_command_that_had_no_effect(event: Any, expected: str) -> None:
 )
 def test_command_that_ran_or_may_have_run_waits_for_the_card(event: Any) -> None:
     taken = step(commanded().state, event)
-    assert taken.state.phase == enable.CHANGING
+    assert taken.state.phase == change_state.CHANGING
     assert s.timers(taken) == {"ask": SRSettings().change_timeout}
     assert not s.commands(taken)
     assert not s.replies(taken)
@@ -191,9 +192,7 @@ def test_card_deleted_the_former_profile_on_confirmation() -> None:
     gone = bytes.fromhex("8012 4F10") + s.BOOT
     taken = step(state, s.answered(last(state), 0x9000, gone), euicc=euicc)
     assert RemoveISDP(s.BOOT, 5000) in s.changes(taken)
-    assert not any(isinstance(e, Audit) and e.action == "POL2" for e in taken.effects)
-    kept = step(state, s.answered(last(state)), euicc=euicc)
-    assert any(isinstance(e, Audit) and e.action == "POL2" for e in kept.effects)
+    assert s.done(taken), "POL2 finds nothing left to delete"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +212,7 @@ def test_confirmation_of_unknown_fate_is_sent_again_and_proves_nothing(event: An
     taken = step(state, event(last(state)))
     assert not s.replies(taken)
     assert not s.changes(taken)
-    assert s.timers(taken) == {"ask": enable.RECONFIRM_DELAY}
+    assert s.timers(taken) == {"ask": change_state.RECONFIRM_DELAY}
     again = step(taken.state, TimerFired("ask"))
     assert s.command(again).confirms == state.confirmed
     good = step(again.state, s.answered(last(again.state)))
@@ -250,7 +249,7 @@ def test_the_card_went_back(when: str, kind: int) -> None:
     }
     told = step(states[when], s.heard(kind, s.BOOT, sequence=8))
     assert s.command(told).confirms is not None
-    assert told.state.phase == enable.RETURNING
+    assert told.state.phase == change_state.RETURNING
     assert step(told.state, s.heard(kind, s.BOOT, sequence=8)) == Step(told.state)
     taken = step(told.state, s.answered(last(told.state)))
     assert s.reply(taken).code == "8.4/4.2"
@@ -286,7 +285,7 @@ def test_replayed_roll_back_does_not_end_a_good_change(answer: int | None) -> No
     asked = step(told, event)
     assert s.is_read(s.command(asked))
     waiting = step(asked.state, said(asked.state, 0x3F))
-    assert waiting.state.phase == enable.CHANGING
+    assert waiting.state.phase == change_state.CHANGING
     assert s.command(step(waiting.state, s.heard(CHANGED, sequence=9))).confirms is not None
 
 
@@ -414,7 +413,7 @@ def test_grace_ends_everything() -> None:
 def test_timers_of_phases_that_have_none() -> None:
     state = commanded().state
     assert step(state, TimerFired("ask")) == Step(state)
-    without = State(request=s.REQUESTS["enable"], requester=s.DP, phase=enable.CONFIRMING)
+    without = State(request=s.REQUESTS["enable"], requester=s.DP, phase=change_state.CONFIRMING)
     assert step(without, TimerFired("ask")) == Step(without)
 
 

@@ -8,11 +8,22 @@ import pytest
 
 import sr_steps as s
 from ferryman.codec import ids, isdr_keys, ota_script, tlv
-from ferryman.contracts import es3
+from ferryman.contracts import es3, es4
 from ferryman.contracts.status import Status
 from ferryman.platform.procedure import Audit, Begin, Signalled, Step, TimerFired
-from ferryman.sm_sr.procedures import audit, completed, create_isdp, delete_isdp, send_data
-from ferryman.sm_sr.records import AddISDP, Audited, CompleteISDP, RemoveISDP, SetState, SRSettings, TakeMemory
+from ferryman.sm_sr.procedures import audit, change, completed, create_isdp, send_data
+from ferryman.sm_sr.procedures.audit_card import MAX_PAGES, MAX_RESTARTS
+from ferryman.sm_sr.records import (
+    AddISDP,
+    Audited,
+    CompleteISDP,
+    RemoveISDP,
+    SetAllocatedMemory,
+    SetFallback,
+    SetState,
+    SRSettings,
+    TakeMemory,
+)
 
 LATE = s.DEADLINE + 1.0
 BARE = s.card(s.isdp(s.BOOT))
@@ -174,11 +185,11 @@ def test_create_deadline_before_its_turn() -> None:
 class Delete:
     @staticmethod
     def step(state: Any, event: Any, **changes: Any) -> Step[Any]:
-        return delete_isdp.step(state, event, s.context(**changes))
+        return change.step(state, event, s.context(**changes))
 
     @classmethod
     def begin(cls, **changes: Any) -> Step[Any]:
-        return cls.step(delete_isdp.State(request=s.REQUESTS["delete"], requester=s.DP), Begin(), **changes)
+        return cls.step(change.State(request=s.REQUESTS["delete"], requester=s.DP), Begin(), **changes)
 
     @classmethod
     def asking(cls) -> Any:
@@ -265,7 +276,7 @@ def test_delete_expired(answer: Any, when: str) -> None:
 
 
 def test_delete_deadline_before_its_turn_and_card_gone() -> None:
-    taken = Delete.step(delete_isdp.State(request=s.REQUESTS["delete"], requester=s.DP), TimerFired("deadline"))
+    taken = Delete.step(change.State(request=s.REQUESTS["delete"], requester=s.DP), TimerFired("deadline"))
     assert s.done(taken)
     gone = Delete.step(Delete.begin().state, s.answered("procedure/1"), no_card=True)
     assert s.changes(gone) == [RemoveISDP(s.NEW, 0)]
@@ -438,9 +449,6 @@ def test_audit_answers_only_what_was_asked_for() -> None:
     begun = audit.step(audit.State(request=request, requester=s.DP), Begin(), s.context())
     taken = told(begun.state, both((s.BOOT, 0x3F), (s.NEW, 0x1F)))
     assert [p.iccid for p in s.replies(taken)[0].eis.profiles] == [s.ICCID]  # type: ignore[attr-defined]
-    foreign = audit.State(request=s.REQUESTS["audit"], requester="another")
-    taken = told(foreign, both((s.BOOT, 0x3F), (s.NEW, 0x1F)))
-    assert s.replies(taken)[0].eis.profiles == ()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -463,6 +471,105 @@ def test_audit_without_result_changes_nothing(event: Any, expected: str) -> None
 @pytest.mark.parametrize(("changes", "expected"), [({"now": LATE}, "1.6/5.3"), ({"no_card": True}, "8.1.1/3.9")])
 def test_audit_refused(changes: dict[str, Any], expected: str) -> None:
     assert s.reply(ask_all(**changes)).code == expected
+
+
+@pytest.mark.parametrize(
+    ("requester", "iccids", "expected"),
+    [
+        ("another", (), "8.6/1.2"),
+        ("another", (s.ICCID,), "8.6/1.2"),
+        (s.DP, (s.ICCID, "8988211000000009999"), "8.2/1.2"),
+        (s.OWNER, (), ""),
+    ],
+)
+def test_audit_only_of_what_is_the_requesters(requester: str, iccids: tuple[str, ...], expected: str) -> None:
+    request = es4.ES4AuditEIS(eid=s.EID, iccids=iccids)
+    taken = audit.step(audit.State(request=request, requester=requester), Begin(), s.context())
+    if expected:
+        assert isinstance(s.replies(taken)[0], es4.ES4AuditEISResponse)
+        assert s.reply(taken).code == expected
+        assert not s.commands(taken)
+    else:
+        assert s.is_read(s.command(taken))
+
+
+def full_status(aid: bytes, state: int, *, fallback: bool, granted: int) -> bytes:
+    attributes = tlv.encode(0x53, bytes((fallback,))) + tlv.encode(0x8F, granted.to_bytes(4))
+    return tlv.encode(0xE3, tlv.encode(0x4F, aid) + tlv.encode(0x9F70, bytes((state,))) + attributes)
+
+
+def keys(*versions: int) -> bytes:
+    parts = b"".join(tlv.encode(0xC0, bytes((1, version, 0x88, 16))) for version in versions)
+    return tlv.encode(0xE0, parts)
+
+
+def alarms(taken: Step[Any]) -> list[str]:
+    return [e.detail for e in taken.effects if isinstance(e, Audit) and e.outcome == "alarm"]
+
+
+def test_audit_corrects_attribute_and_memory_and_tells_of_keys() -> None:
+    data = full_status(s.BOOT, 0x3F, fallback=False, granted=5000) + full_status(
+        s.NEW, 0x1F, fallback=True, granted=6000
+    )
+    script = s.script((data, 0x9000), (s.resources(777), 0x9000), (keys(1, 2), 0x9000))
+    taken = told(ask_all().state, s.outcome("procedure/1", "answered", script=script))
+    assert s.changes(taken) == [
+        SetFallback(s.BOOT, fallback=False),
+        SetFallback(s.NEW, fallback=True),
+        SetAllocatedMemory(s.NEW, 6000),
+        Audited(777),
+    ]
+    assert len(alarms(taken)) == 4
+    assert "the card has no key set 40" in alarms(taken)
+    found = {p.iccid: p for p in s.replies(taken)[0].eis.profiles}  # type: ignore[attr-defined]
+    assert (found[s.ICCID].fallback, found[s.ICCID].allocated_memory) == (True, 6000)
+
+
+def test_audit_without_key_information_or_quota_raises_no_alarm() -> None:
+    card = s.card(s.isdp(s.BOOT, allocated_memory=0), s.isdp())
+    data = full_status(s.BOOT, 0x3F, fallback=True, granted=9) + full_status(
+        s.NEW, 0x1F, fallback=False, granted=5000
+    )
+    script = s.script((data, 0x9000), (s.resources(777), 0x9000), (b"", 0x6A88))
+    taken = told(ask_all(euicc=card).state, s.outcome("procedure/1", "answered", script=script), euicc=card)
+    assert s.changes(taken) == [Audited(777)]
+    assert not alarms(taken)
+
+
+def test_audit_of_a_card_without_any_profile() -> None:
+    asked = told(ask_all().state, s.answered("procedure/1", 0x6A88))
+    rest = s.script((s.resources(5), 0x9000))
+    taken = told(asked.state, s.outcome("procedure/2", "answered", script=rest))
+    assert {type(c) for c in s.changes(taken)} == {RemoveISDP, Audited}
+
+
+def page(state: Any, data: bytes, sw: int) -> Step[Any]:
+    return told(state, s.outcome(f"procedure/{state.sent}", "answered", script=s.script((data, sw))))
+
+
+def test_audit_goes_through_the_pages_and_starts_again_where_the_card_lost_its_place() -> None:
+    boot, new = s.status_of(s.BOOT, 0x3F), s.status_of(s.NEW, 0x1F)
+    first = page(ask_all().state, boot, 0x6310)
+    assert (s.command(first).chain, s.command(first).more_to_do) == (True, True)
+    assert s.apdu_of(s.command(first))[3] == 0x02, "from the start"
+    second = page(first.state, boot, 0x6310)
+    assert s.apdu_of(s.command(second))[3] == 0x03
+    lost = page(second.state, b"", 0x6985)
+    assert s.apdu_of(s.command(lost))[3] == 0x02
+    second = page(page(first.state, boot, 0x6310).state, new, 0x9000)
+    assert not s.command(second).chain
+    assert s.changes(page(second.state, s.resources(5), 0x9000)) == [Audited(5)]
+
+
+def test_audit_of_a_card_that_never_ends() -> None:
+    state = page(ask_all().state, b"", 0x6310).state
+    for _ in range(MAX_PAGES):
+        state = page(state, b"", 0x6310).state
+    assert s.reply(page(state, b"", 0x6310)).code == "8.4/4.2"
+    again = page(ask_all().state, b"", 0x6310)
+    for _ in range(MAX_RESTARTS):
+        again = page(page(again.state, b"", 0x6310).state, b"", 0x6985)
+    assert s.reply(page(page(again.state, b"", 0x6310).state, b"", 0x6985)).code == "8.4/4.2"
 
 
 def test_audit_expired_and_strangers() -> None:
@@ -507,9 +614,9 @@ def test_completed_too_late_and_strangers() -> None:
     assert s.reply(complete(Begin(), no_card=True)).code == "8.1.1/3.9"
 
 
-@pytest.mark.parametrize("module", [create_isdp, delete_isdp, send_data, audit])
+@pytest.mark.parametrize("module", [create_isdp, send_data, audit])
 def test_events_of_others_are_nothing(module: Any) -> None:
-    name = {"create_isdp": "create", "delete_isdp": "delete", "audit": "audit"}.get(module.__name__.split(".")[-1])
+    name = {"create_isdp": "create", "audit": "audit"}.get(module.__name__.split(".")[-1])
     request = s.REQUESTS[name] if name else es3.ES3SendData(eid=s.EID, sd_aid=s.NEW, data=b"")
     state = module.State(request=request, requester=s.DP)
     for event in (s.heard(2), s.answered("another/1"), Signalled("x", "y")):

@@ -25,7 +25,7 @@ from ferryman.platform.procedure import (
     Signalled,
     TimerFired,
 )
-from ferryman.sm_sr.procedures import audit, channel, create_isdp, delete_isdp, enable, notification, send_data
+from ferryman.sm_sr.procedures import audit, change, channel, create_isdp, notification, send_data
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Cancel, Command, Outcome, OutcomeKind, Settled
 from ferryman.sm_sr.procedures.notification_state import NotificationState
@@ -33,12 +33,21 @@ from ferryman.sm_sr.records import SetState, SRSettings
 
 PROCEDURES = {
     "create": (create_isdp, s.REQUESTS["create"]),
-    "enable": (enable, s.REQUESTS["enable"]),
-    "delete": (delete_isdp, s.REQUESTS["delete"]),
+    "enable": (change, s.REQUESTS["enable"]),
+    "disable": (change, s.REQUESTS["disable"]),
+    "delete": (change, s.REQUESTS["delete"]),
+    "delete-enabled": (change, s.REQUESTS["delete"]),
     "audit": (audit, s.REQUESTS["audit"]),
     "send": (send_data, es3.ES3SendData(eid=s.EID, sd_aid=s.NEW, data=b"\x86\x02\x01\x02" * 2)),
 }
-PHASES = {"", "commanded", "changing", "confirming", "asking", "returning", "creating"}
+CARDS = {
+    "create": s.card(s.isdp(s.BOOT)),
+    "disable": s.card(
+        s.isdp(s.BOOT, state="Disabled"), s.isdp(state="Enabled", pol2=(s.rule("DISABLE", "Auto-Delete"),))
+    ),
+    "delete-enabled": s.card(s.isdp(s.BOOT, state="Disabled"), s.isdp(state="Enabled")),
+}
+PHASES = {"", "commanded", "changing", "confirming", "asking", "returning", "creating", "deleting", "looking"}
 
 APDUS = st.tuples(
     st.sampled_from(
@@ -86,7 +95,7 @@ GAPS = st.sampled_from([0.0, 1.0, 60.0, 1000.0, 3600.0])
 def test_any_events(name: str, events: list[Any], no_card: bool) -> None:
     module, request = PROCEDURES[name]
     state: Any = module.State(request=request, requester=s.DP)
-    euicc = s.card(s.isdp(s.BOOT)) if name == "create" else s.card()
+    euicc = CARDS.get(name, s.card())
     now, replies, decided, over, alive = s.NOW, 0, [], False, True
     sent: dict[str, Command] = {}
     begun = False

@@ -17,7 +17,7 @@ from ferryman.sm_sr.procedures.delivery import (
 from ferryman.sm_sr.procedures.notification_state import NotificationState
 from ferryman.sm_sr.procedures.structs import replace
 
-CHANGES = ("enable",)  # kinds of procedures that a notification can end
+CHANGES = ("enable", "disable", "delete-isdp")  # kinds of procedures that a notification can end
 SEQUENCES = 0x10000  # sequence numbers have two bytes and wrap
 SW_OK = 0x9000
 
@@ -43,17 +43,18 @@ def route(state: Channel, value: CardNotification, effects: Effects) -> Channel:
     """
     facts = effects.facts
     value = replace(value, repeat=value.same_as(state.confirmed))
+    # Also for the one that waits for its confirmation: when a later one is confirmed, it is a replay too.
+    if not value.repeat and state.confirmed is not None and facts.effective.check_sequence:
+        step = (value.sequence - state.confirmed.sequence) % SEQUENCES
+        value = replace(value, stale=not 1 <= step < SEQUENCES // 2)
     known = value.repeat or value.same_as(state.unsolicited)
     if facts.holder and facts.holder_kind in CHANGES and not known:
         effects.signal(facts.holder, value)
         return state
-    # Also for the one that waits for its confirmation: when a later one is confirmed, it is a replay too.
-    if not value.repeat and state.confirmed is not None and facts.effective.check_sequence:
-        step = (value.sequence - state.confirmed.sequence) % SEQUENCES
-        if not 1 <= step < SEQUENCES // 2:
-            detail = f"sequence number {value.sequence} after {state.confirmed.sequence}"
-            effects.audit("HandleDefaultNotification", "refused", detail)
-            return state
+    if value.stale and state.confirmed is not None:
+        detail = f"sequence number {value.sequence} after {state.confirmed.sequence}"
+        effects.audit("HandleDefaultNotification", "refused", detail)
+        return state
     eid = effects.context.eid
     effects.signal(f"notification/{eid}", value, kind="notification", initial=NotificationState())
     return state if value.repeat else replace(state, unsolicited=value)

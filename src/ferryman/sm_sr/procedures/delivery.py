@@ -23,7 +23,8 @@ SCP03T_ERRORS = (0x9F44, 0x9F45, 0x9F46)
 class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated notification of the card and the transport to confirm it on.
 
-    `repeat`: the card had our confirmation of it before (same type, sequence and AID).
+    `repeat`: the card had our confirmation of it before (same type, sequence and AID). `stale`: its sequence
+    number is not newer than the last confirmed one, so that outside a change it is a replay.
     """
 
     type: int
@@ -33,6 +34,7 @@ class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
     via: str
     originator: str = ""
     repeat: bool = False
+    stale: bool = False
 
     def same_as(self, other: CardNotification | None) -> bool:
         """Whether both are one notification; the sequence alone is no key (SGP.02 4.1.1.11)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ferryman.codec import ids, isdr, ota_script
 from ferryman.codec.isdr_answers import parse_confirmation
 from ferryman.errors import PeerError
-from ferryman.platform.procedure import Apply, Audit, Context, Effect, Event, Signalled, Step
+from ferryman.platform.procedure import Apply, Audit, Context, Effect, Event, Signal, Signalled, Step
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome, OutcomeKind, deliver, single
 from ferryman.sm_sr.procedures.notification_state import NotificationState
@@ -40,8 +40,16 @@ def step(state: NotificationState, event: Event, context: Context) -> Step[Notif
             return Step(state)
 
 
+def pass_on(found: CardNotification, eid: str) -> Signal:
+    """The effect that hands over a notification which ends nothing of ours."""
+    return Signal(f"notification/{eid}", found, kind="notification", initial=NotificationState())
+
+
 def _notified(state: NotificationState, found: CardNotification, context: Context) -> Step[NotificationState]:
     name = AUDIT_NAMES.get(found.type, f"notification type {found.type:02X}")
+    if found.stale:
+        detail = f"type {found.type:02X}, sequence number {found.sequence} is not newer than the confirmed one"
+        return Step(state, (Audit("HandleDefaultNotification", "refused", detail=detail),))
     if found.type not in AUDIT_NAMES:
         return Step(state, (Audit(name, "alarm", detail="unknown type, not confirmed"),))
     if found.type == CHANGED and not found.repeat:

@@ -1,0 +1,89 @@
+"""The functions of the SM-SR that a procedure carries out: which one, and what its answer is (SGP.02 5.4, 5.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ferryman.contracts import es3, es4
+from ferryman.contracts.message import Body, Header
+from ferryman.contracts.status import from_refusal
+from ferryman.errors import PeerError, Refused
+from ferryman.platform.engine import Start
+from ferryman.platform.procedure import ProcedureKind
+from ferryman.sm_sr.procedures import (
+    audit,
+    change,
+    channel,
+    completed,
+    create_isdp,
+    notification,
+    send_data,
+    settle,
+)
+from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures.notification_state import NotificationState
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """Kind of the procedure, type of its state, and the response."""
+
+    kind: str
+    state: type[msgspec.Struct]
+    response: type[Body]
+
+
+FUNCTIONS: dict[type[Body], Function] = {
+    es3.ES3CreateISDP: Function("create-isdp", create_isdp.State, es3.ES3CreateISDPResponse),
+    es3.ES3SendData: Function("send-data", send_data.State, es3.ES3SendDataResponse),
+    es3.ES3ProfileDownloadCompleted: Function(
+        "completed", completed.State, es3.ES3ProfileDownloadCompletedResponse
+    ),
+    es3.ES3EnableProfile: Function("enable", change.State, es3.ES3EnableProfileResponse),
+    es3.ES3DisableProfile: Function("disable", change.State, es3.ES3DisableProfileResponse),
+    es3.ES3DeleteISDP: Function("delete-isdp", change.State, es3.ES3DeleteISDPResponse),
+    es3.ES3AuditEIS: Function("audit", audit.State, es3.ES3AuditEISResponse),
+    es4.ES4EnableProfile: Function("enable", change.State, es4.ES4EnableProfileResponse),
+    es4.ES4DisableProfile: Function("disable", change.State, es4.ES4DisableProfileResponse),
+    es4.ES4DeleteProfile: Function("delete-isdp", change.State, es4.ES4DeleteProfileResponse),
+    es4.ES4AuditEIS: Function("audit", audit.State, es4.ES4AuditEISResponse),
+}
+
+KINDS = (
+    ProcedureKind("channel", Channel, channel.step),
+    ProcedureKind("notification", NotificationState, notification.step),
+    ProcedureKind(settle.KIND, settle.SettleState, settle.step),
+    ProcedureKind("create-isdp", create_isdp.State, create_isdp.step),
+    ProcedureKind("send-data", send_data.State, send_data.step),
+    ProcedureKind("completed", completed.State, completed.step),
+    ProcedureKind("enable", change.State, change.step),
+    ProcedureKind("disable", change.State, change.step),
+    ProcedureKind("delete-isdp", change.State, change.step),
+    ProcedureKind("audit", audit.State, audit.step),
+)
+
+
+def start_of(header: Header, body: Body) -> Start:
+    """The procedure for a function call. Raises PeerError for what is no function of the SM-SR."""
+    function = FUNCTIONS.get(type(body))
+    if function is None:
+        raise PeerError(f"{type(body).__name__} is not a request to the SM-SR", field="kind")
+    make: Any = function.state
+    return Start(
+        kind=function.kind,
+        procedure_id=f"{function.kind}/{header.requester}/{header.function_call_id}",
+        state=make(request=body, requester=header.requester),
+        exclusive=True,
+        caller=header,
+        request=body,
+    )
+
+
+def refused(body: Body, refusal: Refused) -> Body:
+    """The response to a call that is refused before a procedure exists."""
+    response: Any = FUNCTIONS[type(body)].response
+    answer: Body = response(status=from_refusal(refusal))
+    return answer

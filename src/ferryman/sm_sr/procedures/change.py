@@ -1,0 +1,342 @@
+"""Enable, Disable and Delete with notification and confirmation (SGP.02 3.2 to 3.7; ES5 4.1.1.2 to 4.1.1.12).
+
+The card answers 9000 over the old profile, attaches with the new one and notifies. Confirming is the decision:
+it is taken once, before the validity period ends, committed before it is sent, and the caller hears the same.
+Without confirmation the card rolls back. Only the card's word ends the change: 9000 to the confirmation, or
+"nothing pending" together with its state. State 3F alone proves nothing, a card that waits for us is in it too.
+A roll-back is believed in the same way, so that a replayed notification cannot end a good change. The lease on
+the EID is kept until the card has said how it ended. A profile that has to go, because that was asked for or
+because POL2 says Auto-Delete, is deleted after the change is final.
+"""
+
+from __future__ import annotations
+
+from ferryman.codec.isdr_answers import ISDPStatus, parse_confirmation, parse_status
+from ferryman.contracts import codes
+from ferryman.contracts.status import expired, failed, warning
+from ferryman.errors import PeerError
+from ferryman.platform.procedure import (
+    Apply,
+    Audit,
+    Begin,
+    CancelTimer,
+    Context,
+    Done,
+    Effect,
+    Event,
+    SetTimer,
+    Signalled,
+    Step,
+    TimerFired,
+)
+from ferryman.sm_sr import policy
+from ferryman.sm_sr.euicc_type import DISABLE_FIRST
+from ferryman.sm_sr.procedures import change_commands as commands
+from ferryman.sm_sr.procedures import change_delete
+from ferryman.sm_sr.procedures.change_end import finish, go_back, succeed
+from ferryman.sm_sr.procedures.change_state import (
+    ASK_AGAIN,
+    ASK_LATER,
+    CARD_DISABLED,
+    CARD_ENABLED,
+    CHANGING,
+    COMMANDED,
+    CONFIRMING,
+    DELETING,
+    GRACE,
+    LOOKING,
+    RECONFIRM_DELAY,
+    RETURNING,
+    SW_NOT_FOUND,
+    SW_NOTHING_PENDING,
+    SW_OK,
+    SW_OTHER_SEQUENCE,
+    SW_POLICY,
+    answer,
+    command_id,
+    effective_of,
+    settings_of,
+)
+from ferryman.sm_sr.procedures.change_state import State as State
+from ferryman.sm_sr.procedures.delivery import (
+    CardNotification,
+    Outcome,
+    OutcomeKind,
+    cancel,
+    read,
+    settled,
+    single,
+)
+from ferryman.sm_sr.procedures.notification import AUDIT_NAMES, CHANGED, FELL_BACK, ROLLED_BACK, pass_on
+from ferryman.sm_sr.procedures.settle import doubt
+from ferryman.sm_sr.procedures.structs import replace
+from ferryman.sm_sr.records import ENABLED, Contacted, Facts
+
+SEQUENCES = 0x10000  # sequence numbers of notifications have two bytes
+
+
+def step(state: State, event: Event, context: Context) -> Step[State]:
+    """One step."""
+    match event:
+        case Begin():
+            return _begin(state, context)
+        case TimerFired("deadline"):
+            return _deadline(state, context)
+        case TimerFired(name):
+            return _timer(state, name, context)
+        case Signalled(_, CardNotification() as found):
+            return _notified(state, found, context)
+        case Signalled(_, Outcome() as outcome) if outcome.command_id == command_id(state, context):
+            return _outcome(state, outcome, context)
+        case _:
+            return Step(state)
+
+
+def _begin(state: State, context: Context) -> Step[State]:
+    facts: Facts = context.facts
+    card, iccid = facts.euicc, state.request.iccid
+    if context.caller is not None and context.now >= context.caller.deadline:
+        return finish(state, expired("the eUICC was busy until the validity period ended"))
+    if state.enables:
+        decision = policy.may_enable(card, iccid, state.requester)
+    elif state.deletes:
+        first = facts.effective.delete_enabled == DISABLE_FIRST
+        decision = policy.may_delete(card, iccid, state.requester, disable_first=first)
+    else:
+        decision = policy.may_disable(card, iccid, state.requester)
+    target = decision.target
+    if target is None or decision.refusal is not None or card is None:
+        return finish(state, decision.refusal or failed(*codes.EID_UNKNOWN, "no eUICC with this EID"))
+    if state.enables:
+        previous = card.enabled
+        state = replace(state, target=target.aid, previous=previous.aid if previous is not None else b"")
+        return commands.change(state, context)
+    if state.deletes and target.state != ENABLED:
+        return commands.delete(replace(state, doomed=target.aid), context)
+    fallback = next(p for p in card.profiles if p.fallback)  # policy has seen to it
+    return commands.change(replace(state, target=fallback.aid, previous=target.aid), context)
+
+
+# -- answers of the card -------------------------------------------------------------------------------------
+
+
+def _outcome(state: State, outcome: Outcome, context: Context) -> Step[State]:
+    if state.phase == COMMANDED:
+        return _commanded(state, outcome, context)
+    if state.phase == CONFIRMING:
+        return _confirmation_answered(state, outcome, context)
+    if state.phase == RETURNING:
+        return _return_confirmed(state, outcome, context)
+    if state.phase == DELETING:
+        return change_delete.deleted(state, outcome, context)
+    if state.phase == LOOKING:
+        return change_delete.looked(state, outcome, context)
+    return _asked(state, outcome, context)
+
+
+def _commanded(state: State, outcome: Outcome, context: Context) -> Step[State]:
+    if outcome.kind is OutcomeKind.UNREACHABLE:
+        return finish(state, failed(*codes.EUICC_UNREACHABLE, outcome.detail, context.eid))
+    if outcome.kind is OutcomeKind.REJECTED:
+        return finish(state, failed(*codes.ISDR_ERROR, outcome.detail, context.eid))
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        return commands.wait(state, context)
+    try:
+        _, sw = single(outcome)
+        state = replace(state, response=read(outcome.script).response)
+    except PeerError:
+        return commands.wait(state, context)
+    if sw == SW_OK:
+        return commands.wait(state, context)
+    command = "EnableProfile" if state.enables else "DisableProfile"
+    reason = codes.POL1_REFUSES if sw == SW_POLICY else codes.ISDR_ERROR
+    return finish(state, failed(*reason, f"the card answered {sw:04X} to {command}", context.eid))
+
+
+# -- notifications -------------------------------------------------------------------------------------------
+
+
+def _notified(state: State, found: CardNotification, context: Context) -> Step[State]:
+    if state.phase in ("", DELETING, LOOKING):
+        return _notified_outside(state, found, context)
+    name = AUDIT_NAMES.get(found.type, f"notification type {found.type:02X}")
+    received = Audit(name, "received", object=found.aid.hex().upper())
+    if _tells_the_change(state, found) and not _older(found, state.returned):
+        decided = found.same_as(state.confirmed)
+        if decided and state.phase == CONFIRMING:
+            return Step(state)  # our confirmation is on its way; its repeats are the channel's work
+        over = state.replied or (context.caller is not None and context.now >= context.caller.deadline)
+        if over and not decided:
+            late = Audit(name, "not confirmed", detail="the validity period is over; the card rolls back")
+            return Step(state, (received, late))
+        changed = replace(state, phase=CONFIRMING, confirmed=found, returned=None)
+        return _confirm(changed, state, found, context, received)
+    if found.type in (ROLLED_BACK, FELL_BACK) and not _older(found, state.confirmed):
+        if found.same_as(state.returned) and state.phase == RETURNING:
+            return Step(state)
+        return _confirm(replace(state, phase=RETURNING, returned=found), state, found, context, received)
+    if found.type not in AUDIT_NAMES:
+        return Step(state, (received, Audit(name, "alarm", detail="unknown type, not confirmed")))
+    return Step(state, (received, Audit(name, "not confirmed", detail="does not fit the change in progress")))
+
+
+def _notified_outside(state: State, found: CardNotification, context: Context) -> Step[State]:
+    """No change runs, not yet or no more: whatever the card tells now is a matter of its own."""
+    if found.same_as(state.confirmed):
+        return Step(state)
+    return Step(state, (pass_on(found, context.eid),))
+
+
+def _tells_the_change(state: State, found: CardNotification) -> bool:
+    """Type 02 over the target; after a commanded Disable some cards send 05 (SGP.02 3.4 and its readers)."""
+    told = (CHANGED,) if state.enables else (CHANGED, FELL_BACK)
+    return found.type in told and found.aid == state.target
+
+
+def _older(found: CardNotification, other: CardNotification | None) -> bool:
+    """Whether `found` was sent before `other`; sequence numbers count round, some cards never count."""
+    return other is not None and (found.sequence - other.sequence) % SEQUENCES >= SEQUENCES // 2
+
+
+def _confirm(
+    state: State, former: State, found: CardNotification, context: Context, received: Audit
+) -> Step[State]:
+    """The decision, committed with the command that carries it; what still waits to be sent is overtaken."""
+    # Sent, its answer may never come: the card was reset with the change of its Profile.
+    before = command_id(former, context)
+    effects: list[Effect] = [
+        received,
+        CancelTimer(ASK_LATER),
+        cancel(before, context.eid),
+        settled(before, context.eid),
+    ]
+    if found.imei:
+        effects.append(Apply(Contacted(found.imei.hex().upper())))
+    sent = commands.confirm(replace(state, nothing_pending=False), context)
+    return Step(sent.state, (*effects, *sent.effects))
+
+
+def _confirmation_answered(state: State, outcome: Outcome, context: Context) -> Step[State]:
+    try:
+        data, sw = single(outcome) if outcome.kind is OutcomeKind.ANSWERED else (b"", 0)
+        gone = parse_confirmation(data) if sw == SW_OK else []
+    except PeerError:
+        sw, gone = 0, []
+    if sw == SW_OK:
+        return succeed(state, context, gone)
+    if sw == SW_NOTHING_PENDING:
+        # An earlier copy came through, or the card rolled back.
+        return commands.ask(replace(state, nothing_pending=True), context)
+    return Step(state, (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
+
+
+def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[State]:
+    """The card took our confirmation of its roll-back; else only its state proves one."""
+    try:
+        _, sw = single(outcome) if outcome.kind is OutcomeKind.ANSWERED else (b"", 0)
+    except PeerError:
+        sw = 0
+    if sw == SW_OK:
+        return go_back(state, context)
+    return commands.ask(replace(state, nothing_pending=sw in (SW_NOTHING_PENDING, SW_OTHER_SEQUENCE)), context)
+
+
+# -- asking the card -----------------------------------------------------------------------------------------
+
+
+def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
+    found, gone = _read_states(state, outcome)
+    if found is None or found.state not in (CARD_ENABLED, CARD_DISABLED):
+        if state.replied:
+            return Step(state)  # the grace timer ends it
+        return Step(replace(state, phase=_waiting(state)), (SetTimer(ASK_LATER, context.now + ASK_AGAIN),))
+    if found.state == CARD_ENABLED:
+        return _still_there(state, context, gone)
+    if not (state.confirmed or state.returned or state.response or state.replied):
+        # The command never ran, or its answer was lost and the card rolled back: it may go out again, a few times.
+        if state.attempts < settings_of(context).card_attempts:
+            return commands.change(state, context)
+        return finish(state, failed(*codes.ISDR_ERROR, "the card did not change the profile", context.eid))
+    return go_back(state, context)
+
+
+def _read_states(state: State, outcome: Outcome) -> tuple[ISDPStatus | None, list[bytes]]:
+    """The target as the card has it, and the former one when the card says that it is gone."""
+    try:
+        apdus = read(outcome.script).apdus if outcome.kind is OutcomeKind.ANSWERED else ()
+        if not apdus or apdus[0][1] != SW_OK:
+            return None, []
+        found = next((item for item in parse_status(apdus[0][0]) if item.aid == state.target), None)
+    except PeerError:
+        return None, []
+    missing = len(apdus) > 1 and apdus[1][1] == SW_NOT_FOUND
+    return found, [state.previous] if missing else []
+
+
+def _still_there(state: State, context: Context, gone: list[bytes]) -> Step[State]:
+    """The target is the enabled profile now; final only when nothing is pending any more."""
+    # A roll-back that was told was a replay.
+    if state.confirmed is not None:
+        if state.nothing_pending and state.returned is None:
+            return succeed(state, context, gone)
+        return commands.confirm(replace(state, phase=CONFIRMING, returned=None), context)
+    # It waits for us, and its notification was lost or is repeated.
+    state = replace(state, phase=CHANGING, returned=None, nothing_pending=False)
+    return Step(state, (SetTimer(ASK_LATER, context.now + 2 * ASK_AGAIN),))
+
+
+def _waiting(state: State) -> str:
+    if state.returned is not None:
+        return RETURNING
+    return CHANGING if state.confirmed is None else CONFIRMING
+
+
+# -- time ----------------------------------------------------------------------------------------------------
+
+
+def _timer(state: State, name: str, context: Context) -> Step[State]:
+    if name == GRACE:
+        return _give_up(state, context)
+    if state.phase == CONFIRMING:
+        return commands.confirm(state, context)
+    if state.phase in (CHANGING, RETURNING):
+        return commands.ask(state, context)
+    if state.phase == LOOKING:
+        return change_delete.look_again(state, context)
+    return Step(state)
+
+
+def _give_up(state: State, context: Context) -> Step[State]:
+    """The card's last word did not come in time: it is looked for outside this call."""
+    if state.phase in (DELETING, LOOKING):
+        return Step(state)
+    unknown = Audit(state.name, "unknown", object=state.request.iccid, detail="the card is silent")
+    effects = (unknown, doubt(context.eid))
+    if state.replied:
+        return Step(state, (*effects, Done()))
+    return finish(state, expired("the card did not say whether it took the confirmation"), effects)
+
+
+def _deadline(state: State, context: Context) -> Step[State]:
+    if state.replied:
+        return Step(state)
+    if state.phase in (DELETING, LOOKING):
+        return _deadline_of_deletion(state, context)
+    grace = SetTimer(GRACE, context.now + effective_of(context).change_timeout)
+    if state.confirmed is not None or state.returned is not None:
+        return Step(state, (grace,))  # decided in time: the answer to the caller is the card's answer
+    reply = answer(state, expired("no notification in the validity period"))
+    if not state.phase:
+        return Step(replace(state, replied=True), (reply, Done()))
+    withdraw = cancel(command_id(state, context), context.eid)
+    return Step(replace(state, replied=True), (reply, withdraw, grace))
+
+
+def _deadline_of_deletion(state: State, context: Context) -> Step[State]:
+    over = "the validity period ended before the card had deleted the former profile"
+    if state.deletes:
+        status = expired("no answer of the card in the validity period")
+        withdraw = (cancel(command_id(state, context), context.eid),)
+        return Step(replace(state, replied=True), (answer(state, status), *withdraw))
+    # The change itself is done; the deletion is owed to POL2, not to the caller, and goes on.
+    return Step(replace(state, replied=True), (answer(state, warning(*codes.EXPIRED, over, context.eid)),))

@@ -1,0 +1,84 @@
+"""Commands of a profile change: ES5.EnableProfile, DisableProfile, DeleteProfile, confirmation, questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ferryman.codec import ids, isdr, ota_script
+from ferryman.platform.procedure import Context, Effect, SetTimer, Step
+from ferryman.sm_sr.procedures.change_state import (
+    ASK_LATER,
+    ASKING,
+    CHANGING,
+    COMMANDED,
+    DELETING,
+    LOOKING,
+    State,
+    card_of,
+    command_id,
+    effective_of,
+    profile_of,
+)
+from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures.delivery import Command, deliver
+from ferryman.sm_sr.procedures.notification import confirmation
+from ferryman.sm_sr.procedures.structs import replace
+
+
+def _to_isdr(state: State, context: Context, *apdus: bytes, destination: str = "") -> Effect:
+    command = Command(
+        id=command_id(state, context),
+        owner=context.procedure_id,
+        tlvs=tuple(ota_script.c_apdu(apdu) for apdu in apdus),
+        target_aid=ids.ISDR_AID,
+        transport=effective_of(context).transport,
+        destination=destination,
+    )
+    return deliver(command, context.eid, Channel())
+
+
+def change(state: State, context: Context) -> Step[State]:
+    """EnableProfile of the target, or DisableProfile of the one it takes the place of (4.1.1.2, 4.1.1.3)."""
+    state = replace(state, phase=COMMANDED, sent=state.sent + 1, attempts=state.attempts + 1)
+    apdu = isdr.enable_profile(state.target) if state.enables else isdr.disable_profile(state.previous)
+    return Step(state, (_to_isdr(state, context, apdu),))
+
+
+def wait(state: State, context: Context) -> Step[State]:
+    """The card changes now and will notify; asking at once would only collide."""
+    timeout = effective_of(context).change_timeout
+    return Step(replace(state, phase=CHANGING), (SetTimer(ASK_LATER, context.now + timeout),))
+
+
+def confirm(state: State, context: Context) -> Step[State]:
+    """HandleNotificationConfirmation of what the card told last; twice is harmless, the card acts once."""
+    found = state.confirmed if state.returned is None else state.returned
+    if found is None:
+        return Step(state)
+    state = replace(state, sent=state.sent + 1)
+    command = confirmation(command_id(state, context), context.procedure_id, found, card_of(context))
+    return Step(state, (deliver(command, context.eid, Channel()),))
+
+
+def ask(state: State, context: Context) -> Step[State]:
+    """GET STATUS of both ends of the change; a POL1 "delete when disabled" takes the former one away."""
+    # Nobody knows under which subscription the card is: each question goes to the other one.
+    confirmed = state.confirmed is not None and state.returned is None
+    profile = profile_of(state.target if (state.asks % 2 == 0) == confirmed else state.previous, context)
+    state = replace(state, phase=ASKING, sent=state.sent + 1, asks=state.asks + 1)
+    # The target first: a script stops at the first error, and the former one may be gone.
+    apdus = [isdr.get_status(aid) for aid in (state.target, state.previous) if aid]
+    destination = profile.msisdn if profile is not None else ""
+    return Step(state, (_to_isdr(state, context, *apdus, destination=destination),))
+
+
+def delete(state: State, context: Context, before: Iterable[Effect] = ()) -> Step[State]:
+    """DeleteProfile (4.1.1.5)."""
+    state = replace(state, phase=DELETING, sent=state.sent + 1, deletions=state.deletions + 1)
+    return Step(state, (*before, _to_isdr(state, context, isdr.delete_profile(state.doomed))))
+
+
+def look(state: State, context: Context) -> Step[State]:
+    """Whether the ISD-P is still there is the card's to say."""
+    state = replace(state, phase=LOOKING, sent=state.sent + 1)
+    return Step(state, (_to_isdr(state, context, isdr.get_status(state.doomed)),))
