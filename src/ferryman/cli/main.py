@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 from ferryman import __version__
 from ferryman.cli import commands, output
 from ferryman.cli.demo import demo
+from ferryman.cli.maintenance import parked
 from ferryman.cli.nats_commands import nats_config, nats_streams
 from ferryman.cli.profile_commands import profile
 from ferryman.cli.serve import serve
@@ -25,6 +26,7 @@ app = App(
 for group in commands.ALL:
     app.command(group)
 app.command(profile)
+app.command(parked)
 app.command(up)
 app.command(serve)
 app.command(nats_config)

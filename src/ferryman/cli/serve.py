@@ -12,10 +12,12 @@ from typing import Any
 from ferryman.cli import output
 from ferryman.cli.commands import DATA
 from ferryman.cli.control import SOCKET, ControlServer, DataLock
+from ferryman.cli.maintenance import Maintenance
 from ferryman.cli.settings import Settings, load
 from ferryman.cli.up import say_ready, stop_signal, with_options
 from ferryman.cli.watch import watched
 from ferryman.cli.wiring import Installation
+from ferryman.contracts.maintenance import MAINTENANCE
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
 from ferryman.contracts.routes import ROLES
 from ferryman.errors import InputError
@@ -34,26 +36,25 @@ class _Stopped(Exception):
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event) -> AsyncIterator[dict[str, str]]:
-    """The roles, running, and every address they listen on or speak to; `core` has a control socket."""
+    """The roles, running, and every address they listen on or speak to."""
     data = settings.data
     with DataLock(data):
         installation = Installation(replace(settings.configuration(), roles=roles, bus=settings.bus))
-        control = ControlServer(data, installation.bus.call) if roles >= INSIDE else None
+        installation.bus.serve(MAINTENANCE, Maintenance(installation).serve)
+        control = ControlServer(data, installation.bus.call)
         async with watched(settings.metrics, installation) as seen:
             try:
                 await _unless(stop, installation.start())
                 addresses = {"bus": settings.bus.url} | seen
-                if control is not None:
-                    await control.start()
-                    addresses["control"] = str(data / SOCKET)
+                await control.start()
+                addresses["control"] = str(data / SOCKET)
                 if installation.https is not None and settings.https is not None:
                     addresses["https"] = f"{settings.https.host}:{installation.https_port}"
                 if installation.sms is not None and settings.smpp is not None:
                     addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
                 yield addresses
             finally:
-                if control is not None:
-                    await control.stop()
+                await control.stop()
                 await installation.stop()
 
 

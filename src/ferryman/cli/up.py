@@ -16,9 +16,11 @@ import msgspec
 from ferryman.cli import output
 from ferryman.cli.commands import DATA
 from ferryman.cli.control import SOCKET, ControlServer, DataLock
+from ferryman.cli.maintenance import Maintenance
 from ferryman.cli.settings import Settings, load
 from ferryman.cli.watch import watched
 from ferryman.cli.wiring import Installation
+from ferryman.contracts.maintenance import MAINTENANCE
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import IN_PROCESS
 from ferryman.platform.log import configure
@@ -34,6 +36,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[
     data = settings.data
     with DataLock(data):
         installation = Installation(settings.configuration())
+        installation.bus.serve(MAINTENANCE, Maintenance(installation).serve)
         control = ControlServer(data, installation.bus.call)
         async with watched(settings.metrics, installation) as seen:
             try:

@@ -49,6 +49,17 @@ class Letter:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A letter that its receiver could not take; `created` in seconds since 1970."""
+
+    seq: int
+    dest: str
+    eid: str
+    created: float
+    reason: str
+
+
 class MailStatements:
     """What every transaction may execute, made once for the tables of a role."""
 
@@ -192,6 +203,14 @@ class Mailbox:
                 self._rescanning = True
                 self._spawn(self._rescan())
             raise
+
+    async def set_aside(self, limit: int) -> list[Parked]:
+        """Parked letters of this and earlier runs, oldest first."""
+        table = self.tables.outbox
+        columns = (table.c.seq, table.c.dest, table.c.eid, table.c.created, table.c.parked)
+        statement = select(*columns).where(table.c.parked != "").order_by(table.c.seq).limit(limit)
+        rows = await self.store.read(lambda c: c.execute(statement).all())
+        return [Parked(*row) for row in rows]
 
     async def release(self, seq: int) -> bool:
         """Take a parked letter up again (its cause was repaired); False when there is none of that number."""

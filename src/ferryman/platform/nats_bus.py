@@ -21,6 +21,7 @@ import msgspec
 import nats.errors
 import structlog
 from nats.aio.msg import Msg
+from nats.js.errors import NotFoundError
 
 from ferryman.contracts.message import Header, peek_header
 from ferryman.contracts.roles import OPERATOR
@@ -279,6 +280,32 @@ class NatsBus:
         """How many messages to this role are parked; raises Unavailable."""
         info = await self.link.use(lambda js: js.stream_info(layout.parked_stream(self.role)))
         return int(info.state.messages)
+
+    async def set_aside(self, limit: int) -> list[tuple[int, str, float, str]]:
+        """Number, sender, time (s since 1970) and reason of messages parked for this role, oldest first."""
+        stream = layout.parked_stream(self.role)
+        state = (await self.link.use(lambda js: js.stream_info(stream))).state
+        found: list[tuple[int, str, float, str]] = []
+        number = state.first_seq
+        while number <= state.last_seq and len(found) < limit:
+            with contextlib.suppress(NotFoundError):  # released meanwhile
+                found.append(await self._kept(stream, number))
+            number += 1
+        return found
+
+    async def has_parked(self, number: int) -> bool:
+        """Whether a message of this number is parked for this role."""
+        try:
+            await self._kept(layout.parked_stream(self.role), number)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _kept(self, stream: str, number: int) -> tuple[int, str, float, str]:
+        kept = await self.link.use(lambda js: js.get_msg(stream, number))
+        headers = kept.headers or {}
+        since = kept.time.timestamp() if kept.time is not None else 0.0
+        return number, headers.get("Ferryman-Sender", ""), since, headers.get("Ferryman-Reason", "")
 
     async def release(self, number: int) -> None:
         """Hand a parked message over once more (its cause was repaired); raises what the role raises."""

@@ -1,0 +1,64 @@
+"""What is asked of one process by who has its data directory: messages set aside.
+
+Asked over the control socket of the process alone, never over the bus.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ferryman.contracts.message import Body, Codec
+
+MAINTENANCE = "maintenance"  # where the control socket delivers these calls
+OUTBOX = "outbox"  # of the sender: the receiver, in process, could not take it
+BROKER = "broker"  # the receiver's stream of parked messages
+SMS = "sms"  # a short message that nobody understands; there is nothing to release it to
+
+
+class ListParked(Body, frozen=True, kw_only=True, tag=True):
+    """Every message that the roles of this process have set aside."""
+
+
+class ParkedMessage(msgspec.Struct, frozen=True):
+    """One of them; `sender` and `dest` are roles, `since` seconds since 1970 (0: not known), never its content."""
+
+    role: str
+    place: str
+    number: int
+    sender: str
+    dest: str
+    eid: str
+    since: float
+    reason: str
+
+
+class ParkedPage(Body, frozen=True, kw_only=True, tag=True):
+    """Oldest first; `more` when there are more than one page holds."""
+
+    messages: tuple[ParkedMessage, ...]
+    more: bool = False
+
+
+class ReleaseParked(Body, frozen=True, kw_only=True, tag=True):
+    """Deliver one once more: what was wrong with its receiver was repaired."""
+
+    role: str
+    place: str
+    number: int
+
+
+class Released(Body, frozen=True, kw_only=True, tag=True):
+    """`found`: it was there. `problem`: why its receiver still does not take it; empty when it did, or will."""
+
+    found: bool
+    problem: str = ""
+
+
+class NotDone(Body, frozen=True, kw_only=True, tag=True):
+    """The question makes no sense here."""
+
+    reason: str
+
+
+REQUESTS: Codec[Body] = Codec(ListParked, ReleaseParked)
+ANSWERS: Codec[Body] = Codec(ParkedPage, Released, NotDone)
