@@ -327,11 +327,11 @@ class Flaky:
         self.plan: list[str] = []
         self.reads: list[str] = []
 
-    async def write(self, unit):
+    async def write(self, unit, then=None):
         step = self.plan.pop(0) if self.plan else "ok"
         if step == "lost":
             raise Unavailable("database", retry_after=0.002)
-        result = await self._real.write(unit)
+        result = await self._real.write(unit, then if step == "ok" else None)
         if step == "unknown":
             raise Unavailable("database", retry_after=0.002)
         return result

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import batched
 from typing import Any
 
 import structlog
@@ -31,7 +32,8 @@ MAX_REFUSALS = 5  # deliveries that fail other than by unavailability before a m
 RETRY_FIRST = 0.05  # seconds before the second attempt; doubles with each one
 RETRY_CAP = 30.0  # seconds between attempts while the receiver is unavailable
 RESCAN_DELAY = 1.0  # seconds from a commit of unknown outcome to the look at what it left in the outbox
-FORGET_BATCH = 500  # rows in one DELETE: databases limit the parameters of a statement (32,766 in SQLite)
+FORGET_BATCH = 500  # rows in one unit, so that the writer is not held for long
+FORGET_DELAY = 0.02  # seconds that a letter that was taken waits for a commit that is made anyway
 INBOX_KEEP = 30 * 86_400.0  # seconds a received identifier is remembered: a sender retries every RETRY_CAP
 INBOX_SWEEP = 86_400.0  # seconds between sweeps of the inbox
 SWEEP_BATCH = 2_000  # inbox rows in one DELETE, so that the writer is not held for long
@@ -157,7 +159,7 @@ class Mailbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: set[int] = set()  # letters in a lane or not yet forgotten
         self._taken: list[int] = []
-        self._forgetting = False
+        self._forgetting: asyncio.TimerHandle | None = None
         self._rescanning = False
         self._stopping = False
 
@@ -168,6 +170,10 @@ class Mailbox:
 
     async def stop(self) -> None:
         """Stop carrying; what is left stays in the outbox."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        # Queued now, committed at the latest when the store is closed: the next run must not deliver them again.
+        self._forget_now()
         self._stopping = True
         for task in list(self._tasks):
             task.cancel()
@@ -182,21 +188,21 @@ class Mailbox:
         now = self.clock.now()
 
         def run(connection: Connection) -> T:
+            nonlocal letters
             tx = Tx(connection, self.tables, now, self._statements)
             result = unit(tx)
-            letters[:] = tx.letters
+            letters = tx.letters
             return result
 
-        def let_go(done: asyncio.Future[T]) -> None:
-            if not done.cancelled() and done.exception() is None:
-                for letter in letters:
-                    self._post(letter)
+        def let_go(_result: T) -> None:
+            for letter in letters:
+                self._post(letter)
 
-        # The commit is not undone when nobody waits for it any more: its letters leave all the same.
-        commit = asyncio.ensure_future(self.store.write(run))
-        commit.add_done_callback(let_go)
+        if self._taken:
+            self._forget_now()  # the commit is made anyway
         try:
-            return await asyncio.shield(commit)
+            # The commit is not undone when nobody waits for it any more: its letters leave all the same.
+            return await self.store.write(run, let_go)
         except Unavailable:
             # The commit may have happened: what it sent must leave without waiting for a restart.
             if not self._rescanning and not self._stopping:
@@ -291,19 +297,25 @@ class Mailbox:
         self.parked += 1
 
     def _forget_soon(self, seq: int) -> None:
-        """Forget letters that were taken, many in one statement; a repeat after a crash is harmless."""
+        """Forget a letter that was taken, with the next commit; a repeat after a crash is harmless."""
         self._taken.append(seq)
-        if not self._forgetting:
-            self._forgetting = True
-            self._spawn(self._forget())
+        if self._forgetting is None and not self._stopping:
+            self._forgetting = asyncio.get_running_loop().call_later(FORGET_DELAY, self._forget_late)
 
-    async def _forget(self) -> None:
-        while self._taken:
-            seqs, self._taken = self._taken[:FORGET_BATCH], self._taken[FORGET_BATCH:]
-            letters = [{"letter": seq} for seq in seqs]
-            await self._persist(partial(self._statements.forget.many, values=letters))
-            self._known.difference_update(seqs)
-        self._forgetting = False
+    def _forget_late(self) -> None:
+        self._forgetting = None
+        if self._taken:
+            self._forget_now()
+
+    def _forget_now(self) -> None:
+        taken, self._taken = self._taken, []
+        for seqs in batched(taken, FORGET_BATCH, strict=False):
+            self._spawn(self._forget(seqs))
+
+    async def _forget(self, seqs: Sequence[int]) -> None:
+        letters = [{"letter": seq} for seq in seqs]
+        await self._persist(partial(self._statements.forget.many, values=letters))
+        self._known.difference_update(seqs)
 
     async def _persist(self, unit: Unit[None]) -> None:
         """Commit one repeatable unit, as often as it takes."""
@@ -338,7 +350,11 @@ class Mailbox:
         if self._stopping:
             work.close()
             return
-        task = asyncio.get_running_loop().create_task(work)
+        # What need not wait is done at once, without a turn of the loop.
+        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+        if task.done():
+            self._finished(task)
+            return
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 

@@ -1,7 +1,7 @@
 """One writer per database: units of work of many procedures are committed together.
 
-A unit is a function of one connection; it runs inside a transaction with others and under a savepoint of its
-own, so that a unit that fails takes nothing with it. `write` returns after the commit has reached the disk.
+A unit is a function of one connection; it runs inside a transaction with others, and one that fails takes nothing
+with it (`commit.py`). It may therefore run more than once. `write` returns after the commit has reached the disk.
 Reads go to a connection of their own and see every commit that was awaited before; each statement of a read
 sees the newest commit (there is no snapshot across statements).
 
@@ -12,52 +12,46 @@ commit. Whoever gets it repeats, and the repeat must be harmless.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import queue
-import sqlite3
 import threading
-from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ferryman.errors import Unavailable
-from ferryman.platform.prepared import driver_of
+from ferryman.platform.commit import (
+    CommitHook,
+    Deaths,
+    Job,
+    Outcome,
+    Then,
+    Unit,
+    is_trouble,
+    none_done,
+    run_apart,
+    run_together,
+    settle,
+    unavailable,
+)
+
+__all__ = ["CommitHook", "PostgresStore", "SQLiteStore", "Store", "Unit", "is_trouble"]
 
 MAX_BATCH = 256  # units per commit: beyond this the gain of sharing one fsync is gone and latency grows
 READERS = 8  # PostgreSQL connections for reading; more does not help below 16 cores
 BUSY_MS = 30_000  # how long SQLite waits for another process (a backup, a console) before BUSY
 
-type Unit[T] = Callable[[Connection], T]
-# Called round each commit with its number; returning True means "the machine died here" (crash tests).
-type CommitHook = Callable[[int], bool]
-
-# Result codes of SQLite that speak of the machine, not of the statement.
-_SQLITE_TROUBLE = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
-# SQLSTATE classes likewise: connection, serialisation, resources, operator intervention, system error.
-_SQLSTATE_TROUBLE = frozenset({"08", "40", "53", "57", "58"})
-
 
 class Store(Protocol):
     """A role's database."""
 
-    async def write[T](self, unit: Unit[T]) -> T:
-        """Run `unit` in a transaction and return its result once it is durable; raises Unavailable."""
+    async def write[T](self, unit: Unit[T], then: Then[T] | None = None) -> T:
+        """Run `unit` in a transaction and return its result once it is durable; raises Unavailable.
+
+        `then` is called in the event loop with the result as soon as it is durable, also when the caller was
+        cancelled meanwhile.
+        """
         ...
 
     async def read[T](self, unit: Unit[T]) -> T:
@@ -67,88 +61,6 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finish what is queued, then close."""
         ...
-
-
-type _Job = tuple[Unit[Any], asyncio.Future[Any]]
-type _Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
-
-
-def is_trouble(problem: BaseException) -> bool:
-    """Whether an error speaks of the database or the way to it rather than of the statement."""
-    if isinstance(problem, OSError | TimeoutError | PoolTimeout):
-        return True
-    if isinstance(problem, sqlite3.Error):
-        return _is_sqlite_trouble(problem)
-    if not isinstance(problem, DBAPIError):
-        return False
-    if problem.connection_invalidated:
-        return True
-    if isinstance(problem.orig, sqlite3.Error):
-        return _is_sqlite_trouble(problem.orig)
-    state = getattr(problem.orig, "sqlstate", None)
-    return isinstance(state, str) and state[:2] in _SQLSTATE_TROUBLE
-
-
-def _is_sqlite_trouble(problem: sqlite3.Error) -> bool:
-    code: int | None = getattr(problem, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _SQLITE_TROUBLE
-
-
-def _unavailable(problem: BaseException) -> Unavailable:
-    return Unavailable(f"database ({type(problem).__name__})")
-
-
-def _run_batch(connection: Connection, jobs: Sequence[_Job]) -> list[_Outcome]:
-    """Run every unit under its own savepoint; raises when the database itself fails (then none counts)."""
-    if len(jobs) == 1:
-        # Alone in its transaction: the caller rolls back when it fails, a savepoint would only cost time.
-        return [_run_unit(connection, jobs[0][0])]
-    outcomes: list[_Outcome] = []
-    driver = driver_of(connection)
-    execute: Callable[[str], object] = connection.exec_driver_sql if driver is None else driver.execute
-    for unit, _ in jobs:
-        execute("SAVEPOINT unit")
-        outcome = _run_unit(connection, unit)
-        if not outcome[0]:
-            execute("ROLLBACK TO SAVEPOINT unit")
-        execute("RELEASE SAVEPOINT unit")
-        outcomes.append(outcome)
-    return outcomes
-
-
-def _run_unit(connection: Connection, unit: Unit[Any]) -> _Outcome:
-    try:
-        return True, unit(connection)
-    except Exception as problem:  # belongs to the caller of write(), whose unit it was
-        if is_trouble(problem):
-            raise
-        return False, problem
-
-
-def _settle(jobs: Sequence[_Job], outcomes: Sequence[_Outcome]) -> None:
-    for (_, future), (ok, value) in zip(jobs, outcomes, strict=True):
-        if future.done():
-            continue
-        if ok:
-            future.set_result(value)
-        else:
-            future.set_exception(value)
-
-
-class _Deaths:
-    """Counts commits for the crash tests; `before` is asked inside the transaction, `after` when it is durable."""
-
-    def __init__(self, before: CommitHook | None, after: CommitHook | None) -> None:
-        self._before = before
-        self._after = after
-        self._number = 0
-
-    def before(self) -> bool:
-        self._number += 1
-        return self._before is not None and self._before(self._number)
-
-    def after(self) -> bool:
-        return self._after is not None and self._after(self._number)
 
 
 def _sqlite_engine(path: str) -> Engine:
@@ -165,6 +77,8 @@ def _sqlite_engine(path: str) -> Engine:
         # FULL: a commit that was acknowledged survives power loss; a counter must never come back.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        # What a statement or savepoint would take back: in memory, not in a file that nobody reads after a crash.
+        cursor.execute("PRAGMA temp_store = MEMORY")
         cursor.close()
 
     return engine
@@ -184,12 +98,14 @@ class SQLiteStore:
         self._engine = _sqlite_engine(path)
         self._reader = self._engine.connect()
         self._writer = self._engine.connect()
-        self._deaths = _Deaths(before_commit, on_commit)
+        self._deaths = Deaths(before_commit, on_commit)
         self._dead = False
         self._closed = False
-        self._waiting: list[_Job] = []
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: list[Job] = []
+        self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        # What follows a commit belongs to the store, not to the caller that happened to come first.
+        self._context = contextvars.copy_context()
         self._thread: threading.Thread | None = None
         if threaded:
             self._thread = threading.Thread(target=self._work, name=f"writer {path}", daemon=True)
@@ -200,19 +116,17 @@ class SQLiteStore:
         """For migrations at start-up only."""
         return self._engine
 
-    async def write[T](self, unit: Unit[T]) -> T:
+    async def write[T](self, unit: Unit[T], then: Then[T] | None = None) -> T:
         """Queue `unit` for the writer and wait for the commit."""
         future: asyncio.Future[T] = self._loop.create_future()
         if self._dead:
             return await future  # the machine "died": nothing ever answers
         if self._closed:
             raise Unavailable("database (closed)")
-        if self._thread is not None:
-            self._jobs.put((unit, future))
-        else:
-            self._waiting.append((unit, future))
-            if len(self._waiting) == 1:
-                self._loop.call_soon(self._flush)
+        # All that one turn of the loop brings shares a commit.
+        if not self._waiting:
+            self._loop.call_soon(self._hand_over, context=self._context)
+        self._waiting.append(Job(unit, future, then))
         return await future
 
     async def read[T](self, unit: Unit[T]) -> T:
@@ -225,7 +139,7 @@ class SQLiteStore:
             return unit(self._reader)
         except Exception as problem:  # the caller's own errors pass unchanged
             if is_trouble(problem):
-                raise _unavailable(problem) from problem
+                raise unavailable(problem) from problem
             raise
 
     async def close(self) -> None:
@@ -233,12 +147,11 @@ class SQLiteStore:
         if self._closed or self._dead:
             self._closed = True
             return
+        self._hand_over()
         self._closed = True
         if self._thread is not None:
             self._jobs.put(None)
             await self._loop.run_in_executor(None, self._thread.join)
-        else:
-            self._flush()
         self._disconnect()
 
     def abandon(self) -> None:
@@ -255,36 +168,42 @@ class SQLiteStore:
         self._writer.close()
         self._engine.dispose()
 
-    def _flush(self) -> None:
-        while self._waiting and not self._dead:
-            jobs, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            outcomes = self._commit(jobs)
+    def _hand_over(self) -> None:
+        jobs, self._waiting = self._waiting, []
+        if self._thread is not None:
+            self._jobs.put(jobs)
+            return
+        while jobs and not self._dead:
+            batch, jobs = jobs[:MAX_BATCH], jobs[MAX_BATCH:]
+            outcomes = self._commit(batch)
             if not self._dead:
-                _settle(jobs, outcomes)
+                settle(batch, outcomes)
 
     def _work(self) -> None:
+        pending: list[Job] = []
         stop = False
-        while not stop and not self._dead:
-            jobs: list[_Job] = []
-            job = self._jobs.get()
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == MAX_BATCH or self._jobs.empty():
-                    break
-                job = self._jobs.get()  # the only consumer: what was there a moment ago still is
-            stop = job is None
-            if not jobs or self._dead:
-                continue
-            outcomes = self._commit(jobs)
+        while not self._dead:
+            while not stop and (not pending or not self._jobs.empty()):
+                jobs = self._jobs.get()
+                stop = jobs is None
+                pending += jobs or ()
+            if not pending:
+                return
+            batch, pending = pending[:MAX_BATCH], pending[MAX_BATCH:]
+            outcomes = self._commit(batch)
             if not self._dead:
-                self._loop.call_soon_threadsafe(_settle, jobs, outcomes)
+                self._loop.call_soon_threadsafe(settle, batch, outcomes, context=self._context)
 
-    def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
+    def _commit(self, jobs: list[Job]) -> list[Outcome]:
         """One transaction; a batch that the database did not take is Unavailable for each of its units."""
         try:
             self._writer.exec_driver_sql("BEGIN IMMEDIATE")
-            outcomes = _run_batch(self._writer, jobs)
-            if not any(ok for ok, _ in outcomes):
+            outcomes = run_together(self._writer, jobs)
+            if outcomes is None:
+                self._rollback()
+                self._writer.exec_driver_sql("BEGIN IMMEDIATE")
+                outcomes = run_apart(self._writer, jobs)
+            if none_done(outcomes):
                 self._rollback()
                 return outcomes
             if self._deaths.before():
@@ -294,7 +213,7 @@ class SQLiteStore:
             self._writer.exec_driver_sql("COMMIT")
         except Exception as problem:  # nothing of the batch is durable, or it is unknown
             self._rollback()
-            return [(False, _unavailable(problem))] * len(jobs)
+            return [(False, unavailable(problem))] * len(jobs)
         if self._deaths.after():
             self._dead = True
         return outcomes
@@ -322,10 +241,10 @@ class PostgresStore:
         )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._turns = asyncio.Semaphore(readers)  # a flood of reads must leave the writer its connection
-        self._deaths = _Deaths(before_commit, on_commit)
+        self._deaths = Deaths(before_commit, on_commit)
         self._dead = False
         self._closed = False
-        self._waiting: list[_Job] = []
+        self._waiting: list[Job] = []
         self._wake = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._work(), name="postgres writer")
 
@@ -334,14 +253,14 @@ class PostgresStore:
         """For migrations at start-up only."""
         return self._engine
 
-    async def write[T](self, unit: Unit[T]) -> T:
+    async def write[T](self, unit: Unit[T], then: Then[T] | None = None) -> T:
         """Queue `unit` for the writer and wait for the commit."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._dead:
             return await future
         if self._closed:
             raise Unavailable("database (closed)")
-        self._waiting.append((unit, future))
+        self._waiting.append(Job(unit, future, then))
         self._wake.set()
         return await future
 
@@ -356,7 +275,7 @@ class PostgresStore:
                 return await connection.run_sync(unit)
         except Exception as problem:  # the caller's own errors pass unchanged
             if is_trouble(problem):
-                raise _unavailable(problem) from problem
+                raise unavailable(problem) from problem
             raise
 
     async def close(self) -> None:
@@ -380,23 +299,26 @@ class PostgresStore:
                 jobs, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
                 outcomes = await self._commit(jobs)
                 if not self._dead:
-                    _settle(jobs, outcomes)
+                    settle(jobs, outcomes)
             if self._closed:
                 return
 
-    async def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
+    async def _commit(self, jobs: list[Job]) -> list[Outcome]:
         """One transaction; a batch that the database did not take is Unavailable for each of its units."""
         try:
             async with self._engine.connect() as connection:
-                outcomes = await connection.run_sync(_run_batch, jobs)
-                if not any(ok for ok, _ in outcomes):
+                outcomes = await connection.run_sync(run_together, jobs)
+                if outcomes is None:
+                    await connection.rollback()
+                    outcomes = await connection.run_sync(run_apart, jobs)
+                if none_done(outcomes):
                     return outcomes  # leaving the block rolls back
                 if self._deaths.before():
                     self._dead = True
                     return outcomes
                 await connection.commit()
         except Exception as problem:  # nothing of the batch is durable, or it is unknown
-            return [(False, _unavailable(problem))] * len(jobs)
+            return [(False, unavailable(problem))] * len(jobs)
         if self._deaths.after():
             self._dead = True
         return outcomes
