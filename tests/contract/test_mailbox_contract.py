@@ -152,6 +152,35 @@ async def test_messages_without_an_eid_can_have_lanes_too(ready: Backend) -> Non
     await node.mailbox.stop()
 
 
+async def test_taken_letters_are_forgotten_with_the_next_commit(
+    ready: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_module, "FORGET_DELAY", 1e6)
+    commits: list[int] = []
+    node = Node(ready.open(on_commit=lambda number: commits.append(number) is not None))
+    for message_id in ("m", "n"):
+        await node.send(message_id)
+        await until(lambda: len(node.mailbox._taken) == 1)
+        assert await node.outbox() == 1
+    assert await node.received() == ["m", "n"]
+    assert len(commits) == 4  # two were sent, two received
+    await node.mailbox.stop()
+
+
+async def test_an_orderly_end_leaves_no_letter_that_was_taken(
+    ready: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_module, "FORGET_DELAY", 1e6)
+    node = Node(ready.open())
+    await node.send("m")
+    await until(lambda: len(node.mailbox._taken) == 1)
+    await node.mailbox.stop()
+    await node.store.close()
+    again = Node(ready.open())
+    assert await again.outbox() == 0
+    await again.store.close()
+
+
 async def test_a_role_that_is_not_there_yet_gets_its_messages_later(ready: Backend) -> None:
     node = Node(ready.open())
     arrived: list[str] = []

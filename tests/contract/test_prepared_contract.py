@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bin
 
 from backends import Backend
 from ferryman.errors import Refused
-from ferryman.platform.prepared import Prepared
+from ferryman.platform.prepared import Prepared, PreparedInsert, session_of
 from ferryman.platform.store import is_trouble
 
 METADATA = MetaData()
@@ -27,6 +27,19 @@ ALL = Prepared(
     lambda _: select(THING.c.id, THING.c.name).where(THING.c.id > bindparam("above")).order_by(THING.c.id)
 )
 DROP = Prepared(lambda _: delete(THING).where(THING.c.id == bindparam("which")))
+
+
+ADD = PreparedInsert(
+    lambda dialect: dialect.insert(THING).values(name=bindparam("name")).on_conflict_do_nothing(), THING.c.id
+)
+TAKE = PreparedInsert(
+    lambda dialect: (
+        dialect.insert(THING)
+        .values(id=bindparam("id"), name=bindparam("name"))
+        .on_conflict_do_nothing(index_elements=["id"])
+    ),
+    THING.c.id,
+)
 
 
 @pytest.fixture
@@ -48,6 +61,29 @@ async def test_counts_rows_and_many(ready: Backend) -> None:
     found = await store.read(lambda c: ALL.rows(c, {"above": 0}))
     assert [tuple(row) for row in found] == [(1, "one"), (3, "three")]
     assert await store.read(lambda c: ALL.row(c, {"above": 3})) is None
+    await store.close()
+
+
+async def test_the_number_of_a_new_row(ready: Backend) -> None:
+    """None for a row that was there before, also right after an insert that gave one."""
+    store = ready.open()
+
+    def unit(connection: Connection) -> list[int | None]:
+        session = session_of(connection)
+        first = ADD.number(session, {"name": "a"})
+        assert first is not None
+        return [
+            TAKE.number(session, {"id": first, "name": "b"}),
+            TAKE.number(connection, {"id": first + 5, "name": "c"}),
+            TAKE.number(session, {"id": first + 5, "name": "d"}),
+        ]
+
+    taken = await store.write(unit)
+    assert taken[0] is None
+    assert taken[2] is None
+    found = await store.read(lambda c: ALL.rows(c, {"above": 0}))
+    assert [row[1] for row in found] == ["a", "c"]
+    assert found[1][0] == taken[1]
     await store.close()
 
 

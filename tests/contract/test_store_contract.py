@@ -122,6 +122,57 @@ async def test_a_unit_that_fails_alone_leaves_nothing(ready: Backend) -> None:
     assert await store.read(ids) == [1]
 
 
+async def test_neighbours_of_a_failing_unit_are_run_again_and_count_once(ready: Backend) -> None:
+    store = ready.open()
+    runs: list[str] = []
+
+    def good(connection: Connection) -> int:
+        runs.append("good")
+        connection.execute(insert(ITEM).values(id=1, name="x"))
+        return len(runs)
+
+    def bad(_connection: Connection) -> None:
+        runs.append("bad")
+        raise Refused("8.1", "4.8", "no")
+
+    told: list[int] = []
+    results = await asyncio.gather(store.write(good, told.append), store.write(bad), return_exceptions=True)
+    assert runs == ["good", "bad", "good", "bad"]
+    assert results[0] == 3  # of the run whose rows were committed
+    assert isinstance(results[1], Refused)
+    assert told == [3]
+    assert await store.read(ids) == [1]
+
+
+async def test_what_follows_a_commit_comes_first_and_only_after_it(ready: Backend) -> None:
+    store = ready.open()
+    seen: list[object] = []
+
+    def refuse(_connection: Connection) -> None:
+        raise Refused("8.1", "4.8", "no")
+
+    async def one(number: int) -> None:
+        seen.append(("waited", await store.write(add(number), lambda result: seen.append(("then", result)))))
+
+    await one(1)
+    assert seen == [("then", 1), ("waited", 1)]
+    with pytest.raises(Refused):
+        await store.write(refuse, seen.append)
+    with pytest.raises(IntegrityError):
+        await store.write(add(1), seen.append)
+    assert len(seen) == 2
+
+
+async def test_what_follows_a_commit_comes_also_when_nobody_waits(ready: Backend) -> None:
+    store = ready.open()
+    told: list[int] = []
+    caller = asyncio.create_task(store.write(add(1), told.append))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await until(lambda: told == [1])
+    assert await store.read(ids) == [1]
+
+
 async def test_refused_units_alone_make_no_commit(ready: Backend) -> None:
     commits: list[int] = []
     store = ready.open(on_commit=lambda number: commits.append(number) is not None)
@@ -198,7 +249,8 @@ async def test_two_stores_on_one_database_lose_no_update(ready: Backend) -> None
 async def test_dying_after_a_commit_keeps_it_and_answers_nobody(ready: Backend) -> None:
     store = ready.open(on_commit=lambda number: number == 2)
     await store.write(add(1))
-    second = asyncio.create_task(store.write(add(2)))
+    told: list[int] = []
+    second = asyncio.create_task(store.write(add(2), told.append))
     await until(lambda: store._dead)
     third = asyncio.create_task(store.write(add(3)))
     look = asyncio.create_task(store.read(count))
@@ -206,6 +258,7 @@ async def test_dying_after_a_commit_keeps_it_and_answers_nobody(ready: Backend) 
     assert not second.done()
     assert not third.done()
     assert not look.done()
+    assert told == []
     for task in (second, third, look):
         task.cancel()
     await ready.kill(store)

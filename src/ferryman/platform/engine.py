@@ -198,9 +198,9 @@ class Engine:
         """
 
         async def attempt() -> None:
-            if header is not None and await self._was_received(header.message_id):
-                return
             work = _Work(incoming=event.body if isinstance(event, Received) else None, target=procedure_id)
+            if header is not None and not await self._arrive(work, procedure_id, header.message_id):
+                return
             if create is not None and await self._load(work, procedure_id) is None:
                 work.records[procedure_id] = self._rows.make(create, eid)
             work.queue.append((procedure_id, event))
@@ -282,35 +282,17 @@ class Engine:
         for effect in result.effects:
             if isinstance(effect, Ask):
                 answers.append((record.id, await self._answer(record, effect)))
+            elif isinstance(effect, Signal):
+                await self._signal(work, record, effect)
             else:
-                await self._collect(work, record, effect)
+                _collect(work, record, effect)
         # Answers come before anything else that waits, in the order of the questions.
         work.queue.extendleft(reversed(answers))
 
-    async def _collect(self, work: _Work, record: Record, effect: Effect) -> None:
-        match effect:
-            case Send():
-                work.sends.append((record, effect))
-            case SetTimer(name, at):
-                record.timers[name] = at
-            case CancelTimer(name):
-                record.timers[name] = None
-            case Signal():
-                if await self._load(work, effect.procedure_id) is None and effect.kind:
-                    work.records[effect.procedure_id] = self._rows.make(effect, record.eid)
-                work.queue.append((effect.procedure_id, Signalled(record.id, effect.value)))
-            case Apply(change):
-                work.changes.append((record.eid, change))
-            case Audit():
-                work.audits.append((record, effect))
-            case Reply(body):
-                record.reply = record.reply or body
-            case Done():
-                end(record)
-            case Ask():
-                raise AssertionError("questions are asked by the step")
-            case _:
-                assert_never(effect)
+    async def _signal(self, work: _Work, record: Record, effect: Signal) -> None:
+        if await self._load(work, effect.procedure_id) is None and effect.kind:
+            work.records[effect.procedure_id] = self._rows.make(effect, record.eid)
+        work.queue.append((effect.procedure_id, Signalled(record.id, effect.value)))
 
     async def _answer(self, record: Record, question: Ask) -> Answered:
         header = Header(
@@ -325,6 +307,13 @@ class Engine:
             return Answered(question.tag, reply=await self._ask(header, question.body))
         except Refused as refusal:
             return Answered(question.tag, refusal=from_refusal(refusal))
+
+    async def _arrive(self, work: _Work, procedure_id: str, message_id: str) -> bool:
+        """Whether a message is new; its procedure is loaded on the way."""
+        known, record = await self.mailbox.store.read(lambda c: self._rows.arrive(c, procedure_id, message_id))
+        if record is not None:
+            work.records[procedure_id] = record
+        return not known
 
     async def _load(self, work: _Work, procedure_id: str) -> Record | None:
         record = work.records.get(procedure_id)
@@ -419,9 +408,6 @@ class Engine:
 
     # -- small things -------------------------------------------------------------------------------------
 
-    async def _was_received(self, message_id: str) -> bool:
-        return await self.mailbox.store.read(lambda c: self._rows.was_received(c, message_id))
-
     def _lock(self, eid: str) -> asyncio.Lock:
         lock = self._locks.get(eid)
         if lock is None:
@@ -440,6 +426,28 @@ class Engine:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.error("dispatch failed", error=f"{type(problem).__name__}: {problem}", exc_info=problem)
+
+
+def _collect(work: _Work, record: Record, effect: Effect) -> None:
+    match effect:
+        case Send():
+            work.sends.append((record, effect))
+        case SetTimer(name, at):
+            record.timers[name] = at
+        case CancelTimer(name):
+            record.timers[name] = None
+        case Apply(change):
+            work.changes.append((record.eid, change))
+        case Audit():
+            work.audits.append((record, effect))
+        case Reply(body):
+            record.reply = record.reply or body
+        case Done():
+            end(record)
+        case Ask() | Signal():
+            raise AssertionError("questions and signals are the step's own")
+        case _:
+            assert_never(effect)
 
 
 def refusal_status(problem: Refused) -> ExecutionStatus:

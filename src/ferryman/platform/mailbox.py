@@ -12,10 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import batched
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
@@ -24,7 +23,7 @@ from ferryman.contracts.message import Body, Header, encode
 from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.bus import Bus
 from ferryman.platform.clock import Clock
-from ferryman.platform.prepared import Prepared
+from ferryman.platform.prepared import Prepared, PreparedInsert, session_of
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.store import Store, Unit
 
@@ -41,8 +40,7 @@ SWEEP_BATCH = 2_000  # inbox rows in one DELETE, so that the writer is not held 
 log = structlog.get_logger("ferryman.mailbox")
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """One message on its way out."""
 
     seq: int
@@ -75,13 +73,13 @@ class MailStatements:
             )
         )
         letter = ("message_id", "dest", "eid", "body", "created", "parked")
-        self.send = Prepared(
+        self.send = PreparedInsert(
             lambda dialect: (
                 dialect.insert(outbox)
                 .values({name: bindparam(name) for name in letter})
                 .on_conflict_do_nothing(index_elements=["message_id"])
-                .returning(outbox.c.seq)
-            )
+            ),
+            outbox.c.seq,
         )
         record = ("at", "actor", "action", "eid", "object", "outcome", "detail")
         self.audit = Prepared(lambda _: insert(audit).values({name: bindparam(name) for name in record}))
@@ -91,12 +89,13 @@ class MailStatements:
 class Tx:
     """A unit of work that can send: letters leave only if the commit succeeds."""
 
-    __slots__ = ("_statements", "connection", "letters", "now")
+    __slots__ = ("_statements", "connection", "letters", "now", "session")
 
     def __init__(
         self, connection: Connection, tables: PlatformTables, now: float, statements: MailStatements | None = None
     ) -> None:
         self.connection = connection
+        self.session = session_of(connection)  # for prepared statements
         self.now = now
         self.letters: list[Letter] = []
         self._statements = statements or MailStatements(tables)
@@ -104,7 +103,7 @@ class Tx:
     def first_time(self, message_id: str) -> bool:
         """Enter a received message into the inbox; False when it was there before."""
         values = {"message_id": message_id, "received": self.now}
-        return self._statements.receive.count(self.connection, values) == 1
+        return self._statements.receive.count(self.session, values) == 1
 
     def send(self, dest: str, header: Header, body: Body, *, lane: str = "") -> None:
         """Put a message into the outbox; one with the same identifier is there at most once.
@@ -122,16 +121,16 @@ class Tx:
             "created": self.now,
             "parked": "",
         }
-        row = self._statements.send.row(self.connection, values)
-        if row is not None:
-            self.letters.append(Letter(row[0], dest, key, raw))
+        seq = self._statements.send.number(self.session, values)
+        if seq is not None:
+            self.letters.append(Letter(seq, dest, key, raw))
 
     def audit(
         self, *, actor: str, action: str, eid: str = "", object: str = "", outcome: str, detail: str = ""
     ) -> None:
         """Record who did what to what, with which outcome; never a secret."""
         self._statements.audit.count(
-            self.connection,
+            self.session,
             {
                 "at": self.now,
                 "actor": actor,

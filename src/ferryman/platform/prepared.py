@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import ColumnElement, Connection, CursorResult, Executable
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 type Values = Mapping[str, Any]
+type Session = Connection | sqlite3.Connection  # a connection, or the driver's own below it
 # `sqlite` or `postgresql` of sqlalchemy.dialects: their inserts know what to do on a conflict.
 type Build = Callable[[Any], Executable]
 
 
 class _Text(NamedTuple):
     sql: str
-    names: tuple[str, ...]
+    in_order: Callable[[Values], Sequence[Any]]
 
 
 class Prepared:
@@ -37,48 +39,87 @@ class Prepared:
         self._text: _Text | None = None
         self._statement: Executable | None = None
 
-    def count(self, connection: Connection, values: Values) -> int:
+    def count(self, session: Session, values: Values) -> int:
         """Execute; the number of rows inserted, changed or deleted."""
-        if (driver := driver_of(connection)) is not None:
-            return self._execute(driver, values).rowcount
-        return connection.execute(self._usual(), values).rowcount
+        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        if driver is None:
+            return self._usually(session, values).rowcount
+        sql, in_order = self._text or self._compile()
+        return driver.execute(sql, in_order(values)).rowcount
 
-    def rows(self, connection: Connection, values: Values) -> Sequence[Sequence[Any]]:
+    def rows(self, session: Session, values: Values) -> Sequence[Sequence[Any]]:
         """Execute; every row of the answer."""
-        if (driver := driver_of(connection)) is not None:
-            return self._execute(driver, values).fetchall()
-        return connection.execute(self._usual(), values).all()
+        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        if driver is None:
+            return self._usually(session, values).all()
+        sql, in_order = self._text or self._compile()
+        return driver.execute(sql, in_order(values)).fetchall()
 
-    def row(self, connection: Connection, values: Values) -> Sequence[Any] | None:
+    def row(self, session: Session, values: Values) -> Sequence[Any] | None:
         """Execute; the first row of the answer, None when there is none."""
         # All are fetched: a statement that is not finished would keep the transaction open.
-        found = self.rows(connection, values)
+        found = self.rows(session, values)
         return found[0] if found else None
 
-    def many(self, connection: Connection, values: Sequence[Values]) -> None:
+    def many(self, session: Session, values: Sequence[Values]) -> None:
         """Execute for each of `values`."""
-        if (driver := driver_of(connection)) is None:
-            connection.execute(self._usual(), values)
+        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        if driver is None:
+            self._usually(session, values)
             return
-        text = self._text or self._compile()
-        driver.executemany(text.sql, [[each[name] for name in text.names] for each in values])
-
-    def _execute(self, driver: sqlite3.Connection, values: Values) -> sqlite3.Cursor:
-        text = self._text or self._compile()
-        return driver.execute(text.sql, [values[name] for name in text.names])
+        sql, in_order = self._text or self._compile()
+        driver.executemany(sql, [in_order(each) for each in values])
 
     def _compile(self) -> _Text:
         compiled = self._build(sqlite_dialect).compile(dialect=sqlite_dialect.dialect())  # type: ignore[attr-defined]
-        self._text = _Text(str(compiled), tuple(compiled.positiontup or ()))
+        self._text = _Text(str(compiled), _in_order(compiled.positiontup or ()))
         return self._text
 
-    def _usual(self) -> Executable:
+    def _usually(self, session: Session, values: Values | Sequence[Values]) -> CursorResult[Any]:
         if self._statement is None:
             self._statement = self._build(postgresql_dialect)
-        return self._statement
+        return cast(Connection, session).execute(self._statement, values)
+
+
+class PreparedInsert(Prepared):
+    """An insert of one row into a table whose `number` is given by the database."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, build: Build, number: ColumnElement[int]) -> None:
+        super().__init__(build)
+        self._number = number
+
+    def _usually(self, session: Session, values: Values | Sequence[Values]) -> CursorResult[Any]:
+        if self._statement is None:
+            insert: Any = self._build(postgresql_dialect)
+            self._statement = insert.returning(self._number)
+        return super()._usually(session, values)
+
+    def number(self, session: Session, values: Values) -> int | None:
+        """Execute; the number of the row, None when a conflict made that nothing was inserted."""
+        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        if driver is None:
+            row = self._usually(session, values).first()
+            return None if row is None else row[0]
+        sql, in_order = self._text or self._compile()
+        # RETURNING would make SQLite collect the answer in a table of its own first.
+        done = driver.execute(sql, in_order(values))
+        return done.lastrowid if done.rowcount == 1 else None
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Values], Sequence[Any]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: [values[name] for name in names]
 
 
 def driver_of(connection: Connection) -> sqlite3.Connection | None:
     """The SQLite connection below, None on another database."""
     driver = connection.connection.driver_connection
     return driver if isinstance(driver, sqlite3.Connection) else None
+
+
+def session_of(connection: Connection) -> Session:
+    """What many statements of one unit are executed on with the least ado."""
+    return driver_of(connection) or connection

@@ -78,11 +78,10 @@ class _Statements:
     def __init__(self, tables: PlatformTables) -> None:
         procedure, timer, journal, inbox = tables.procedure, tables.timer, tables.journal, tables.inbox
         p = procedure.c
-        self.load = Prepared(
-            lambda _: select(
-                p.kind, p.eid, p.requester, p.caller, p.state, p.status, p.exclusive, p.version
-            ).where(p.id == bindparam("procedure_id"))
-        )
+        row = (p.kind, p.eid, p.requester, p.caller, p.state, p.status, p.exclusive, p.version)
+        self.load = Prepared(lambda _: select(*row).where(p.id == bindparam("procedure_id")))
+        known = select(inbox.c.message_id).where(inbox.c.message_id == bindparam("message_id")).exists()
+        self.arrive = Prepared(lambda _: select(known, *row).where(p.id == bindparam("procedure_id")))
         self.move = Prepared(
             lambda _: (
                 update(procedure)
@@ -226,8 +225,17 @@ class ProcedureRows:
     def load(self, connection: Connection, procedure_id: str) -> Record | None:
         """A procedure as it stands; None when there is none."""
         row = self._statements.load.row(connection, {"procedure_id": procedure_id})
+        return None if row is None else self._record(procedure_id, row)
+
+    def arrive(self, connection: Connection, procedure_id: str, message_id: str) -> tuple[bool, Record | None]:
+        """Whether the inbox knows a message, and if not the procedure that it is for."""
+        values = {"procedure_id": procedure_id, "message_id": message_id}
+        row = self._statements.arrive.row(connection, values)
         if row is None:
-            return None
+            return self._statements.received.row(connection, {"of": message_id}) is not None, None
+        return (True, None) if row[0] else (False, self._record(procedure_id, row[1:]))
+
+    def _record(self, procedure_id: str, row: Sequence[Any]) -> Record:
         kind_name, eid, requester, caller, state, status, exclusive, version = row
         kind = self._kinds[kind_name]
         return Record(
@@ -279,7 +287,7 @@ class ProcedureRows:
             changed = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["id"])).rowcount
         else:
             changed = self._statements.move.count(
-                tx.connection,
+                tx.session,
                 {
                     "procedure_id": record.id,
                     "loaded": record.version,
@@ -318,9 +326,9 @@ class ProcedureRows:
         for name, due in record.timers.items():
             values = {"procedure_id": record.id, "name": name}
             if due is None:
-                self._statements.cancel.count(tx.connection, {"of": record.id, "named": name})
+                self._statements.cancel.count(tx.session, {"of": record.id, "named": name})
             else:
-                self._statements.arm.count(tx.connection, {**values, "due": due})
+                self._statements.arm.count(tx.session, {**values, "due": due})
 
     def send(self, tx: Tx, record: Record, send: Send, number: int) -> None:
         """Put a message of a procedure into the outbox; its identifier follows from the commit it leaves in."""
@@ -340,7 +348,7 @@ class ProcedureRows:
     def journal(self, tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
         """Keep what was received or sent, for replay and for the eyes of an operator."""
         self._statements.journal.count(
-            tx.connection,
+            tx.session,
             {
                 "procedure_id": procedure_id,
                 "eid": eid,
@@ -378,10 +386,6 @@ class ProcedureRows:
         """Whether a timer is still due at that time."""
         row = self._statements.due.row(connection, {"of": timer.procedure_id, "named": timer.name})
         return row is not None and bool(row[0] == timer.due)
-
-    def was_received(self, connection: Connection, message_id: str) -> bool:
-        """Whether the inbox knows a message."""
-        return self._statements.received.row(connection, {"of": message_id}) is not None
 
     def holder(self, connection: Connection, eid: str) -> tuple[str, str] | None:
         """Identifier and kind of the procedure that holds the EID."""

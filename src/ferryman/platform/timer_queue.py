@@ -7,14 +7,13 @@ until the dead outnumber the living, so that a platform whose calls end long bef
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SLACK = 1_000  # dead entries that are never worth a rebuild
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Timer:
-    """One timer of a procedure; `due` in seconds since 1970."""
+class Timer(NamedTuple):
+    """One timer of a procedure; `due` in seconds since 1970. A tuple: the heap compares many of them."""
 
     due: float
     procedure_id: str

@@ -24,7 +24,7 @@ type Body = SubmitSMS | SMSAccepted | SMSRejected | SMSReceipt | SMSReceived
 def journal(tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
     """Enter one message; packets are ciphered (or public notifications), so they may stand there."""
     _JOURNAL.count(
-        tx.connection,
+        tx.session,
         {
             "procedure_id": procedure_id,
             "eid": eid,

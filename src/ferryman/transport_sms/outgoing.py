@@ -138,7 +138,7 @@ def record(tx: Tx, header: Header, body: SubmitSMS) -> bool:
         "account": "",
         "doubt": False,
     }
-    if not _ENTER.count(tx.connection, values):
+    if not _ENTER.count(tx.session, values):
         return False
     journal(tx, body.sms_id, header.eid, "in", header.message_id, body)
     if not sendable:

@@ -306,9 +306,9 @@ async def test_a_post_on_its_way_to_the_disk_is_not_lost_when_the_card_leaves(pa
         gate = asyncio.Event()
         write = w.store.write
 
-        async def slow(unit: Callable[[Any], Any]) -> Any:
+        async def slow(unit: Callable[[Any], Any], then: Any = None) -> Any:
             await gate.wait()
-            return await write(unit)
+            return await write(unit, then)
 
         w.store.write = slow  # type: ignore[method-assign]
         async with card(w.port) as c:
@@ -326,7 +326,7 @@ async def test_the_database_is_away(path: Path) -> None:
     async with world(path) as w, card(w.port) as c:
         write = w.store.write
 
-        async def broken(unit: Callable[[Any], Any]) -> Any:
+        async def broken(unit: Callable[[Any], Any], then: Any = None) -> Any:
             raise Unavailable("database")
 
         w.store.write = broken  # type: ignore[method-assign]
