@@ -13,6 +13,7 @@ from ferryman.cli.session import operator
 from ferryman.contracts import admin, crypto
 from ferryman.contracts.eis import EIS
 from ferryman.errors import InputError
+from ferryman.profile.definition import combined
 
 OWNER = "1.3.6.1.4.1.99999.30"  # Mno-id used when none is given: a documentation OID (docs/divergences.md)
 DATA = Path("var/ferryman")
@@ -48,23 +49,31 @@ async def template_import(
     file: Path,
     *,
     name: str,
+    variables: Path | None = None,
     algorithm: str = "milenage",
     data: Path = DATA,
     owner: str = OWNER,
     json: bool = False,
 ) -> int:
-    """Import a profile package (DER) as the template of a profile type.
+    """Import a profile package as the template of a profile type.
+
+    Without declared variables the places of a subscription's values are found by their meaning.
 
     Parameters
     ----------
     file
-        The package: a concatenation of DER profile elements.
+        The package in DER, value notation or YAML, or a whole definition in YAML.
     name
         Name of the profile type.
+    variables
+        A YAML file that declares the variables of the package and, for one without references, where they go.
     algorithm
-        "milenage": authentication is changed to Milenage; "as-is": algorithm stays.
+        "milenage", "tuak128", "tuak256": authentication is changed to it; "as-is": algorithm stays.
     """
-    request = admin.ImportTemplate(owner=owner, name=name, der=read_file(file), algorithm=algorithm)
+    content = read_file(file)
+    if variables is not None:
+        content = combined(content, read_file(variables))
+    request = admin.ImportTemplate(owner=owner, name=name, der=content, algorithm=algorithm)
     async with operator(data, owner) as calls:
         done = await calls.sm_dp(request)
     if json:

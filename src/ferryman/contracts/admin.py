@@ -55,7 +55,10 @@ class ShowEUICC(Body, frozen=True, kw_only=True, tag=True):
 
 
 class ImportTemplate(Body, frozen=True, kw_only=True, tag=True):
-    """A profile package (DER) as template of profile type `name`; `algorithm` is "milenage" or "as-is"."""
+    """A template of profile type `name`: a package (DER, value notation, YAML) or a definition with variables.
+
+    `algorithm` is "milenage", "tuak128", "tuak256" or "as-is"; it says nothing to a definition.
+    """
 
     owner: str
     name: str

@@ -265,7 +265,8 @@ class ProtectProfile(Body, frozen=True, kw_only=True, tag=True):
     """Personalise the compiled template with the subscription and protect it for the session just opened.
 
     Checks the card cryptogram of `initialize_response` (value of the `84` answer). `segment` is the plain bytes
-    in each `86`.
+    in each `86`. `pol1` and `connectivity` are the order's own for the profile header; None leaves the template's,
+    empty ones take them away.
     """
 
     eid: str
@@ -277,6 +278,8 @@ class ProtectProfile(Body, frozen=True, kw_only=True, tag=True):
     imsi: str
     msisdn: str
     segment: int
+    pol1: bytes | None = None
+    connectivity: bytes | None = None
 
 
 class ProfileProtected(Body, frozen=True, kw_only=True, tag=True):

@@ -125,7 +125,10 @@ class ProfileKeys:
         """Personalise and protect: the only place where profile bytes with keys in clear exist."""
         keyset = await self._keyset(body.eid, body.isdp_aid)
         counter = self._session(keyset, body.eid, body.isdp_aid, body.host_challenge, body.initialize_response)
-        package = CompiledTemplate.from_bytes(body.template).render(await self._values(body))
+        known = {"iccid": body.iccid, "imsi": body.imsi, "msisdn": body.msisdn}
+        package = CompiledTemplate.from_bytes(body.template).personalise(
+            {**await self._values(body), **known}, pol1=body.pol1, connectivity=body.connectivity
+        )
         protected = scp03t.protect(
             keyset.static(),
             key_version=crypto.ISDP_KEY_VERSION,

@@ -13,6 +13,7 @@ from ferryman.codec.saip.elements import MILENAGE, TUAK, USIM_TEST_ALGORITHM
 from ferryman.codec.saip.package import Package, ProfileElement
 from ferryman.codec.saip.tree import as_choice, as_list, as_record, choices
 from ferryman.codec.saip.types import Mixed, Slot, Value
+from ferryman.profile.template_files import FILE_IDS
 
 SHOWN_BYTES = 32
 """Bytes of one value shown in hex; a longer one is cut and its size given."""
@@ -34,18 +35,6 @@ SECRET_FILES = frozenset(_MASKED_FILES.split())
 
 SECRET_FILE_IDS = frozenset(bytes.fromhex(text) for text in ("6F08", "6F09", "6FC3", "6FD6", "6FD7"))
 """The same for files made by generic file management, which has no names: Keys, KeysPS, hidden key, GBA, MSK."""
-
-FILE_IDS = {
-    "mf": "mf 3F00 ef-pl 2F05 ef-iccid 2FE2 ef-dir 2F00 ef-arr 2F06 ef-umpc 2F08",
-    "usim": (
-        "ef-imsi 6F07 ef-arr 6F06 ef-keys 6F08 ef-keysPS 6F09 ef-hpplmn 6F31 ef-ust 6F38 ef-fdn 6F3B ef-sms 6F3C"
-        " ef-smsp 6F42 ef-smss 6F43 ef-spn 6F46 ef-est 6F56 ef-start-hfn 6F5B ef-threshold 6F5C ef-psloci 6F73"
-        " ef-acc 6F78 ef-fplmn 6F7B ef-loci 6F7E ef-ad 6FAD ef-ecc 6FB7 ef-netpar 6FC4 ef-epsloci 6FE3"
-        " ef-epsnsc 6FE4"
-    ),
-    "isim": "ef-impi 6F02 ef-domain 6F03 ef-impu 6F04 ef-arr 6F06 ef-ist 6F07 ef-ad 6FAD",
-}
-"""File IDs that the templates MF, USIM and ISIM give, for files whose Fcp does not repeat them."""
 
 ALGORITHMS = {MILENAGE: "milenage", TUAK: "tuak", USIM_TEST_ALGORITHM: "usim-test-algorithm"}
 CODES = {1: "PIN1", 129: "PIN2", 10: "ADM1", 11: "ADM2"}
@@ -163,8 +152,7 @@ def _file(element: str, name: str, value: Value) -> Line:
     """A File in one line of facts and, below it, its contents one by one."""
     entries = choices(value)
     fcps = [as_record(item) for kind, item in entries if kind in ("fileDescriptor", "createFCP")]
-    known = FILE_IDS.get(element, "").split()
-    default = dict(zip(known[::2], known[1::2], strict=True)).get(name, "")
+    default = FILE_IDS.get(element, {}).get(name, b"").hex().upper()
     line: Line = {"name": file_name(name), "value": _facts(fcps[0] if fcps else {}, default)}
     secret = name in SECRET_FILES
     children = [_entry(kind, item, secret) for kind, item in entries if kind not in ("fileDescriptor",)]

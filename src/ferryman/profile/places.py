@@ -25,7 +25,17 @@ from ferryman.profile.slots import (
     MSISDN_BYTES,
 )
 
-type Algorithm = Literal["milenage", "as-is"]
+type Algorithm = Literal["milenage", "tuak128", "tuak256", "as-is"]
+
+TOPC_BYTES = 32
+"""TOPc of TUAK (TS 35.231)."""
+
+SETTINGS: dict[str, tuple[int, int, int]] = {
+    "milenage": (MILENAGE, KEY_BYTES, KEY_BYTES),
+    "tuak128": (TUAK, KEY_BYTES, TOPC_BYTES),
+    "tuak256": (TUAK, 2 * KEY_BYTES, TOPC_BYTES),
+}
+"""By service name: algorithmID, bytes of the key and of OPc or TOPc."""
 
 PIN_SLOTS = {1: "pin1", 129: "pin2", 10: "adm1"}
 PUK_SLOTS = {1: "puk1", 129: "puk2"}
@@ -54,13 +64,21 @@ MANDATORY_PLACES = {
 """Slots every template must have, and what it lacks without them."""
 
 
+def algorithm_named(name: str) -> Algorithm:
+    """The algorithm of this name. Raises InputError."""
+    match name:
+        case "milenage" | "tuak128" | "tuak256" | "as-is":
+            return name
+        case _:
+            raise InputError("algorithm", "must be one of milenage, tuak128, tuak256, as-is")
+
+
 @dataclass(slots=True)
 class Mapping:
-    """Result of the mapping: the slots placed, by name, what an operator should know, and EF AD's MNC length."""
+    """Result of the mapping: the slots placed, by name, and what an operator should know."""
 
     slots: dict[str, Slot] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    mnc_length: int = DEFAULT_MNC_DIGITS
 
     def slot(self, name: str, size: int) -> Slot:
         """A slot of exactly `size` bytes. Raises InputError when the template has it in another size too."""
@@ -73,7 +91,7 @@ class Mapping:
 def place_slots(package: Package, algorithm: Algorithm) -> Mapping:
     """Replaces the subscription's values in `package`, in place, by slots.
 
-    With `milenage` every akaParameter is set to that algorithm and the mandatory services follow; with
+    With the name of an algorithm every akaParameter is set to it and the mandatory services follow; with
     `as-is` algorithms stay. Raises InputError naming a missing, doubtful or too small place.
     """
     mapping = Mapping()
@@ -129,11 +147,19 @@ def _place_usim(package: Package, mapping: Mapping) -> None:
     fields = usims[0].fields
     for name, slot, size in (("ef-imsi", "imsi_ef", IMSI_EF_BYTES), ("ef-acc", "acc", ACC_BYTES)):
         fields[name] = files.replaced(fields[name], mapping.slot(slot, size), size, f"usim.{name}")
-    ad = files.content_of(choices(fields.get("ef-ad", [])))
-    if len(ad) >= 4 and ad[3] & 0x0F in (2, 3):
-        mapping.mnc_length = ad[3] & 0x0F
     for element in package.named("isim"):
         _place_identities(element, mapping)
+
+
+def mnc_digits(package: Package) -> int:
+    """Digits of the MNC as EF AD of the first USIM says (TS 31.102 4.2.18)."""
+    for element in package.named("usim")[:1]:
+        entries = choices(element.fields.get("ef-ad", []))
+        if all(isinstance(value, bytes) for name, value in entries if name == "fillFileContent"):
+            ad = files.content_of(entries)
+            if len(ad) >= 4 and ad[3] & 0x0F in (2, 3):
+                return ad[3] & 0x0F
+    return DEFAULT_MNC_DIGITS
 
 
 def _place_identities(isim: ProfileElement, mapping: Mapping) -> None:
@@ -191,7 +217,7 @@ def _place_msisdn(package: Package, mapping: Mapping) -> None:
             continue
         written = files.content_of(entries)
         alpha = written[: length - MSISDN_BYTES].ljust(length - MSISDN_BYTES, b"\xff")
-        content = Mixed((alpha, mapping.slot("msisdn", MSISDN_BYTES), written[length:]))
+        content = Mixed((alpha, mapping.slot("msisdn_record", MSISDN_BYTES), written[length:]))
         size = max(length, len(written))
         element.fields["ef-msisdn"] = files.replaced(file, content, size, "opt-usim.ef-msisdn")
 
@@ -203,27 +229,27 @@ def _place_aka(package: Package, mapping: Mapping, algorithm: Algorithm) -> None
         if kind != "algoParameter":
             continue
         parameter = as_record(value)
-        if algorithm == "milenage":
-            if parameter["algorithmID"] == TUAK:
-                parameter.pop("numberOfKeccak", None)
-            parameter["algorithmID"] = MILENAGE
-            sizes = {"key": KEY_BYTES, "opc": KEY_BYTES}
+        if algorithm == "as-is":
+            key_size, opc_size = (len(as_bytes(parameter[name])) for name in ("key", "opc"))
         else:
-            sizes = {name: len(as_bytes(parameter[name])) for name in ("key", "opc")}
-        parameter["key"] = mapping.slot("ki", sizes["key"])
-        parameter["opc"] = mapping.slot("opc", sizes["opc"])
+            identifier, key_size, opc_size = SETTINGS[algorithm]
+            if parameter["algorithmID"] != identifier:
+                parameter.pop("numberOfKeccak", None)
+            parameter["algorithmID"] = identifier
+        parameter["key"] = mapping.slot("ki", key_size)
+        parameter["opc"] = mapping.slot("opc", opc_size)
         left.add(parameter["algorithmID"])
-    if algorithm == "milenage" and left:
-        _follow_services(as_record(package.header["eUICC-Mandatory-services"]))
+    if algorithm != "as-is" and left:
+        _follow_services(as_record(package.header["eUICC-Mandatory-services"]), algorithm)
     if USIM_TEST_ALGORITHM in left:
         mapping.notes.append("the USIM test algorithm stays: such a profile is for test networks only")
 
 
-def _follow_services(services: dict[str, Value]) -> None:
-    """The eUICC must now know Milenage, and no longer what was there before."""
-    for name in ("usim-test-algorithm", "tuak128", "tuak256"):
+def _follow_services(services: dict[str, Value], algorithm: str) -> None:
+    """The eUICC must now know this algorithm, and no longer what was there before."""
+    for name in ("milenage", "usim-test-algorithm", "tuak128", "tuak256"):
         services.pop(name, None)
-    services["milenage"] = None
+    services[algorithm] = None
 
 
 def _place_pins(element: ProfileElement, mapping: Mapping) -> None:

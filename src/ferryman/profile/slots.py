@@ -11,7 +11,7 @@ from ferryman.errors import InputError
 SECRET_SLOTS = frozenset(("ki", "opc", "pin1", "puk1", "pin2", "puk2", "adm1", "kic", "kid", "kik"))
 """Slots whose values enter only where the package is encrypted; they are in no log, answer or stored template."""
 
-PUBLIC_SLOTS = frozenset(("iccid_header", "iccid_ef", "imsi_ef", "imsi_digits", "acc", "msisdn"))
+PUBLIC_SLOTS = frozenset(("iccid_header", "iccid_ef", "imsi_ef", "imsi_digits", "acc", "msisdn_record"))
 
 KEY_BYTES = 16
 """Ki, OPc and the AES keys of the operator's security domain."""
@@ -46,7 +46,7 @@ def derive_public(iccid: str, imsi: str, msisdn: str = "") -> dict[str, bytes]:
         "imsi_ef": imsi_file(imsi),
         "imsi_digits": imsi.encode("ascii"),
         "acc": access_class(imsi),
-        "msisdn": msisdn_record(msisdn),
+        "msisdn_record": msisdn_record(msisdn),
     }
 
 

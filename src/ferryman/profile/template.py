@@ -6,26 +6,26 @@ it, and only a TLV with a value of variable length below it computes its length 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
 
-import msgspec
-
-from ferryman.codec.saip import decode
 from ferryman.codec.saip.der import encode_length
 from ferryman.codec.saip.encoder import Node, Part
 from ferryman.codec.saip.package import Package, build
 from ferryman.codec.saip.types import Slot
 from ferryman.errors import InputError
-from ferryman.profile.places import Algorithm, place_slots
-from ferryman.profile.slots import SECRET_SLOTS
+from ferryman.profile import overrides, stored
+from ferryman.profile.automatic import automatic_variables
+from ferryman.profile.definition import is_definition, read_definition
+from ferryman.profile.derivations import Datum
+from ferryman.profile.documents import form_of, load_yaml, read_package
+from ferryman.profile.memory import required_memory
+from ferryman.profile.places import Algorithm, mnc_digits, place_slots
+from ferryman.profile.variables import Variable, evaluate, fields, needed
 
-FORMAT = 1
-"""Number of the stored form; a form with another number is refused and the template compiled again."""
-
-MAX_NODE_DEPTH = 16
-"""Nesting of live TLVs in the stored form; the schema's own depth is below 8."""
+KEPT_TEMPLATES = 64
+"""Compiled templates kept in memory in the CryptoServer; one has the size of its package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,11 @@ class TemplateSlot:
 class CompiledTemplate:
     """A template ready for rendering.
 
-    `slots` are in order of first appearance. `profile_type` is the header's (empty when absent), `version`
-    that of the package format. `mnc_length` is what EF AD says (2 or 3 digits). `notes` tell an operator
-    what personalisation leaves as it was. `parts` hold the package and are not shown.
+    `slots` are in the order of `variables`, which are what they are made from. `profile_type` is the header's
+    (empty when absent or a variable), `version` that of the package format. `mnc_length` is what EF AD says (2
+    or 3 digits). `memory` are the bytes of an ISD-P that the profile needs. `notes` tell an operator what
+    personalisation leaves as it was. `own` holds POL1 and connectivity parameters of the package itself.
+    `parts` hold the package and are not shown.
     """
 
     parts: tuple[Part, ...] = field(repr=False)
@@ -53,9 +55,32 @@ class CompiledTemplate:
     version: tuple[int, int]
     mnc_length: int
     notes: tuple[str, ...]
+    variables: tuple[Variable, ...] = ()
+    own: Mapping[str, bytes | None] = field(default_factory=dict)
+    memory: int = 0
 
-    def render(self, values: Mapping[str, bytes]) -> bytes:
-        """The personalised package as DER; values of other slots are ignored.
+    def personalise(
+        self,
+        given: Mapping[str, Datum],
+        *,
+        pol1: bytes | None = None,
+        connectivity: bytes | None = None,
+    ) -> bytes:
+        """The personalised package as DER, from the values of the fields (texts, or bytes of secret ones).
+
+        `pol1` and `connectivity` (the order's) replace those of the template; empty ones take them away, None
+        leaves them. Raises InputError naming a field without a value or with one that does not fit.
+        """
+        return self.render(evaluate(self.variables, given), pol1=pol1, connectivity=connectivity)
+
+    def render(
+        self,
+        values: Mapping[str, bytes],
+        *,
+        pol1: bytes | None = None,
+        connectivity: bytes | None = None,
+    ) -> bytes:
+        """The personalised package as DER, from the bytes of its slots; values of other slots are ignored.
 
         Raises InputError naming a slot without a value or with one of the wrong size.
         """
@@ -65,12 +90,18 @@ class CompiledTemplate:
                 raise InputError(slot.name, "the template needs it, the subscription does not have it")
             if not slot.minimum <= len(value) <= slot.maximum:
                 raise InputError(slot.name, f"{len(value)} bytes, the template takes {_size(slot)}")
-        return _render(self.parts, values)
+        chosen = overrides.chosen(self.own, pol1=pol1, connectivity=connectivity)
+        return _render(self.parts, {**values, **chosen})
 
     def missing(self, names: Iterable[str]) -> tuple[str, ...]:
         """Slots for which `names` has no value."""
         given = frozenset(names)
         return tuple(slot.name for slot in self.slots if slot.name not in given)
+
+    @property
+    def fields(self) -> tuple[Variable, ...]:
+        """What has to come from outside, in order: an import file must have it, or the platform knows it."""
+        return fields(self.variables)
 
     @property
     def secret_names(self) -> frozenset[str]:
@@ -84,71 +115,121 @@ class CompiledTemplate:
 
     def to_bytes(self) -> bytes:
         """The stored form (MessagePack). It holds the package's own fixed keys, if it has any."""
-        stored = _Stored(
-            form=FORMAT,
-            parts=[_stored_part(part) for part in self.parts],
-            slots=[(slot.name, slot.minimum, slot.maximum) for slot in self.slots],
-            profile_type=self.profile_type,
-            version=self.version,
-            mnc_length=self.mnc_length,
-            notes=self.notes,
+        slots = tuple(Slot(slot.name, slot.minimum, slot.maximum) for slot in self.slots)
+        variables = {one.name: one for one in self.variables}
+        return stored.write(
+            stored.Content(
+                self.parts,
+                slots,
+                self.profile_type,
+                self.version,
+                self.mnc_length,
+                self.notes,
+                variables,
+                self.own,
+                self.memory,
+            )
         )
-        return msgspec.msgpack.encode(stored)
 
     @classmethod
-    def from_bytes(cls, stored: bytes) -> CompiledTemplate:
+    def from_bytes(cls, content: bytes) -> CompiledTemplate:
         """Reads the stored form. Raises InputError when it is damaged or of another form."""
-        try:
-            read = msgspec.msgpack.decode(stored, type=_Stored)
-        except msgspec.DecodeError:
-            raise InputError("compiled template", "is not readable") from None
-        if read.form != FORMAT:
-            raise InputError("compiled template", f"has form {read.form}, this program reads {FORMAT}")
-        slots = {name: Slot(name, minimum, maximum) for name, minimum, maximum in read.slots}
-        parts = tuple(_loaded_part(part, slots, 0) for part in read.parts)
-        described = tuple(_described(slot) for slot in slots.values())
-        return cls(parts, described, read.profile_type, read.version, read.mnc_length, read.notes)
+        return _read(content)
 
 
-class _Stored(msgspec.Struct, array_like=True):
-    form: int
-    parts: list[Any]
-    slots: list[tuple[str, int, int]]
-    profile_type: str
-    version: tuple[int, int]
-    mnc_length: int
-    notes: tuple[str, ...]
+@lru_cache(KEPT_TEMPLATES)
+def _read(octets: bytes) -> CompiledTemplate:
+    return _of_content(stored.read(octets))
 
 
-def compile_template(der: bytes, *, algorithm: Algorithm = "milenage") -> CompiledTemplate:
-    """Compiles a profile package as template: finds the subscription's places and leaves slots there.
-
-    `milenage` makes every akaParameter use Milenage (and the header ask for it); `as-is` keeps algorithms.
-    The operator's OTA keys become AES-128 in either case. Raises PeerError for a package that is not valid
-    DER of a known version and InputError for one that lacks a place, naming it.
-    """
-    package = decode(der)
-    mapping = place_slots(package, algorithm)
-    profile_type = package.header.get("profileType", "")
+def _of_content(content: stored.Content) -> CompiledTemplate:
     return CompiledTemplate(
-        parts=tuple(build(package)),
-        slots=tuple(_described(slot) for slot in mapping.slots.values()),
-        profile_type=profile_type if isinstance(profile_type, str) else "",
-        version=package.version,
-        mnc_length=mapping.mnc_length,
-        notes=tuple(mapping.notes),
+        parts=content.parts,
+        slots=tuple(
+            TemplateSlot(slot.name, content.variables[slot.name].secret, slot.minimum, slot.maximum)
+            for slot in content.slots
+        ),
+        profile_type=content.profile_type,
+        version=content.version,
+        mnc_length=content.mnc_length,
+        notes=content.notes,
+        variables=tuple(content.variables.values()),
+        own=content.own,
+        memory=content.memory,
     )
 
 
-def with_slots(der: bytes, *, algorithm: Algorithm = "milenage") -> Package:
-    """The decoded package with slots in place of the subscription's values, as `compile_template` sees it."""
-    package = decode(der)
-    place_slots(package, algorithm)
-    return package
+def compile_template(source: bytes, *, algorithm: Algorithm = "milenage") -> CompiledTemplate:
+    """Compiles a template in a file of any form.
+
+    A definition (`definition`) says itself where its variables stand. In a package without one the places of a
+    subscription are found by their meaning (`places`): `milenage`, `tuak128` and `tuak256` set every akaParameter
+    to that algorithm and make the header ask for it, `as-is` keeps algorithms; the operator's OTA keys become
+    AES-128. Raises PeerError for DER that is not a package of a known version and InputError naming what is
+    wrong: a place that a package lacks, a variable undeclared or unused.
+    """
+    return compile_tree(with_slots(source, algorithm=algorithm))
 
 
-def _described(slot: Slot) -> TemplateSlot:
-    return TemplateSlot(slot.name, slot.name in SECRET_SLOTS, slot.minimum, slot.maximum)
+@dataclass(frozen=True, slots=True)
+class TemplateTree:
+    """A package with slots in place of a subscription's values, what they are made from, and notes on the rest."""
+
+    package: Package
+    variables: Mapping[str, Variable]
+    notes: tuple[str, ...] = ()
+
+
+def with_slots(source: bytes, *, algorithm: Algorithm = "milenage") -> TemplateTree:
+    """The tree that `compile_template` compiles. Raises like it."""
+    if form_of(source) == "yaml" and is_definition(document := load_yaml(_text(source))):
+        found = read_definition(document)
+        return TemplateTree(found.package, found.variables)
+    package = read_package(source)
+    mapping = place_slots(package, algorithm)
+    return TemplateTree(package, automatic_variables(mapping.slots.values()), tuple(mapping.notes))
+
+
+def compile_tree(tree: TemplateTree) -> CompiledTemplate:
+    """Compiles a tree. Raises InputError for a variable that does not fit its place, or that is not used."""
+    package = tree.package
+    profile_type = package.header.get("profileType", "")
+    memory = required_memory(package)
+    mnc_length = mnc_digits(package)
+    own = overrides.open_header(package.header)
+    parts = tuple(build(package))
+    found = {slot.name: slot for slot in _slots(parts)}
+    slots = {name: found[name] for name in tree.variables if name in found}
+    unused = tree.variables.keys() - needed(tree.variables, slots).keys()
+    if unused:
+        raise InputError(f"variable {min(unused)}", "is declared and used nowhere")
+    content = stored.Content(
+        parts=parts,
+        slots=tuple(slots.values()),
+        profile_type=profile_type if isinstance(profile_type, str) else "",
+        version=package.version,
+        mnc_length=mnc_length,
+        notes=tree.notes,
+        variables=dict(tree.variables),
+        own=own,
+        memory=memory,
+    )
+    return _of_content(content)
+
+
+def _text(source: bytes) -> str:
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("template", "is neither a profile package in DER nor UTF-8 text") from None
+
+
+def _slots(parts: Iterable[Part]) -> Iterator[Slot]:
+    for part in parts:
+        if isinstance(part, Slot):
+            yield part
+        elif isinstance(part, Node):
+            yield from _slots(part.parts)
 
 
 def _size(slot: TemplateSlot) -> str:
@@ -166,21 +247,3 @@ def _render(parts: tuple[Part, ...], values: Mapping[str, bytes]) -> bytes:
             body = _render(part.parts, values)
             chunks += (part.tag, encode_length(len(body)), body)
     return b"".join(chunks)
-
-
-def _stored_part(part: Part) -> Any:
-    if isinstance(part, Slot):
-        return part.name
-    return [part.tag, [_stored_part(each) for each in part.parts]] if isinstance(part, Node) else part
-
-
-def _loaded_part(part: Any, slots: dict[str, Slot], depth: int) -> Part:
-    match part:
-        case bytes():
-            return part
-        case str() if part in slots:
-            return slots[part]
-        case [bytes() as tag, list() as below] if depth < MAX_NODE_DEPTH:
-            return Node(tag, tuple(_loaded_part(each, slots, depth + 1) for each in below))
-        case _:
-            raise InputError("compiled template", "is damaged")

@@ -17,6 +17,7 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received
+from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import compile_template
 from ferryman.sm_dp import factory_store
 from ferryman.sm_dp.procedures import download, install
@@ -24,7 +25,6 @@ from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts
 
 DOWNLOAD = "download"
-ALGORITHMS = ("milenage", "as-is")
 MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
 
 
@@ -98,12 +98,7 @@ class SMDP:
     async def _import_template(self, header: Header, body: admin.ImportTemplate) -> admin.TemplateImported:
         if not 1 <= len(body.name) <= 100:
             raise InputError("name", "must have 1 to 100 characters")
-        if body.algorithm == "milenage":
-            compiled = compile_template(body.der, algorithm="milenage")
-        elif body.algorithm == "as-is":
-            compiled = compile_template(body.der, algorithm="as-is")
-        else:
-            raise InputError("algorithm", f"must be one of {', '.join(ALGORITHMS)}")
+        compiled = compile_template(body.der, algorithm=algorithm_named(body.algorithm))
         fingerprint = factory_store.fingerprint_of(body.der, body.algorithm)
 
         def unit(tx: Tx) -> bool:

@@ -164,7 +164,7 @@ def test_failures(files: Path, ready: Path, tmp_path: Path) -> None:
     unknown = "89033023000000000000000000000075"
     cases: list[tuple[tuple[object, ...], str]] = [
         (("template", "import", absent, "--name", "x"), "cannot be read"),
-        (("template", "import", broken(tmp_path, "t", b"\x00"), "--name", "x"), "PE"),
+        (("template", "import", broken(tmp_path, "t", b"\x00"), "--name", "x"), "YAML"),
         (("template", "import", files / "template.der", "--name", "x", "--algorithm", "none"), "algorithm"),
         (("subscription", "import", absent, "--profile-type", "demo"), "cannot be read"),
         (("subscription", "import", broken(tmp_path, "s", table), "--profile-type", "demo"), "line 2"),

@@ -52,8 +52,8 @@ def test_no_secret_is_shown(name: str) -> None:
 
 
 def test_slots_are_shown_by_name() -> None:
-    text = as_text(describe(with_slots(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))))
-    for slot in ("<iccid_ef>", "<imsi_ef>", "<ki>", "<pin1>", "<imsi_digits>", "<msisdn>", "<kik>"):
+    text = as_text(describe(with_slots(ts48("TS48v7_SAIP2.3_BERTLV_SUCI")).package))
+    for slot in ("<iccid_ef>", "<imsi_ef>", "<ki>", "<pin1>", "<imsi_digits>", "<msisdn_record>", "<kik>"):
         assert slot in text
 
 

@@ -54,7 +54,7 @@ def test_imsi_and_access_class(imsi: str, file: str, acc: str) -> None:
     ],
 )
 def test_msisdn(msisdn: str, record: str) -> None:
-    assert derive_public("8999010000000000185", "001019876543210", msisdn)["msisdn"].hex().upper() == record
+    assert derive_public("8999010000000000185", "001019876543210", msisdn)["msisdn_record"].hex().upper() == record
 
 
 @pytest.mark.parametrize(

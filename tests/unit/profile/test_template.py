@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,10 +20,12 @@ from ferryman.errors import InputError, PeerError
 from ferryman.profile.demo_template import demo_package, demo_template
 from ferryman.profile.files import content_of
 from ferryman.profile.template import CompiledTemplate, TemplateSlot, compile_template, with_slots
-from saip_samples import IMSI, KI, KIC, KID, KIK, OPC, TS48_NAMES, sample_values, ts48
+from ferryman.profile.variables import Variable
+from saip_samples import ICCID, IMSI, KI, KIC, KID, KIK, MSISDN, OPC, TS48_NAMES, sample_values, ts48
 
 SLOT_NAMES = "iccid_header iccid_ef imsi_ef acc ki opc pin1 adm1 pin2 puk1 puk2 kic kid kik"
 ALL_SLOTS = SLOT_NAMES.split()
+INPUTS = {"iccid": ICCID, "imsi": IMSI, "msisdn": MSISDN} | sample_values()
 FULL_NAMES = [name for name in TS48_NAMES if "NoRAMRFM" not in name]
 
 
@@ -43,7 +47,7 @@ def filled(value: Value, values: dict[str, bytes]) -> Value:
 
 
 def slow_render(der: bytes, values: dict[str, bytes]) -> bytes:
-    package = with_slots(der)
+    package = with_slots(der).package
     elements = []
     for element in package.elements:
         fields = filled(element.fields, values)
@@ -121,7 +125,7 @@ def test_isim_identities_follow_the_imsi(name: str) -> None:
 def test_msisdn_stands_behind_the_alpha_identifier() -> None:
     values = sample_values()
     content = files_of(decode(compiled("TS48v7_SAIP2.3_BERTLV_SUCI").render(values)), "opt-usim", "ef-msisdn")
-    assert content == b"\xff" * 25 + values["msisdn"]
+    assert content == b"\xff" * 25 + values["msisdn_record"]
 
 
 def test_as_is_keeps_the_algorithm() -> None:
@@ -163,11 +167,28 @@ def test_stored_form_round_trips(name: str) -> None:
 
 def test_stored_form_that_is_damaged() -> None:
     stored = compiled("").to_bytes()
-    for broken in (b"", stored[:-1], stored.replace(b"\x97\x01", b"\x97\x02", 1), b"\x97\x01\x91\xc0" + bytes(9)):
+    for broken in (b"", stored[:-1], stored.replace(b"\x9a\x02", b"\x9a\x03", 1), b"\x97\x01\x91\xc0" + bytes(9)):
         with pytest.raises(InputError, match="compiled template"):
             CompiledTemplate.from_bytes(broken)
     with pytest.raises(InputError, match="is damaged"):
         CompiledTemplate.from_bytes(stored.replace(b"\xa3kik", b"\xa3xxx", 1))
+
+
+def test_the_first_stored_form_is_read() -> None:
+    template = compiled(TS48_NAMES[-2])
+    [*parts] = msgspec.msgpack.decode(template.to_bytes())
+    first = parts[:7]
+    first[0] = 1
+    first[1] = without_overrides(first[1])
+    first[2] = [["msisdn", *rest] if name == "msisdn_record" else [name, *rest] for name, *rest in first[2]]
+    old = msgspec.msgpack.encode(first).replace(b"\xadmsisdn_record", b"\xa6msisdn")
+    assert CompiledTemplate.from_bytes(old).personalise(INPUTS) == template.personalise(INPUTS)
+
+
+def without_overrides(parts: list[Any]) -> list[Any]:
+    """Parts as the first form had them: no slots for components of the header."""
+    kept = [part for part in parts if not (isinstance(part, str) and part.startswith("header."))]
+    return [[part[0], without_overrides(part[1])] if isinstance(part, list) else part for part in kept]
 
 
 def test_missing_and_wrong_values() -> None:
@@ -194,8 +215,9 @@ def test_live_nodes_compute_their_length() -> None:
     slot = Slot("x", 0, 300)
     value: Value = {"inner": {"a": b"\x01", "b": slot}, "fixed": b"\x02"}
     parts = wrap(b"\xb0", encode_content(outer, value, Place("test")))
+    declared_x = (Variable("x", "octets", 0, 300),)
     assert isinstance(parts[0], Node)
-    template = CompiledTemplate(tuple(parts), (TemplateSlot("x", False, 0, 300),), "", (2, 3), 2, ())
+    template = CompiledTemplate(tuple(parts), (TemplateSlot("x", False, 0, 300),), "", (2, 3), 2, (), declared_x)
     again = CompiledTemplate.from_bytes(template.to_bytes())
     for size in (0, 1, 120, 121, 122, 123, 127, 128, 255, 256, 300):
         plain: Value = {"inner": {"a": b"\x01", "b": bytes(size)}, "fixed": b"\x02"}
@@ -351,7 +373,7 @@ def test_an_msisdn_file_without_record_length_stays() -> None:
         "opt-usim.ef-msisdn states no record length and stays as it is" in compile_template(encode(package)).notes
     )
     del package.named("opt-usim")[0].fields["ef-msisdn"]
-    assert "msisdn" not in compile_template(encode(package)).public_names
+    assert "msisdn_record" not in compile_template(encode(package)).public_names
 
 
 def test_an_msisdn_keeps_its_alpha_identifier_and_further_records() -> None:
@@ -360,7 +382,7 @@ def test_an_msisdn_keeps_its_alpha_identifier_and_further_records() -> None:
     content: list[Value] = [("fillFileContent", b"Me"), ("fillFileOffset", 14), ("fillFileContent", b"X" * 16)]
     set_file(package, "opt-usim", "ef-msisdn", entries + content)
     rendered = decode(compile_template(encode(package)).render(sample_values()))
-    assert files_of(rendered, "opt-usim", "ef-msisdn") == b"Me" + sample_values()["msisdn"] + b"X" * 16
+    assert files_of(rendered, "opt-usim", "ef-msisdn") == b"Me" + sample_values()["msisdn_record"] + b"X" * 16
 
 
 def test_pins_shared_with_another_context_are_left_alone() -> None:

@@ -58,6 +58,9 @@ def encode_content(kind: Type, value: Value, place: Place) -> list[Part]:
                 raise misfit("must be an object identifier in dotted form", place)
             return [encode_oid(value, place)]
         case Text():
+            if isinstance(value, Slot):
+                # UTF-8: as many characters as bytes at most, so bytes within the bounds are text within them.
+                return _octets(Octets(kind.minimum, kind.maximum), value, place)
             if not isinstance(value, str) or not kind.minimum <= len(value) <= kind.maximum:
                 raise misfit(f"must be text of {kind.minimum}..{kind.maximum} characters", place)
             return [value.encode("utf-8")]
