@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from ferryman.cli.wiring import Configuration
+from ferryman.contracts.roles import TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.routes import ROLES
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.observe import MetricsSettings
@@ -49,7 +51,9 @@ class Settings:
 
     def without_transports(self) -> Configuration:
         """For a command that only looks at or changes records."""
-        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp)
+        # The transports are somewhere else, not absent: what waits for them must go on waiting.
+        inside = frozenset(ROLES) - {TRANSPORT_SMS, TRANSPORT_HTTPS}
+        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, roles=inside)
 
 
 def load(data: Path) -> Settings:

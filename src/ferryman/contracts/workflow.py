@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ferryman.contracts.message import Body
 from ferryman.workflow.plan import GiveUp, Send, Wait
 from ferryman.workflow.question import Question
@@ -17,3 +19,73 @@ class Decided(Body, frozen=True, kw_only=True, tag=True):
     """The plan, checked."""
 
     plan: Send | Wait | GiveUp
+
+
+# -- what people ask (over the operator's calls) ---------------------------------------------------------------
+
+
+class ActivateScript(Body, frozen=True, kw_only=True, tag=True):
+    """Check this script where it would run, keep it as a version, and ask it from now on."""
+
+    name: str
+    text: str
+
+
+class RollBackScript(Body, frozen=True, kw_only=True, tag=True):
+    """Go back to a version, or to the one that was active before; 0 is the built-in policy."""
+
+    version: int | None = None
+
+
+class ScriptActivated(Body, frozen=True, kw_only=True, tag=True):
+    """The version that is active now; 0 for the built-in policy."""
+
+    version: int
+
+
+class ListScripts(Body, frozen=True, kw_only=True, tag=True):
+    """All versions."""
+
+
+class ScriptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One version; `digest` is the SHA-256 of its text."""
+
+    version: int
+    name: str
+    digest: str
+    added: float
+    active: bool
+    text: str
+
+
+class ScriptPage(Body, frozen=True, kw_only=True, tag=True):
+    """Versions, the newest first."""
+
+    scripts: tuple[ScriptView, ...]
+
+
+class ListDecisions(Body, frozen=True, kw_only=True, tag=True):
+    """The last decisions of the script, of one card or of all."""
+
+    eid: str = ""
+    limit: int = 100
+
+
+class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A question, the plan as JSON (empty when there was none), and the problem, upon which the built-in policy decided."""
+
+    at: float
+    eid: str
+    question: Question
+    plan: str
+    problem: str
+
+
+class DecisionPage(Body, frozen=True, kw_only=True, tag=True):
+    """Decisions, the newest first."""
+
+    decisions: tuple[DecisionView, ...]
+
+
+ASKED = (ActivateScript, RollBackScript, ListScripts, ListDecisions)
+ANSWERED = (ScriptActivated, ScriptPage, DecisionPage)

@@ -1,0 +1,1 @@
+"""A deployment's transport script: kept by version, run in a process of its own, asked through the engine."""

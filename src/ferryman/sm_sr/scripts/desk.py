@@ -1,0 +1,92 @@
+"""What people ask about scripts: activate, roll back, list, look at decisions."""
+
+from __future__ import annotations
+
+from ferryman.contracts import codes
+from ferryman.contracts.message import Body, Header
+from ferryman.contracts.workflow import (
+    ActivateScript,
+    DecisionPage,
+    ListDecisions,
+    ListScripts,
+    RollBackScript,
+    ScriptActivated,
+    ScriptPage,
+)
+from ferryman.errors import InputError, Refused
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.sm_sr.scripts import store
+from ferryman.sm_sr.scripts.runner import Decider
+
+MAX_PAGE = 1000
+
+
+class ScriptDesk:
+    """Scripts of one SM-SR."""
+
+    def __init__(self, mailbox: Mailbox, decider: Decider) -> None:
+        self._mailbox = mailbox
+        self._decider = decider
+
+    async def start(self) -> None:
+        """Take the active script up again."""
+        await self._take_up()
+
+    async def stop(self) -> None:
+        """End its process."""
+        await self._decider.stop()
+
+    async def answer(self, header: Header, body: Body) -> Body:
+        """One question of a person; raises Refused or InputError."""
+        match body:
+            case ActivateScript():
+                return await self._activate(header, body)
+            case RollBackScript():
+                return await self._roll_back(header, body)
+            case ListScripts():
+                return ScriptPage(scripts=await self._mailbox.store.read(store.views))
+            case ListDecisions():
+                limit = max(1, min(body.limit, MAX_PAGE))
+                return DecisionPage(
+                    decisions=await self._mailbox.store.read(lambda c: store.decisions(c, body.eid, limit))
+                )
+            case _:
+                raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function on scripts")
+
+    async def _activate(self, header: Header, body: ActivateScript) -> ScriptActivated:
+        findings = await self._decider.inspect(body.name, body.text)
+        for one in findings:
+            if one.severity == "error":
+                raise InputError(f"{body.name}:{one.line}", f"{one.rule}: {one.text}")
+
+        def unit(tx: Tx) -> int:
+            version = store.add(tx.connection, body.name, body.text, tx.now)
+            self._switch(tx, version, header.requester)
+            return version
+
+        version = await self._mailbox.transact(unit)
+        await self._take_up()
+        return ScriptActivated(version=version)
+
+    async def _roll_back(self, header: Header, body: RollBackScript) -> ScriptActivated:
+        def unit(tx: Tx) -> int:
+            version = body.version if body.version is not None else store.previous(tx.connection)
+            if not store.exists(tx.connection, version):
+                raise Refused(*codes.FORMAT_INVALID, f"there is no script of version {version}")
+            self._switch(tx, version, header.requester)
+            return version
+
+        version = await self._mailbox.transact(unit)
+        await self._take_up()
+        return ScriptActivated(version=version)
+
+    def _switch(self, tx: Tx, version: int, by: str) -> None:
+        store.activate(tx.connection, version, by, tx.now)
+        tx.audit(actor=by, action="script", eid="", object=str(version), outcome="active", detail="")
+
+    async def _take_up(self) -> None:
+        found = await self._mailbox.store.read(store.active)
+        if found is None:
+            await self._decider.use("", None)
+        else:
+            await self._decider.use(found[1], found[2])
