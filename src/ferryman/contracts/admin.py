@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ferryman.contracts import workflow
 from ferryman.contracts.crypto import SubscriptionPublic
 from ferryman.contracts.eis import EIS
 from ferryman.contracts.message import Body, Codec
@@ -148,7 +149,7 @@ class OrderPage(Body, frozen=True, kw_only=True, tag=True):
     orders: tuple[OrderView, ...]
 
 
-SM_SR_REQUESTS: tuple[type[Body], ...] = (RegisterEIS, ListEUICCs, ShowEUICC)
+SM_SR_REQUESTS: tuple[type[Body], ...] = (RegisterEIS, ListEUICCs, ShowEUICC, *workflow.ASKED)
 SM_DP_REQUESTS: tuple[type[Body], ...] = (
     ImportTemplate,
     RegisterSubscriptions,
@@ -166,4 +167,5 @@ ANSWER_CODEC: Codec[Body] = Codec(
     SubscriptionsRegistered,
     OrderView,
     OrderPage,
+    *workflow.ANSWERED,
 )

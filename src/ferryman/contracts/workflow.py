@@ -72,7 +72,8 @@ class ListDecisions(Body, frozen=True, kw_only=True, tag=True):
 
 
 class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
-    """A question, the plan as JSON (empty when there was none), and the problem, upon which the built-in policy decided."""
+    """A question, the plan as JSON (empty when there was none), and the problem, upon which the built-in policy
+    decided."""
 
     at: float
     eid: str

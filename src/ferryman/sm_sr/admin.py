@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ferryman.codec import eis_xml
-from ferryman.contracts import admin, codes, crypto
+from ferryman.contracts import admin, codes, crypto, workflow
 from ferryman.contracts.eis import EIS, PolicyRule
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
@@ -15,6 +15,7 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_sr import eis_store
 from ferryman.sm_sr.records import EUICC, ISDP, SRSettings
+from ferryman.sm_sr.scripts.desk import ScriptDesk
 
 MAX_PAGE = 1000
 
@@ -22,7 +23,16 @@ MAX_PAGE = 1000
 class Admin:
     """Answers the calls of `contracts.admin` that are the SM-SR's."""
 
-    def __init__(self, *, mailbox: Mailbox, crypto: CryptoClient, clock: Clock, settings: SRSettings) -> None:
+    def __init__(
+        self,
+        *,
+        mailbox: Mailbox,
+        crypto: CryptoClient,
+        clock: Clock,
+        settings: SRSettings,
+        scripts: ScriptDesk,
+    ) -> None:
+        self._scripts = scripts
         self._mailbox = mailbox
         self._crypto = crypto
         self._clock = clock
@@ -42,6 +52,8 @@ class Admin:
 
     async def _answer(self, header: Header, body: Body) -> Body:
         match body:
+            case _ if isinstance(body, workflow.ASKED):
+                return await self._scripts.answer(header, body)
             case admin.RegisterEIS():
                 return await self._register(header, body)
             case admin.ListEUICCs():

@@ -10,6 +10,7 @@ from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
 from ferryman.contracts import codes, es3, es5
 from ferryman.contracts.message import Body, Codec, Header, decode
 from ferryman.contracts.status import SUCCESS, failed, from_refusal
+from ferryman.contracts.workflow import Decide, Decided
 from ferryman.errors import PeerError, Refused
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
@@ -25,6 +26,10 @@ from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
 from ferryman.sm_sr.records import Change, Facts, SRSettings
+from ferryman.sm_sr.scripts import store as script_store
+from ferryman.sm_sr.scripts.desk import ScriptDesk
+from ferryman.sm_sr.scripts.runner import ChildDecider, Decider
+from ferryman.workflow.decision import Decision
 
 log = structlog.get_logger("ferryman.sm_sr")
 
@@ -43,33 +48,38 @@ class SMSR:
         clock: Clock,
         entropy: Entropy,
         smdps: frozenset[str],
+        decider: Decider | None = None,
     ) -> None:
         self.mailbox = mailbox
         self.settings = settings
         self._smdps = smdps  # requesters that may use ES3 (SGP.02 3.3, step 1)
         self._lease = mailbox.tables.lease
         self._procedure = mailbox.tables.procedure
-        crypto = CryptoClient(calls, mailbox.role)
+        self._crypto = crypto = CryptoClient(calls, mailbox.role)
+        self._decider: Decider = decider or ChildDecider()
+        self.scripts = ScriptDesk(mailbox, self._decider)
         self.engine = Engine(
             mailbox=mailbox,
             clock=clock,
             entropy=entropy,
             kinds=KINDS,
-            ask=crypto.ask,
+            ask=self._ask,
             load_facts=self._facts,
             apply_change=self._apply,
             answers=es3.RESPONSE_CODEC,
         )
-        self.admin = Admin(mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
+        self.admin = Admin(scripts=self.scripts, mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
 
     async def start(self) -> None:
         """Resume what an earlier run left."""
         await self.mailbox.start()
+        await self.scripts.start()
         await self.engine.start()
 
     async def stop(self) -> None:
         """Stop; nothing that was accepted is lost."""
         await self.engine.stop()
+        await self.scripts.stop()
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
@@ -178,10 +188,20 @@ class SMSR:
             holder=row.id if row is not None else "",
             holder_kind=row.kind if row is not None else "",
             iccid_known=known,
+            scripted=self._decider.active,
         )
 
-    def _apply(self, tx: Tx, eid: str, change: Change) -> None:
-        eis_store.apply(tx, eid, change)
+    def _apply(self, tx: Tx, eid: str, change: Change | Decision) -> None:
+        if isinstance(change, Decision):
+            script_store.record(tx.connection, eid, change, tx.now)
+        else:
+            eis_store.apply(tx, eid, change)
+
+    async def _ask(self, header: Header, body: Body) -> Body:
+        """Questions of procedures: the CryptoServer's, and those to the deployment's script."""
+        if isinstance(body, Decide):
+            return Decided(plan=await self._decider.decide(body.question))
+        return await self._crypto.ask(header, body)
 
 
 def clear_payload(packet: bytes) -> bytes:

@@ -9,14 +9,16 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
-from ferryman.platform.schema import platform_tables
+from ferryman.platform.schema import Sequence, platform_tables
 
 METADATA = MetaData()
 PLATFORM = platform_tables(METADATA)
@@ -63,4 +65,37 @@ isdp = Table(
     UniqueConstraint("iccid", name="isdp_iccid"),
     Index("isdp_by_msisdn", "msisdn"),
     Index("isdp_by_owner", "owner"),
+)
+
+# A deployment's transport scripts: texts by version, when which was active, and the last decisions.
+script = Table(
+    "script",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("added", Double, nullable=False),
+    UniqueConstraint("digest", name="script_digest"),
+)
+
+script_activation = Table(
+    "script_activation",
+    METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),  # 0: the built-in policy
+    Column("at", Double, nullable=False),
+    Column("by", String(200), nullable=False),
+)
+
+script_decision = Table(
+    "script_decision",
+    METADATA,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("eid", String(32), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("question", LargeBinary, nullable=False),
+    Column("plan", LargeBinary, nullable=False),
+    Column("problem", String(400), nullable=False),
+    Index("script_decision_by_eid", "eid", "seq"),
 )

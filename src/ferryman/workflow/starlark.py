@@ -1,7 +1,9 @@
 """A deployment's transport script in Starlark: `def decide(q)` returns what `send`, `wait` or `give_up` made.
 
-Starlark has no loops without end, no recursion, no clock, no file and no network; time and memory are limited by the
-process that runs this (`sm_sr/scripts`). The same question gives the same answer, so a question may be asked again.
+Starlark has no loops without end, no recursion, no clock, no file and no network; time and memory are limited
+by the
+process that runs this (`sm_sr/scripts`). The same question gives the same answer, so a question may be asked
+again.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ SECONDS_OF_DAY = 86_400
 EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
 # What a script may call besides the language itself. Times in seconds.
-PRELUDE = '''
+PRELUDE = """
 def send(transport, attempts = 0, answer_timeout = 0, spacing = 0, packaging = None, trigger = None, why = ""):
     return {"do": "send", "transport": transport, "attempts": attempts, "answer_timeout": answer_timeout,
             "spacing": spacing, "packaging": packaging, "trigger": trigger, "why": why}
@@ -36,7 +38,7 @@ def wait(seconds, why = ""):
 
 def give_up(why = ""):
     return {"do": "give_up", "why": why}
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True)

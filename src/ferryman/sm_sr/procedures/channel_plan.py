@@ -16,6 +16,7 @@ from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.settings import HTTPS_PULL, PLANNED
 from ferryman.workflow import builtin, rules
+from ferryman.workflow.decision import Decision
 from ferryman.workflow.plan import GiveUp, Plan, Send, Transport, Wait
 from ferryman.workflow.question import Attempt, Card, Moment, Operation, Question
 
@@ -157,8 +158,10 @@ def answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Cha
     try:
         plan = _said(event)
         rules.fits(plan, question)
+        effects.apply(Decision(question, plan))
     except InputError as problem:
         effects.audit("script", "alarm", f"{problem}; the built-in policy decided")
+        effects.apply(Decision(question, None, str(problem)))
         plan = builtin.decide(question)
     return _carry_out(state, pending, plan, effects)
 

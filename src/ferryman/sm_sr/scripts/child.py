@@ -1,6 +1,7 @@
 """The process that runs a script: one JSON line in, one JSON line out, under limits that it sets itself first.
 
-It is given the script and questions, nothing else: no database, no key, no network, an empty environment. Memory is limited by
+It is given the script and questions, nothing else: no database, no key, no network, an empty environment.
+Memory is limited by
 the kernel; a script that takes more takes only this process with it.
 """
 

@@ -75,7 +75,8 @@ class ChildDecider:
             self._name, self._text = name, text
 
     async def inspect(self, name: str, text: str) -> tuple[Finding, ...]:
-        """What is wrong with a script, found in a process that ends with it; raises Refused when it broke that one."""
+        """What is wrong with a script, found in a process that ends with it; raises Refused when it broke that
+        one."""
         other = ChildDecider()
         try:
             async with other._turn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,19 +10,12 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from ferryman.contracts.workflow import DecisionView, ScriptView
 from ferryman.sm_sr.schema import script, script_activation, script_decision
+from ferryman.workflow.decision import Decision
 from ferryman.workflow.question import Question
 
 KEPT_DECISIONS = 1000  # rows: what a person looks through, and what `script test` is fed with
+MAX_PROBLEM = 400  # characters
 NONE = 0  # version that stands for the built-in policy
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A decision to remember: plan as the script said it, or the alarm."""
-
-    question: Question
-    plan: bytes
-    problem: str
 
 
 def add(connection: Connection, name: str, text: str, now: float) -> int:
@@ -93,14 +85,14 @@ def views(connection: Connection) -> tuple[ScriptView, ...]:
     )
 
 
-def record(connection: Connection, eid: str, found: Record, now: float) -> None:
+def record(connection: Connection, eid: str, found: Decision, now: float) -> None:
     """Remember a decision, and forget the oldest."""
     values: dict[str, Any] = {
         "eid": eid,
         "at": now,
         "question": msgspec.json.encode(found.question),
-        "plan": found.plan,
-        "problem": found.problem,
+        "plan": msgspec.json.encode(found.plan) if found.plan is not None else b"",
+        "problem": found.problem[:MAX_PROBLEM],
     }
     result = connection.execute(insert(script_decision).values(**values))
     last = result.inserted_primary_key[0] if result.inserted_primary_key is not None else 0
