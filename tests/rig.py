@@ -179,6 +179,7 @@ class Platform:
     before_commit: CommitHook | None = None
     entropy: Callable[[int], bytes] = field(default_factory=lambda: SeededEntropy("platform"))
     https_port: int = 0
+    smsc: bool = True  # False: no SMSC is configured at all
 
     def configuration(self) -> Configuration:
         """Settings as a deployment would have them."""
@@ -204,7 +205,7 @@ class Platform:
             data=self.data,
             sm_sr=sr,
             sm_dp=self.sm_dp,
-            smpp=smpp,
+            smpp=smpp if self.smsc else None,
             https=HTTPSSettings("127.0.0.1", self.https_port) if self.https_port else None,
             threaded=self.threaded,
             on_commit=self.on_commit,

@@ -196,6 +196,17 @@ class Bench:
         return await self.store(role).read(lambda c: [tuple(row) for row in c.execute(statement)])
 
 
+def own_sessions(eid: str, port: int, poll: int) -> dict[str, Any]:
+    """Parameters of a card that comes by itself (image of the simulator)."""
+    return {
+        "host": "127.0.0.1",
+        "port": port,
+        "uri": "/gsma/adminagent",
+        "agent_id": f"//se-id/eid/{eid};//aa-id/aid/A000000559/1010FFFFFFFF8900000100",
+        "poll": poll,
+    }
+
+
 @contextlib.asynccontextmanager
 async def bench(
     transport: str = "sms",
@@ -208,16 +219,24 @@ async def bench(
     dp: DPSettings | None = None,
     settle: float = SETTLE,
     radio: Callable[[World], None] | None = None,
+    poll: int = 0,
+    smsc: bool = True,
 ) -> AsyncIterator[Bench]:
     """World and installation, running, with cards on the network; everything is switched off at the end.
 
     `limits` are the card limits of every image; `radio` is called with the world before the installation starts.
+    `poll`: the cards open an HTTPS session of their own every so many seconds. `smsc` False: the installation
+    knows
+    no SMSC.
     """
     source = await prepared(count, options, template)
     folder = quick_folder()
     shutil.copytree(source, folder, dirs_exist_ok=True)
+    port = free_port() if transport.startswith("https") else 0
     for path in (folder / "world" / "cards").glob("*.json"):
         image = json.loads(path.read_text())
+        if poll:
+            image["isdr"]["https"] = own_sessions(image["eid"], port, poll)
         path.write_text(json.dumps({**image, "limits": {**image.get("limits", {}), **(limits or {})}}))
     world = World(folder / "world", count=count, options=options)
     world.load()
@@ -225,12 +244,12 @@ async def bench(
     try:
         if radio is not None:
             radio(world)
-        port = free_port() if transport == "https" else 0
         platform = Platform(
             world,
             folder / "data",
             transport=transport,
             https_port=port,
+            smsc=smsc,
             sm_sr=sr or SRSettings(),
             sm_dp=dp or DPSettings(),
         )

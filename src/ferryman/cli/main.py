@@ -13,6 +13,7 @@ from ferryman.cli.demo import demo
 from ferryman.cli.maintenance import parked
 from ferryman.cli.nats_commands import nats_config, nats_streams
 from ferryman.cli.profile_commands import profile
+from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
 from ferryman.cli.up import up
 from ferryman.errors import FerrymanError
@@ -25,6 +26,7 @@ app = App(
 )
 for group in commands.ALL:
     app.command(group)
+app.command(script)
 app.command(profile)
 app.command(parked)
 app.command(up)

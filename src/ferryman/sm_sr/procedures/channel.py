@@ -34,6 +34,8 @@ def step(state: Channel, event: Event, context: Context) -> Step[Channel]:
     effects = Effects(context)
     state = _handle(state, event, effects)
     state = channel_sms.pump(state, effects)
+    if effects.session_lost:
+        state = replace(state, bound=None)
     return Step(state, effects.all())
 
 

@@ -38,6 +38,8 @@ FUNCTIONS = {  # by INS and, for STORE DATA, DGI (sgp02-euicc.md 3)
     (0xE2, 0x3A08): "HandleNotificationConfirmation",
     (0xD8, 0): "PutKey",
 }
+# Functions after which the card keeps something for the next command (SGP.02 4.1.3, annex K).
+CONVERSATIONS = frozenset({"EstablishISDPKeySet", "DownloadAndInstallation", "SendData"})
 P1_INSTALL = 0x0C  # INSTALL [for install and make selectable] makes an ISD-P; [for personalization] names one
 
 
@@ -46,6 +48,9 @@ def enter(state: Channel, command: Command, effects: Effects) -> Channel:
     command = replace(command, since=effects.now)
     if command.confirms is not None:
         return _go(state, replace(command, plan=_reply_way(command, effects)), effects)
+    if state.bound is not None:
+        # A challenge, or an SCP03t session, that the card keeps where the command before came from.
+        return _go(state, replace(command, plan=state.bound, at=effects.now), effects)
     return consult(state, Pending(command=command, moment=Moment.START), effects)
 
 
@@ -219,6 +224,9 @@ def _again(state: Channel, command: Command, effects: Effects) -> Channel:
 
 
 def _go(state: Channel, command: Command, effects: Effects) -> Channel:
+    if command.confirms is None:
+        bound = command.plan if command.more_to_do and describe(command)[0] in CONVERSATIONS else None
+        state = replace(state, bound=bound)
     if command.plan is not None and command.plan.transport is Transport.SMS:
         state = channel_sms.make_way(state, command, effects)
         return replace(state, sms_queue=(*state.sms_queue, command))

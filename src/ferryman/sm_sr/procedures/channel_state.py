@@ -20,8 +20,9 @@ from ferryman.platform.procedure import (
     Signal,
 )
 from ferryman.sm_sr.euicc_type import Effective
-from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome
+from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome, OutcomeKind
 from ferryman.sm_sr.records import EUICC, Facts, SRSettings
+from ferryman.workflow import plan
 from ferryman.workflow.question import Moment
 
 WAIT = "wait/"  # timer of a command that a plan lets wait, with its identifier
@@ -72,6 +73,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
 
     counter: int = 0  # SCP80 counter used last; 0 = take the delivered one of the EIS
     pending: tuple[Pending, ...] = ()
+    bound: plan.Send | None = None  # plan of a card session that the next command belongs to
     sms_queue: tuple[Command, ...] = ()
     flight: Flight | None = None
     chains: tuple[bytes, ...] = ()  # security domains with an open script chain
@@ -100,6 +102,7 @@ class Effects:
         self.facts = facts
         self.now = context.now
         self._effects: list[Effect] = []
+        self.session_lost = False  # a command ended without its answer: what the card kept for the next is gone
 
     def all(self) -> tuple[Effect, ...]:
         """Everything collected, in order."""
@@ -119,6 +122,7 @@ class Effects:
 
     def outcome(self, owner: str, outcome: Outcome) -> None:
         """Tell the procedure that sent the command."""
+        self.session_lost = self.session_lost or outcome.kind is not OutcomeKind.ANSWERED
         self._effects.append(Signal(owner, outcome))
 
     def signal(self, procedure_id: str, value: Any, *, kind: str = "", initial: Any = None) -> None:
