@@ -49,7 +49,7 @@ async def test_numbers_of_all_roles_and_a_missing_smsc(tmp_path: Path) -> None:
         ready = await page(addresses["metrics"], "/readyz")
         assert ready.startswith("HTTP/1.1 503")
         assert "smsc not ready\n" in ready
-        for role in ROLES:
+        for role in set(ROLES) - {SOAP_GATEWAY}:
             assert f"database {role} ok\n" in ready
         installation.sms = None
         assert (await page(addresses["metrics"], "/readyz")).startswith("HTTP/1.1 200")
