@@ -22,7 +22,10 @@ from ferryman.errors import InputError
 from ferryman.platform import migrate
 from ferryman.platform.store import SQLiteStore
 
-ROLES = (roles.SM_DP, roles.SM_SR, roles.CRYPTO_SERVER, roles.TRANSPORT_SMS, roles.TRANSPORT_HTTPS)
+ROLES = (
+    *(roles.SM_DP, roles.SM_SR, roles.CRYPTO_SERVER),
+    *(roles.TRANSPORT_SMS, roles.TRANSPORT_HTTPS, roles.SOAP_GATEWAY),
+)
 
 
 def metadata_of(role: str) -> MetaData:

@@ -15,6 +15,7 @@ from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import InputError
 
+POLLED = "http://docs.oasis-open.org/ws-rx/wsmc/200702/anonymous?id="  # of a peer that fetches its messages
 INTERFACES = ("ES1", "ES2", "ES3", "ES4", "ES7")
 
 
@@ -60,13 +61,11 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
     `namespace` 1 or 3: the older or the usual one of the messages, which is then also the only one accepted.
     `unknown_only`: a profile of somebody else is always answered as an unknown one, even where the peer has a
-    right on the eUICC. `inline`: asynchronous functions are answered in the HTTP response when the answer is
-    there in time. `require_token`: the certificate alone does not suffice.
+    right on the eUICC. `require_token`: the certificate alone does not suffice.
     """
 
     namespace: int = 3
     unknown_only: bool = False
-    inline: bool = False
     require_token: bool = False
 
 
@@ -74,8 +73,9 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """One other party.
 
     `endpoints` are URLs by interface (ES3 ...), where requests, notifications and, without a ReplyTo, callbacks
-    go. `certificates` are PEM, those it shows as TLS client and server. `rights` narrows what its kind may do;
-    empty is all of it. `username` and `password_file` (in the data directory) are for WS-Security.
+    go; or a WS-MakeConnection address under which they wait to be fetched. `certificates` are PEM, those it shows
+    as TLS client and server. `rights` narrows what its kind may do; empty is all of it. `username` and
+    `password_file` (in the data directory) are for WS-Security.
     """
 
     name: str
@@ -103,9 +103,11 @@ def check(peer: Peer) -> None:
     for interface, url in peer.endpoints.items():
         if interface not in INTERFACES:
             raise InputError("endpoint", f"{interface!r} is none of {', '.join(INTERFACES)}")
+        if url.startswith(POLLED):
+            continue
         found = urlsplit(url)
-        if found.scheme not in ("https", "http") or not found.hostname:
-            raise InputError("endpoint", f"{url!r} is no URL of a server")
+        if found.scheme != "https" or not found.hostname or found.username or found.fragment:
+            raise InputError("endpoint", f"{url!r} is no https URL of a server")
     for right in peer.rights:
         if right not in RIGHTS[peer.kind]:
             raise InputError("right", f"{right!r} is nothing that a peer of kind {peer.kind} may do")
