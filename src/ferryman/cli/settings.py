@@ -22,11 +22,12 @@ from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.observe import MetricsSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
+from ferryman.soap_gateway.settings import SOAPSettings
 from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 FILE = "ferryman.toml"
-SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "bus", "metrics", "log")
+SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "bus", "metrics", "log")
 _SECRETS = ("password", "password_file")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -40,6 +41,7 @@ class Settings:
     sm_dp: DPSettings = field(default_factory=DPSettings)
     smpp: SMPPSettings | tuple[SMPPSettings, ...] | None = None
     https: HTTPSSettings | None = None
+    soap: SOAPSettings | None = None
     bus: BusSettings = field(default_factory=BusSettings)
     metrics: MetricsSettings | None = None
     log_level: str = "warning"
@@ -47,13 +49,16 @@ class Settings:
 
     def configuration(self) -> Configuration:
         """For an installation with its transports."""
-        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, smpp=self.smpp, https=self.https)
+        return Configuration(
+            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, smpp=self.smpp, https=self.https, soap=self.soap
+        )
 
     def without_transports(self) -> Configuration:
         """For a command that only looks at or changes records."""
         # The transports are somewhere else, not absent: what waits for them must go on waiting.
         inside = frozenset(ROLES) - {TRANSPORT_SMS, TRANSPORT_HTTPS}
-        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, roles=inside)
+        soap = None if self.soap is None else dataclasses.replace(self.soap, listen=False)
+        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, soap=soap, roles=inside)
 
 
 def load(data: Path) -> Settings:
@@ -75,6 +80,7 @@ def load(data: Path) -> Settings:
         sm_dp=_section(content, "sm_dp", DPSettings),
         smpp=_smpp(content["smpp"], data) if "smpp" in content else None,
         https=_section(content, "https", HTTPSSettings) if "https" in content else None,
+        soap=_soap(content, data) if "soap" in content else None,
         bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
         metrics=_section(content, "metrics", MetricsSettings) if "metrics" in content else None,
         log_level=log["level"],
@@ -142,6 +148,17 @@ def _with_folder(bus: BusSettings, data: Path) -> BusSettings:
     """Names of files are relative to the data directory."""
     ca_file = str(data / bus.ca_file) if bus.ca_file else ""
     return msgspec.structs.replace(bus, credentials=str(data / bus.credentials), ca_file=ca_file)
+
+
+def _soap(content: dict[str, Any], data: Path) -> SOAPSettings:
+    """Names of files are relative to the data directory."""
+    soap = _section(content, "soap", SOAPSettings)
+    return dataclasses.replace(
+        soap,
+        certificate_file=str(data / soap.certificate_file),
+        key_file=str(data / soap.key_file),
+        ca_file=str(data / soap.ca_file) if soap.ca_file else "",
+    )
 
 
 def _log(section: dict[str, Any]) -> dict[str, str]:

@@ -45,6 +45,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[
                 addresses = {"control": str(data / SOCKET)} | seen
                 if settings.https is not None:
                     addresses["https"] = f"{settings.https.host}:{installation.https_port}"
+                if installation.soap is not None and settings.soap is not None:
+                    addresses["soap"] = installation.soap.ours.url
                 if settings.smpp is not None:
                     addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
                 yield installation, addresses

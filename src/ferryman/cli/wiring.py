@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ferryman.cli.broker import Way, open_broker
-from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, SOAP_GATEWAY, TRANSPORT_HTTPS, TRANSPORT_SMS
 from ferryman.contracts.routes import ROLES
 from ferryman.crypto_server import schema as crypto_schema
 from ferryman.crypto_server.role import CryptoServer
 from ferryman.crypto_server.vault import Vault, open_key_file
+from ferryman.errors import Unavailable
 from ferryman.platform.bus import Handler, InProcessBus
 from ferryman.platform.bus_settings import NATS, BusSettings
 from ferryman.platform.clock import Clock, Entropy, LoopClock, system_entropy
@@ -33,6 +34,9 @@ from ferryman.sm_dp.role import SMDP
 from ferryman.sm_sr import schema as sr_schema
 from ferryman.sm_sr.records import SRSettings
 from ferryman.sm_sr.role import SMSR
+from ferryman.soap_gateway import schema as soap_schema
+from ferryman.soap_gateway.role import SOAPGateway
+from ferryman.soap_gateway.settings import SOAPSettings
 from ferryman.transport_https import schema as https_schema
 from ferryman.transport_https.role import TransportHTTPS
 from ferryman.transport_https.session import HTTPSSettings
@@ -57,6 +61,7 @@ class Configuration:
     sm_dp: DPSettings = field(default_factory=DPSettings)
     smpp: SMPPSettings | tuple[SMPPSettings, ...] | None = None
     https: HTTPSSettings | None = None
+    soap: SOAPSettings | None = None
     roles: frozenset[str] = frozenset(ROLES)  # those of this process; the others are reached over the bus
     bus: BusSettings = field(default_factory=BusSettings)
     threaded: bool = True
@@ -83,6 +88,7 @@ class Installation:
         self.https_port = 0
         self.sms: TransportSMS | None = None
         self.https: TransportHTTPS | None = None
+        self.soap: SOAPGateway | None = None
 
     async def start(self) -> None:
         """Open the databases and start every role; the transports last, when somebody is there to answer."""
@@ -97,6 +103,7 @@ class Installation:
         if SM_DP in configuration.roles:
             await self._start_sm_dp()
         await self._start_transports()
+        await self._start_gateway()
         for remote in self._broker.values():
             await remote.listen()
         self.is_started = True
@@ -128,6 +135,31 @@ class Installation:
             self._register(TRANSPORT_HTTPS, self.https.receive)
             await self._run(self.https.start, self.https.stop)
             self.https_port = self.https.server.port
+
+    async def _start_gateway(self) -> None:
+        configuration = self.configuration
+        if configuration.soap is None or SOAP_GATEWAY not in configuration.roles:
+            return
+        self.soap = SOAPGateway(
+            mailbox=await self._mailbox(SOAP_GATEWAY, soap_schema.PLATFORM),
+            calls=self._way(SOAP_GATEWAY),
+            settings=configuration.soap,
+            clock=self.clock,
+            entropy=self._entropy,
+            smsr_id=configuration.sm_sr.smsr_id,
+            smdp_id=configuration.sm_dp.smdp_id,
+            password=self._password,
+        )
+        self._register(SOAP_GATEWAY, self.soap.receive)
+        self._serve(SOAP_GATEWAY, self.soap.serve)
+        await self._run(self.soap.start, self.soap.stop)
+
+    def _password(self, file: str) -> bytes:
+        """The password of a peer, from its file in the data directory."""
+        try:
+            return (self.configuration.data / file).read_bytes().strip()
+        except OSError:
+            raise Unavailable(f"password file {file}") from None
 
     async def _start_crypto(self) -> None:
         key = open_key_file(self.configuration.data / VAULT_KEY, self._entropy)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import structlog
 from lxml import etree
 
@@ -558,14 +559,11 @@ def hide(answer: Body) -> Body:
 
 
 def _with_validity(status: ExecutionStatus, seconds: float) -> ExecutionStatus:
-    return ExecutionStatus(
-        Status.FAILED,
-        status.subject,
-        status.reason,
-        status.identifier,
-        status.message,
-        acceptable_validity=seconds,
-    )
+    return msgspec.structs.replace(status, acceptable_validity=seconds)
+
+
+def _fault(reason: str, status: int) -> Answer:
+    return Answer(status, envelope.write_fault(Fault(reason, code=envelope.RECEIVER, status=status)))
 
 
 def _server(url: str) -> tuple[str, str]:
