@@ -300,9 +300,7 @@ async def test_es7_both_ways(tmp_path: Path, parties: dict[str, Party]) -> None:
 
 
 @virtual
-async def test_a_notification_reaches_our_sm_dp_once(
-    tmp_path: Path, parties: dict[str, Party]
-) -> None:
+async def test_a_notification_reaches_our_sm_dp_once(tmp_path: Path, parties: dict[str, Party]) -> None:
     async with opened(tmp_path, parties) as gateway:
         await gateway.peer(parties["sr2"], PeerKind.SM_SR, SR2)
         client = Client(gateway, parties["sr2"], SR2)
@@ -327,9 +325,7 @@ async def test_register_eis(tmp_path: Path, parties: dict[str, Party]) -> None:
 
 
 @virtual
-async def test_a_late_answer_is_found_by_a_repeat(
-    tmp_path: Path, parties: dict[str, Party]
-) -> None:
+async def test_a_late_answer_is_found_by_a_repeat(tmp_path: Path, parties: dict[str, Party]) -> None:
     async with opened(tmp_path, parties, reaction=lambda header, body: None, sync_timeout=5.0) as gateway:
         await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO)
         client = Client(gateway, parties["mno"], MNO)
