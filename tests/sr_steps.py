@@ -83,7 +83,7 @@ def context(
         euicc=None if no_card else euicc or card(),
         holder=holder,
         holder_kind=holder_kind,
-        iccid_known=known,
+        elsewhere=isdp() if known else None,
     )
     return Context(
         procedure_id=procedure_id,

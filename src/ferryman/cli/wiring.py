@@ -182,7 +182,7 @@ class Installation:
             smdps=frozenset({configuration.sm_dp.smdp_id}),
         )
         self._register(SM_SR, smsr.receive)
-        self._serve(SM_SR, smsr.admin.serve)
+        self._serve(SM_SR, smsr.serve)
         await self._run(smsr.start, smsr.stop)
 
     def _installed(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ as canonical bytes of its own, cut out with its namespaces, and every field of i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from lxml import etree
@@ -67,6 +68,32 @@ class Profile:
     profile_type: str
     allocated_memory: int
     pol2: tuple[Rule, ...]
+    free_memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The ISD-R: AID, TARs, SIN and SDIN; empty where the delivery does not say."""
+
+    aid: bytes = b""
+    tars: tuple[bytes, ...] = ()
+    sin: bytes = b""
+    sdin: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A record of the audit trail that comes with the eUICC; `status` as subject, reason, execution status."""
+
+    smsr_id: str
+    at: float
+    operation: int
+    requester: str = ""
+    status: tuple[str, str, str] | None = None
+    isdp_aid: bytes = b""
+    iccid: str = ""
+    imei: bytes = b""
+    meid: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +121,10 @@ class Delivery:
     available_memory: int
     profiles: tuple[Profile, ...]
     keysets: tuple[Keyset, ...] = field(repr=False)
+    isdr: Domain = Domain()
+    last_audit: float | None = None
+    trail: tuple[Trace, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 def parse_document(data: bytes) -> etree._Element:
@@ -130,11 +161,26 @@ def canonical(element: etree._Element, name: str) -> bytes:
 
 def parse_delivery(data: bytes) -> list[Delivery]:
     """Every card of a delivery document; raises PeerError naming card and field."""
+    return [_card(_child(request, "Eis"), number) for number, request in enumerate(_requests(data), start=1)]
+
+
+def _requests(data: bytes) -> list[etree._Element]:
     root = parse_document(data)
     requests = [root] if root.tag == _q("ES1-RegisterEISRequest") else root.findall(_q("ES1-RegisterEISRequest"))
     if not requests:
         raise PeerError("holds no ES1-RegisterEISRequest", field=str(root.tag), clause=_CLAUSE)
-    return [_card(_child(request, "Eis"), number) for number, request in enumerate(requests, start=1)]
+    return requests
+
+
+def split(data: bytes) -> list[Delivery | PeerError]:
+    """Each card of a delivery, or what is wrong with it; raises PeerError when the document is no delivery."""
+    found: list[Delivery | PeerError] = []
+    for number, request in enumerate(_requests(data), start=1):
+        try:
+            found.append(_card(_child(request, "Eis"), number))
+        except PeerError as problem:
+            found.append(problem)
+    return found
 
 
 def parse_signed_info(document: bytes) -> SignedInfo:
@@ -162,7 +208,66 @@ def _eis(eis: etree._Element) -> Delivery:
         available_memory=_number(eis, "AvailableMemoryForProfiles"),
         profiles=tuple(_profile(item) for item in eis.findall(_q("ProfileInfo"))),
         keysets=tuple(_keyset(item) for item in security.findall(_q("Keyset"))),
+        isdr=_domain(security),
+        last_audit=_time(eis, "LastAuditDate") if eis.find(_q("LastAuditDate")) is not None else None,
+        trail=tuple(_trace(item) for item in eis.iterfind(f"{_q('AuditTrail')}/{_q('Record')}")),
+        properties=tuple(
+            _property(item) for item in eis.iterfind(f"{_q('AdditionalProperties')}/{_q('Property')}")
+        ),
     )
+
+
+def _domain(item: etree._Element) -> Domain:
+    def octets(name: str) -> bytes:
+        found = item.findtext(_q(name))
+        return _bytes(found.strip(), f"Isd-r/{name}") if found is not None and found.strip() else b""
+
+    return Domain(
+        aid=octets("Aid"),
+        tars=tuple(_hex(tar, "Isd-r/Tar", size=3) for tar in item.findall(_q("Tar"))),
+        sin=octets("Sin"),
+        sdin=octets("Sdin"),
+    )
+
+
+def _trace(item: etree._Element) -> Trace:
+    status = item.find(_q("OperationExecutionStatus"))
+    codes = item.find(f"{_q('OperationExecutionStatus')}/{_q('StatusCodeData')}")
+
+    def octets(name: str) -> bytes:
+        found = item.find(_q(name))
+        return _hex(found, name) if found is not None else b""
+
+    return Trace(
+        smsr_id=_oid(item, "Smsr-id"),
+        at=_time(item, "OperationDate"),
+        operation=int.from_bytes(_hex(_child(item, "OperationType"), "OperationType", size=2)),
+        requester=_optional(item, "RequesterId"),
+        status=None
+        if status is None
+        else (_optional(codes, "Subject"), _optional(codes, "Reason"), _optional(status, "Status")),
+        isdp_aid=octets("Isd-p-aid"),
+        iccid=_optional(item, "Iccid"),
+        imei=octets("Imei"),
+        meid=octets("Meid"),
+    )
+
+
+def _property(item: etree._Element) -> tuple[str, str]:
+    key, value = item.get("key") or "", item.get("value") or ""
+    if not key or len(key) > MAX_NAME or len(value) > MAX_NAME:
+        raise PeerError("key empty, or key or value too long", field="AdditionalProperties", clause=_CLAUSE)
+    return key, value
+
+
+def _time(parent: etree._Element, name: str) -> float:
+    """Seconds since 1970 of an xs:dateTime; without a zone it is read as UTC."""
+    text = _text(parent, name)
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise PeerError(f"{text!r} is no date and time", field=name, clause=_CLAUSE) from None
 
 
 def _signature(eis: etree._Element) -> etree._Element:
@@ -222,6 +327,7 @@ def _profile(item: etree._Element) -> Profile:
             Rule(_text(rule, "Subject"), _text(rule, "Action"), _text(rule, "Qualification"))
             for rule in (policy.findall(_q("Rule")) if policy is not None else [])
         ),
+        free_memory=_number(item, "FreeMemory") if item.find(_q("FreeMemory")) is not None else None,
     )
 
 

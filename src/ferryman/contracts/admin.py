@@ -6,11 +6,13 @@ owner is answered like one that does not exist.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ferryman.contracts import workflow
 from ferryman.contracts.crypto import SubscriptionPublic
-from ferryman.contracts.eis import EIS
+from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -22,9 +24,21 @@ class AdminRefused(Body, frozen=True, kw_only=True, tag=True):
 
 
 class RegisterEIS(Body, frozen=True, kw_only=True, tag=True):
-    """A card maker's delivery: XML with one ES1-RegisterEISRequest for each card; all or none."""
+    """A card maker's delivery: XML with one ES1-RegisterEISRequest for each card.
+
+    All or none; with `each` every card for itself, and the answer says what became of the others.
+    """
 
     xml: bytes
+    each: bool = False
+
+
+class RefusedCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A card of a delivery that was not taken: its number there, from 1, and its EID when it could be read."""
+
+    number: int
+    eid: str
+    status: ExecutionStatus
 
 
 class Registered(Body, frozen=True, kw_only=True, tag=True):
@@ -32,6 +46,7 @@ class Registered(Body, frozen=True, kw_only=True, tag=True):
 
     new: tuple[str, ...]
     known: tuple[str, ...]
+    refused: tuple[RefusedCard, ...] = ()
 
 
 class ListEUICCs(Body, frozen=True, kw_only=True, tag=True):
@@ -53,6 +68,146 @@ class ShowEUICC(Body, frozen=True, kw_only=True, tag=True):
 
     owner: str
     eid: str
+
+
+class FindEUICCs(Body, frozen=True, kw_only=True, tag=True):
+    """Cards by `by`: eid, iccid, isdp_aid, msisdn, imsi, imei, tag or owner; one page in the order of the EIDs."""
+
+    owner: str
+    by: str
+    value: str
+    after: str = ""
+    limit: int = 1000
+
+
+class DescribeEUICC(Body, frozen=True, kw_only=True, tag=True):
+    """One card with everything we know; an empty owner is the platform's own staff and sees every profile."""
+
+    eid: str
+    owner: str = ""
+
+
+class EUICCDescription(Body, frozen=True, kw_only=True, tag=True):
+    """EIS and what is ours: contact, counts, tags, and what holds for the card.
+
+    `contact` has last (s since 1970), transport, reachable and the counts; `effective` what type and card say
+    together; `differs` what the card says alone; `busy` the operation that has the card.
+    """
+
+    eis: EIS
+    imei: str = ""
+    meid: str = ""
+    tags: tuple[str, ...] = ()
+    contact: dict[str, Any] = msgspec.field(default_factory=dict)
+    effective: dict[str, Any] = msgspec.field(default_factory=dict)
+    differs: dict[str, Any] = msgspec.field(default_factory=dict)
+    card_free_nvm: int | None = None
+    card_free_ram: int | None = None
+    counter: int = 0
+    busy: str = ""
+
+
+class SetTags(Body, frozen=True, kw_only=True, tag=True):
+    """Replaces the tags of a card."""
+
+    eid: str
+    tags: tuple[str, ...]
+
+
+class EUICCType(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kind of eUICC says; platform and version empty stand for all. `cards` inherit from it."""
+
+    eum_id: str
+    platform_type: str = ""
+    platform_version: str = ""
+    says: dict[str, Any] = msgspec.field(default_factory=dict)
+    cards: int = 0
+
+
+class ListTypes(Body, frozen=True, kw_only=True, tag=True):
+    """Every eUICC type."""
+
+
+class TypePage(Body, frozen=True, kw_only=True, tag=True):
+    """eUICC types, by maker, platform and version."""
+
+    types: tuple[EUICCType, ...]
+
+
+class SetType(Body, frozen=True, kw_only=True, tag=True):
+    """Replaces what a type says; one that says nothing is forgotten."""
+
+    eum_id: str
+    platform_type: str = ""
+    platform_version: str = ""
+    says: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class SetDifference(Body, frozen=True, kw_only=True, tag=True):
+    """Replaces what one card says otherwise than its type."""
+
+    eid: str
+    says: dict[str, Any]
+
+
+class Changed(Body, frozen=True, kw_only=True, tag=True):
+    """It is done; there is nothing more to say."""
+
+
+class ShowHistory(Body, frozen=True, kw_only=True, tag=True):
+    """Audit trail of a card (SGP.02 Annex E), oldest first; an owner sees what concerns his profiles."""
+
+    eid: str
+    owner: str = ""
+    after: int = 0
+    limit: int = 1000
+
+
+class HistoryPage(Body, frozen=True, kw_only=True, tag=True):
+    """Records with the number behind which to go on; 0 when this was the last page."""
+
+    records: tuple[AuditRecord, ...]
+    after: int = 0
+
+
+class DryRun(Body, frozen=True, kw_only=True, tag=True):
+    """What would happen, and why: the decision of the real call without its effect.
+
+    `function` as in SGP.02 (EnableProfile, DisableProfile, DeleteProfile, MasterDelete, UpdatePolicyRules ...).
+    """
+
+    function: str
+    eid: str
+    requester: str
+    iccid: str = ""
+    required_memory: int = 0
+    pol2: tuple[PolicyRule, ...] = ()
+    imsi: str = ""
+    msisdn: str = ""
+
+
+class DryRunResult(Body, frozen=True, kw_only=True, tag=True):
+    """The status that the call would be refused with, or success; sentences in the order of what happens."""
+
+    status: ExecutionStatus
+    sentences: tuple[str, ...]
+
+
+class ShowCall(Body, frozen=True, kw_only=True, tag=True):
+    """A function call made over the call port: has it been answered?"""
+
+    requester: str
+    function_call_id: str
+    function: str
+
+
+class CallView(Body, frozen=True, kw_only=True, tag=True):
+    """A call that was entered; `answer` is its response message (JSON) once there is one."""
+
+    function_call_id: str
+    function: str
+    deadline: float
+    answer: bytes = b""
 
 
 class ImportTemplate(Body, frozen=True, kw_only=True, tag=True):
@@ -149,7 +304,21 @@ class OrderPage(Body, frozen=True, kw_only=True, tag=True):
     orders: tuple[OrderView, ...]
 
 
-SM_SR_REQUESTS: tuple[type[Body], ...] = (RegisterEIS, ListEUICCs, ShowEUICC, *workflow.ASKED)
+SM_SR_REQUESTS: tuple[type[Body], ...] = (
+    RegisterEIS,
+    ListEUICCs,
+    ShowEUICC,
+    FindEUICCs,
+    DescribeEUICC,
+    SetTags,
+    ListTypes,
+    SetType,
+    SetDifference,
+    ShowHistory,
+    DryRun,
+    ShowCall,
+    *workflow.ASKED,
+)
 SM_DP_REQUESTS: tuple[type[Body], ...] = (
     ImportTemplate,
     RegisterSubscriptions,
@@ -163,6 +332,12 @@ ANSWER_CODEC: Codec[Body] = Codec(
     AdminRefused,
     Registered,
     EUICCPage,
+    EUICCDescription,
+    TypePage,
+    Changed,
+    HistoryPage,
+    DryRunResult,
+    CallView,
     TemplateImported,
     SubscriptionsRegistered,
     OrderView,

@@ -27,7 +27,7 @@ def _names(kinds: tuple[type[Body], ...]) -> frozenset[str]:
 # (sender, receiver) -> the messages it may send (their tags on the wire).
 MESSAGES: dict[tuple[str, str], frozenset[str]] = {
     (SM_DP, SM_SR): _names(es3.REQUESTS),
-    (SM_SR, SM_DP): _names(es3.RESPONSES),
+    (SM_SR, SM_DP): _names((*es3.RESPONSES, *es3.NOTIFICATIONS)),
     (SM_SR, TRANSPORT_SMS): _names(es5.TO_SMS),
     (SM_SR, TRANSPORT_HTTPS): _names(es5.TO_HTTPS),
     (TRANSPORT_SMS, SM_SR): _names(es5.FROM_SMS),

@@ -71,13 +71,29 @@ type LoadFacts = Callable[[Connection, str, Any], Any]  # connection, eid, state
 type ApplyChange = Callable[[Tx, str, Any], None]  # tx, eid, change
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one dispatch brings about, as the role sees it inside the transaction.
+
+    `records` are the procedures that were stepped, as they stand now; changes and audits each with the procedure
+    that asked for them.
+    """
+
+    records: tuple[Record, ...]
+    changes: tuple[tuple[Record, Any], ...]
+    audits: tuple[tuple[Record, Audit], ...]
+
+
+type ApplyAll = Callable[[Tx, Committed], None]  # writes the changes, and what else follows from them
+
+
 @dataclass(slots=True)
 class _Work:
     """Everything that one dispatch will commit."""
 
     records: dict[str, Record] = field(default_factory=dict)
     sends: list[tuple[Record, Send]] = field(default_factory=list)
-    changes: list[tuple[str, Any]] = field(default_factory=list)
+    changes: list[tuple[Record, Any]] = field(default_factory=list)
     audits: list[tuple[Record, Audit]] = field(default_factory=list)
     incoming: Body | None = None
     target: str = ""
@@ -98,6 +114,7 @@ class Engine:
         load_facts: LoadFacts,
         apply_change: ApplyChange,
         answers: Codec[Body],
+        apply_all: ApplyAll | None = None,
     ) -> None:
         self.mailbox = mailbox
         self.tables: PlatformTables = mailbox.tables
@@ -106,6 +123,7 @@ class Engine:
         self._ask = ask
         self._load_facts = load_facts
         self._apply_change = apply_change
+        self._apply_all = apply_all  # in place of apply_change, for a role that looks at a whole dispatch
         self._rows = ProcedureRows(
             tables=mailbox.tables, role=mailbox.role, kinds={kind.name: kind for kind in kinds}, answers=answers
         )
@@ -171,6 +189,8 @@ class Engine:
     async def call(self, header: Header, start: Start) -> None:
         """Start a procedure for a function call, once; a repeat gets the first answer.
 
+        The answer goes to the role `header.sender`; with an empty one to nobody, see `answer_of`.
+
         Raises Refused when the FunctionCallIdentifier was used with other input (SGP.02 5.1.1), then nothing is
         entered; Unavailable when the database does not answer.
         """
@@ -211,6 +231,14 @@ class Engine:
     async def holder(self, eid: str) -> tuple[str, str] | None:
         """Identifier and kind of the procedure that holds the EID."""
         return await self.mailbox.store.read(lambda c: self._rows.holder(c, eid))
+
+    async def answer_of(
+        self, requester: str, function_call_id: str, function: str
+    ) -> tuple[float, Body | None] | None:
+        """Deadline and answer (None: not yet) of a call; None when it was never entered."""
+        return await self.mailbox.store.read(
+            lambda c: self._rows.answer_of(c, requester, function_call_id, function)
+        )
 
     # -- admission: one writer per EID --------------------------------------------------------------------
 
@@ -339,8 +367,11 @@ class Engine:
                 released = rows.save(tx, record) or released
             for number, (record, send) in enumerate(work.sends):
                 rows.send(tx, record, send, number)
-            for change_eid, change in work.changes:
-                self._apply_change(tx, change_eid, change)
+            if self._apply_all is not None:
+                self._apply_all(tx, Committed(tuple(changed), tuple(work.changes), tuple(work.audits)))
+            else:
+                for changing, change in work.changes:
+                    self._apply_change(tx, changing.eid, change)
             for record, audit in work.audits:
                 tx.audit(
                     actor=record.requester,
@@ -437,7 +468,7 @@ def _collect(work: _Work, record: Record, effect: Effect) -> None:
         case CancelTimer(name):
             record.timers[name] = None
         case Apply(change):
-            work.changes.append((record.eid, change))
+            work.changes.append((record, change))
         case Audit():
             work.audits.append((record, effect))
         case Reply(body):

@@ -145,7 +145,7 @@ class ProcedureRows:
         if known is not None:
             if known.fingerprint != fingerprint:
                 raise Refused(*codes.CALL_ID_REUSED, "FunctionCallIdentifier was used with other input")
-            if known.answer is not None:
+            if known.answer is not None and header.sender:
                 body = self._answers.decode_body(known.answer)
                 tx.send(header.sender, self._answer_header(header, known.procedure_id), body)
             return False
@@ -192,6 +192,22 @@ class ProcedureRows:
             eid=caller.eid,
             causation_id=caller.message_id,
         )
+
+    def answer_of(
+        self, connection: Connection, requester: str, function_call_id: str, function: str
+    ) -> tuple[float, Body | None] | None:
+        """Deadline and answer (None: not yet) of a call; None when it was never entered."""
+        table = self._tables.call
+        row = connection.execute(
+            select(table.c.deadline, table.c.answer).where(
+                table.c.requester == requester,
+                table.c.function_call_id == function_call_id,
+                table.c.function == function,
+            )
+        ).first()
+        if row is None:
+            return None
+        return row.deadline, None if row.answer is None else self._answers.decode_body(row.answer)
 
     # -- admission ------------------------------------------------------------------------------------------
 
@@ -319,7 +335,8 @@ class ProcedureRows:
             log.warning("second answer dropped", procedure=record.id)
             return
         header = self._answer_header(record.caller, record.id)
-        tx.send(record.caller.sender, header, record.reply)
+        if record.caller.sender:  # nobody: whoever called looks for the answer himself
+            tx.send(record.caller.sender, header, record.reply)
         self.journal(tx, record.id, record.eid, "out", header.message_id, record.reply)
 
     def _save_timers(self, tx: Tx, record: Record) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ferryman.codec.ids import EID, ICCID
 from ferryman.contracts import admin, codes, es3
-from ferryman.contracts.message import Body, Header, decode, encode
+from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.bus import Calls
@@ -24,6 +24,7 @@ from ferryman.sm_dp.procedures import download, install
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts
 
+INCOMING: Codec[Body] = Codec(*es3.RESPONSES, *es3.NOTIFICATIONS)
 DOWNLOAD = "download"
 MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
 
@@ -60,10 +61,31 @@ class SMDP:
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
-        """An answer of the SM-SR; returns after its commit."""
-        header, body = decode(raw, es3.RESPONSE_CODEC)
+        """An answer or notification of the SM-SR; returns after its commit."""
+        header, body = decode(raw, INCOMING)
+        if type(body) in es3.NOTIFICATIONS:
+            await self._told(header, body)
+            return
         order_id, _, _ = header.function_call_id.rpartition("-")
         await self.engine.deliver(header.eid, f"{DOWNLOAD}/{order_id}", Received(header, body), header=header)
+
+    async def _told(self, header: Header, body: Body) -> None:
+        """A profile changed its state (5.4.12 to 5.4.15): recorded once."""
+
+        def unit(tx: Tx) -> None:
+            if tx.first_time(header.message_id):
+                action = type(body).__name__.removeprefix("ES3")
+                iccid, owner = getattr(body, "iccid", ""), getattr(body, "owner", "")
+                tx.audit(
+                    actor=header.requester,
+                    action=action,
+                    eid=header.eid,
+                    object=iccid,
+                    outcome="received",
+                    detail=f"for {owner}",
+                )
+
+        await self.mailbox.transact(unit)
 
     async def serve(self, caller: str, raw: bytes) -> bytes:
         """One call of the operator's tools; a refusal is an answer."""

@@ -1,23 +1,35 @@
-"""What operators and card makers ask of the SM-SR outside ES3: registering and looking at cards."""
+"""What the operator's tools ask of the SM-SR outside ES1 to ES7: finding, describing, tagging, types, dry runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from ferryman.codec import eis_xml
-from ferryman.contracts import admin, codes, crypto, workflow
-from ferryman.contracts.eis import EIS, PolicyRule
-from ferryman.contracts.message import Body, Header, decode, encode
+import msgspec
+from sqlalchemy import Connection, select
+
+from ferryman.contracts import admin, codes, workflow
+from ferryman.contracts.eis import EIS, AuditRecord
+from ferryman.contracts.message import Body, Header, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
-from ferryman.platform.clock import Clock
-from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.sm_sr import eis_store
-from ferryman.sm_sr.records import EUICC, ISDP, SRSettings
+from ferryman.sm_sr import contacts, eis_store, lookup, policy_words, trail, type_store
+from ferryman.sm_sr.euicc_type import TypeKey, effective
+from ferryman.sm_sr.owners import Links
+from ferryman.sm_sr.policy import Function, Question, World, decide
+from ferryman.sm_sr.port import FunctionPort
+from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures.delivery import channel_id
+from ferryman.sm_sr.records import EUICC, ISDP
+from ferryman.sm_sr.registration import Registrar
 from ferryman.sm_sr.scripts.desk import ScriptDesk
+from ferryman.sm_sr.settings import SRSettings
+from ferryman.sm_sr.type_store import TypeBook
+from ferryman.sm_sr.visibility import Viewer, view
 
 MAX_PAGE = 1000
+_CHANNEL = msgspec.json.Decoder(Channel)
 
 
 class Admin:
@@ -27,27 +39,29 @@ class Admin:
         self,
         *,
         mailbox: Mailbox,
-        crypto: CryptoClient,
-        clock: Clock,
+        registrar: Registrar,
+        port: FunctionPort,
+        types: TypeBook,
         settings: SRSettings,
+        links: Links,
         scripts: ScriptDesk,
     ) -> None:
         self._scripts = scripts
         self._mailbox = mailbox
-        self._crypto = crypto
-        self._clock = clock
+        self._registrar = registrar
+        self._port = port
+        self._types = types
         self._settings = settings
+        self._links = links
 
-    async def serve(self, caller: str, raw: bytes) -> bytes:
+    async def serve(self, header: Header, body: Body) -> bytes:
         """One call; a refusal is an answer."""
-        header, body = decode(raw, admin.SM_SR_CODEC)
         try:
             answer = await self._answer(header, body)
         except Refused as refusal:
             answer = admin.AdminRefused(status=from_refusal(refusal))
         except (PeerError, InputError) as problem:
             answer = admin.AdminRefused(status=failed(*codes.FORMAT_INVALID, str(problem)))
-        del caller
         return encode(header, answer)
 
     async def _answer(self, header: Header, body: Body) -> Body:
@@ -56,174 +70,199 @@ class Admin:
                 return await self._scripts.answer(header, body)
             case admin.RegisterEIS():
                 return await self._register(header, body)
-            case admin.ListEUICCs():
-                return await self._list(body)
+            case admin.ListEUICCs() | admin.FindEUICCs():
+                return await self._page(body)
             case admin.ShowEUICC():
                 return admin.EUICCPage(euiccs=(await self._show(body.owner, body.eid),))
+            case admin.DescribeEUICC():
+                return await self._mailbox.store.read(lambda c: self._describe(c, body))
+            case admin.ShowHistory():
+                return await self._mailbox.store.read(lambda c: _history(c, body))
+            case admin.DryRun():
+                return await self._mailbox.store.read(lambda c: self._dry_run(c, body))
+            case admin.ListTypes():
+                return await self._mailbox.store.read(_types)
+            case admin.SetTags() | admin.SetType() | admin.SetDifference():
+                return await self._change(header, body)
+            case admin.ShowCall():
+                return await self._port.show(body)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the SM-SR")
 
-    # -- ES1.RegisterEIS ----------------------------------------------------------------------------------
-
     async def _register(self, header: Header, body: admin.RegisterEIS) -> admin.Registered:
-        deliveries = eis_xml.parse_delivery(body.xml)
-        _refuse_doubles(deliveries)
-        new: list[eis_xml.Delivery] = []
-        known: list[str] = []
-        for delivery in deliveries:
-            eid = delivery.signed.eid
-            stored = await self._mailbox.store.read(_loader(eid))
-            if stored is None:
-                await self._refuse_known_iccids(delivery)
-                await self._verify(header, delivery)
-                new.append(delivery)
-            elif stored.signed_info == delivery.signed_xml:
-                known.append(eid)
-            else:
-                raise Refused(*codes.EID_IN_USE, "an eUICC with this EID is registered already", identifier=eid)
-        # Every card's keys are checked before the first is stored: a delivery is taken whole or not at all.
-        for delivery in new:
-            await self._crypto.ask(_of_card(header, delivery.signed.eid), _keysets(delivery, check_only=True))
-        # Keys first: a card without keys would be lost, keys without a card are only unused.
-        for delivery in new:
-            await self._crypto.ask(_of_card(header, delivery.signed.eid), _keysets(delivery))
-        cards = [self._card(delivery) for delivery in new]
-
-        def unit(tx: Tx) -> None:
-            for card in cards:
-                eis_store.register(tx.connection, card, tx.now)
-                tx.audit(
-                    actor=header.requester, action="RegisterEIS", eid=card.eid, object=card.eum_id, outcome="done"
-                )
-
-        await self._mailbox.transact(unit)
-        return admin.Registered(new=tuple(card.eid for card in cards), known=tuple(known))
-
-    async def _refuse_known_iccids(self, delivery: eis_xml.Delivery) -> None:
-        for profile in delivery.profiles:
-            statement = _iccid_finder(profile.iccid)
-            if await self._mailbox.store.read(statement) is not None:
-                sentence = "the ICCID is on another registered eUICC"
-                raise Refused(*codes.ICCID_IN_USE, sentence, identifier=profile.iccid)
-
-    async def _verify(self, header: Header, delivery: eis_xml.Delivery) -> None:
-        signed = delivery.signed
-        question = crypto.VerifyEUICC(
-            eid=signed.eid,
-            eum_id=signed.eum_id,
-            signed_info=delivery.signed_xml,
-            signature=delivery.signature_xml,
-            now=self._clock.now(),
-        )
-        await self._crypto.ask(_of_card(header, signed.eid), question)
-
-    def _card(self, delivery: eis_xml.Delivery) -> EUICC:
-        signed = delivery.signed
-        scp80 = next(k for k in delivery.keysets if k.version in eis_xml.KEY_VERSIONS_SCP80)
-        scp81 = next((k.version for k in delivery.keysets if k.version in eis_xml.KEY_VERSIONS_SCP81), 0)
-        return EUICC(
-            eid=signed.eid,
-            eum_id=signed.eum_id,
-            platform_type=signed.platform_type,
-            platform_version=signed.platform_version,
-            rpv=signed.remote_provisioning_version,
-            http_support=signed.http_support,
-            cattp_support=signed.cattp_support,
-            smsr_id=self._settings.smsr_id,
-            remaining_memory=delivery.remaining_memory,
-            available_memory=delivery.available_memory,
-            scp80_version=scp80.version,
-            scp80_counter=scp80.counter,
-            scp81_version=scp81,
-            signed_info=delivery.signed_xml,
-            signature=delivery.signature_xml,
-            profiles=tuple(_isdp(p) for p in delivery.profiles),
+        take = self._registrar.each if body.each else self._registrar.whole
+        rows = await take(header, body.xml)
+        return admin.Registered(
+            new=tuple(row.eid for row in rows if row.status is None and row.new),
+            known=tuple(row.eid for row in rows if row.status is None and not row.new),
+            refused=tuple(
+                admin.RefusedCard(number=row.number, eid=row.eid, status=row.status)
+                for row in rows
+                if row.status is not None
+            ),
         )
 
     # -- looking ------------------------------------------------------------------------------------------
 
-    async def _list(self, body: admin.ListEUICCs) -> admin.EUICCPage:
+    async def _page(self, body: admin.ListEUICCs | admin.FindEUICCs) -> admin.EUICCPage:
         limit = max(1, min(body.limit, MAX_PAGE))
-        eids = await self._mailbox.store.read(lambda c: eis_store.eids(c, after=body.after, limit=limit))
-        return admin.EUICCPage(euiccs=tuple([await self._show(body.owner, eid) for eid in eids]))
+
+        def look(connection: Connection) -> tuple[EIS, ...]:
+            if isinstance(body, admin.FindEUICCs):
+                eids = lookup.find(connection, body.by, body.value, after=body.after, limit=limit)
+            else:
+                eids = eis_store.eids(connection, after=body.after, limit=limit)
+            cards = (eis_store.load(connection, eid) for eid in eids)
+            return tuple(_seen(card, body.owner) for card in cards if card is not None)
+
+        return admin.EUICCPage(euiccs=await self._mailbox.store.read(look))
 
     async def _show(self, owner: str, eid: str) -> EIS:
-        card = await self._mailbox.store.read(_loader(eid))
-        if card is None:
+        return _seen(await self._mailbox.store.read(lambda c: _card(c, eid)), owner)
+
+    def _describe(self, connection: Connection, body: admin.DescribeEUICC) -> admin.EUICCDescription:
+        card = _card(connection, body.eid)
+        viewer = Viewer.OPERATOR if body.owner else Viewer.CONSOLE
+        return admin.EUICCDescription(
+            eis=view(card, viewer, body.owner),
+            imei=card.imei,
+            meid=card.meid,
+            tags=lookup.tags_of(connection, card.eid),
+            contact=msgspec.structs.asdict(contacts.load(connection, card.eid)),
+            effective=msgspec.structs.asdict(self._types.of(connection, card)),
+            differs=card.differs,
+            card_free_nvm=card.card_free_nvm,
+            card_free_ram=card.card_free_ram,
+            counter=self._counter(connection, card),
+            busy=self._busy(connection, card.eid),
+        )
+
+    def _counter(self, connection: Connection, card: EUICC) -> int:
+        """SCP80 counter used last: the channel's, else the one delivered."""
+        table = self._mailbox.tables.procedure
+        row = connection.execute(select(table.c.state).where(table.c.id == channel_id(card.eid))).first()
+        used = _CHANNEL.decode(row.state).counter if row is not None else 0
+        return max(used, card.scp80_counter)
+
+    def _busy(self, connection: Connection, eid: str) -> str:
+        lease, procedure = self._mailbox.tables.lease, self._mailbox.tables.procedure
+        statement = (
+            select(procedure.c.kind).join(lease, lease.c.procedure_id == procedure.c.id).where(lease.c.eid == eid)
+        )
+        return str(connection.execute(statement).scalar() or "")
+
+    # -- policy in words ------------------------------------------------------------------------------------
+
+    def _dry_run(self, connection: Connection, body: admin.DryRun) -> admin.DryRunResult:
+        try:
+            function = Function(body.function)
+        except ValueError:
+            names = ", ".join(one.value for one in Function)
+            raise InputError("function", f"must be one of {names}") from None
+        card = eis_store.load(connection, body.eid)
+        elsewhere: ISDP | None = None
+        if card is not None and body.iccid and card.by_iccid(body.iccid) is None:
+            elsewhere = eis_store.profile_of_iccid(connection, body.iccid)
+        holds = self._types.of(connection, card) if card is not None else effective(self._settings)
+        question = Question(
+            function,
+            body.requester,
+            body.iccid,
+            required_memory=body.required_memory,
+            pol2=body.pol2,
+            imsi=body.imsi,
+            msisdn=body.msisdn,
+        )
+        world = World(card, holds, elsewhere)
+        verdict = decide(question, world)
+        busy = self._busy(connection, body.eid)
+        return admin.DryRunResult(
+            status=policy_words.status(verdict),
+            sentences=policy_words.explain(question, world, verdict, busy=busy, links=self._links),
+        )
+
+    # -- changing what is ours --------------------------------------------------------------------------------
+
+    async def _change(self, header: Header, body: admin.SetTags | admin.SetType | admin.SetDifference) -> Body:
+        self._check(body)
+
+        def unit(tx: Tx) -> bool:
+            eid = "" if isinstance(body, admin.SetType) else body.eid
+            match body:
+                case admin.SetTags():
+                    found = eis_store.exists(tx.connection, body.eid)
+                    if found:
+                        lookup.set_tags(tx, body.eid, body.tags)
+                case admin.SetDifference():
+                    found = type_store.set_difference(tx, body.eid, body.says)
+                case admin.SetType():
+                    found = True
+                    type_store.set_type(tx, _key(body), body.says)
+            if found:
+                detail = msgspec.json.encode(body).decode()
+                tx.audit(
+                    actor=header.requester, action=type(body).__name__, eid=eid, outcome="done", detail=detail
+                )
+            return found
+
+        if not await self._mailbox.transact(unit):
+            eid = "" if isinstance(body, admin.SetType) else body.eid
             raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid} is registered here", identifier=eid)
-        return card.visible(tuple(p for p in card.profiles if p.owner == owner))
+        self._types.changed()
+        return admin.Changed()
+
+    def _check(self, body: admin.SetTags | admin.SetType | admin.SetDifference) -> None:
+        """What is said must make sense on top of the settings; raises InputError."""
+        if isinstance(body, admin.SetTags):
+            return
+        effective(self._settings, [body.says])
+        if isinstance(body, admin.SetType):
+            if not body.eum_id:
+                raise InputError("eum", "a type belongs to a card maker")
+            if body.platform_version and not body.platform_type:
+                raise InputError("platform_version", "needs a platform type beside it")
 
 
-def _loader(eid: str) -> Callable[..., EUICC | None]:
-    return lambda connection: eis_store.load(connection, eid)
+def _card(connection: Connection, eid: str) -> EUICC:
+    card = eis_store.load(connection, eid)
+    if card is None:
+        raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid} is registered here", identifier=eid)
+    return card
 
 
-def _iccid_finder(iccid: str) -> Callable[..., str | None]:
-    return lambda connection: eis_store.eid_of_iccid(connection, iccid)
+def _seen(card: EUICC, owner: str) -> EIS:
+    return view(card, Viewer.OPERATOR, owner)
 
 
-def _of_card(header: Header, eid: str) -> Header:
-    return Header(
-        message_id=f"{header.message_id}/{eid}",
-        sender=header.sender,
-        requester=header.requester,
-        function_call_id=header.function_call_id,
-        deadline=header.deadline,
-        eid=eid,
-    )
+def _key(body: admin.SetType) -> TypeKey:
+    return TypeKey(body.eum_id, body.platform_type, body.platform_version)
 
 
-def _refuse_doubles(deliveries: list[eis_xml.Delivery]) -> None:
-    seen: set[str] = set()
-    iccids: set[str] = set()
-    for delivery in deliveries:
-        eid = delivery.signed.eid
-        if eid in seen:
-            raise Refused(*codes.EID_IN_USE, "the EID stands twice in the delivery", identifier=eid)
-        seen.add(eid)
-        for profile in delivery.profiles:
-            if profile.iccid in iccids:
-                sentence = "the ICCID stands twice in the delivery"
-                raise Refused(*codes.ICCID_IN_USE, sentence, identifier=profile.iccid)
-            iccids.add(profile.iccid)
-        if len({profile.isdp_aid for profile in delivery.profiles}) < len(delivery.profiles):
-            raise PeerError("two profiles have the same ISD-P", field=f"EID {eid}, ProfileInfo")
-        keys = [(keyset.version, key.index) for keyset in delivery.keysets for key in keyset.keys]
-        if len(set(keys)) < len(keys):
-            raise PeerError("a key is given twice", field=f"EID {eid}, Isd-r", clause="SGP.02 5.2.1")
-        if not any(k.version in eis_xml.KEY_VERSIONS_SCP80 for k in delivery.keysets):
-            raise PeerError("no SCP80 key set", field=f"EID {eid}, Isd-r", clause="SGP.02 2.4.3")
-        if sum(p.state == "Enabled" for p in delivery.profiles) > 1:
-            raise PeerError("more than one profile is Enabled", field=f"EID {eid}, ProfileInfo")
-        if delivery.profiles and sum(p.fallback for p in delivery.profiles) != 1:
-            raise PeerError("not exactly one profile has the fall-back attribute", field=f"EID {eid}, ProfileInfo")
-
-
-def _keysets(delivery: eis_xml.Delivery, *, check_only: bool = False) -> crypto.UnwrapKeysets:
-    return crypto.UnwrapKeysets(
-        check_only=check_only,
-        eum_id=delivery.signed.eum_id,
-        eid=delivery.signed.eid,
-        keysets=tuple(
-            crypto.WrappedKeyset(
-                k.version, tuple(crypto.WrappedKey(key.index, key.key_type, key.value, key.kcv) for key in k.keys)
+def _types(connection: Connection) -> admin.TypePage:
+    return admin.TypePage(
+        types=tuple(
+            admin.EUICCType(
+                eum_id=key.eum_id,
+                platform_type=key.platform_type,
+                platform_version=key.platform_version,
+                says=says,
+                cards=type_store.cards_of(connection, key),
             )
-            for k in delivery.keysets
-        ),
+            for key, says in type_store.types(connection).items()
+        )
     )
 
 
-def _isdp(profile: eis_xml.Profile) -> ISDP:
-    return ISDP(
-        aid=profile.isdp_aid,
-        iccid=profile.iccid,
-        owner=profile.owner,
-        smdp_id=profile.smdp_id,
-        state=profile.state,
-        fallback=profile.fallback,
-        imsi=profile.imsi,
-        msisdn=profile.msisdn,
-        profile_type=profile.profile_type,
-        allocated_memory=profile.allocated_memory,
-        pol2=tuple(PolicyRule(r.action, r.qualification, r.subject) for r in profile.pol2),
-    )
+def _history(connection: Connection, body: admin.ShowHistory) -> admin.HistoryPage:
+    card = _card(connection, body.eid)
+    limit = max(1, min(body.limit, trail.MAX_HISTORY))
+    found = trail.of_card(connection, body.eid, after=body.after, limit=limit)
+    may_see: Callable[[AuditRecord], bool] = _sees(card, body.owner)
+    records = tuple(record for _, record in found if may_see(record))
+    return admin.HistoryPage(records=records, after=found[-1][0] if len(found) == limit else 0)
+
+
+def _sees(card: EUICC, owner: str) -> Callable[[AuditRecord], bool]:
+    """An owner sees what he asked for himself and what concerns his profiles; the platform's staff everything."""
+    own: set[Any] = {p.iccid for p in card.profiles if p.owner == owner}
+    return lambda record: not owner or record.requester == owner or record.iccid in own

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Sequence
+from typing import Any, assert_never
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from ferryman.contracts.eis import PolicyRule
+from ferryman.contracts.eis import PolicyRule, Property, SecurityDomain
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
+from ferryman.platform.procedure_rows import Conflict
+from ferryman.sm_sr import contacts
 from ferryman.sm_sr.records import (
     DISABLED,
     EUICC,
@@ -16,63 +20,79 @@ from ferryman.sm_sr.records import (
     ISDP,
     AddISDP,
     Audited,
+    CardMemory,
     Change,
     CompleteISDP,
     Contacted,
+    Counted,
     RemoveISDP,
+    SetAddress,
     SetAllocatedMemory,
     SetFallback,
+    SetPolicy,
     SetState,
     TakeMemory,
 )
 from ferryman.sm_sr.schema import euicc, isdp
 
 _RULES = msgspec.json.Decoder(tuple[PolicyRule, ...])
-_BY_EID = select(euicc).where(euicc.c.eid == bindparam("eid"))
-_ISDPS = select(isdp).where(isdp.c.eid == bindparam("eid")).order_by(isdp.c.aid)
+_PROPERTIES = msgspec.json.Decoder(tuple[Property, ...])
+_DOMAIN = msgspec.json.Decoder(SecurityDomain)
+_DIFFERS = msgspec.json.Decoder(dict[str, Any])
+
+# Fields that are columns of the same name, and those that are JSON.
+_PLAIN = tuple(
+    f
+    for f in EUICC.__struct_fields__
+    if f not in ("profiles", "isdr", "properties", "differs", "signed_info", "signature")
+)
+_ISDP_PLAIN = tuple(f for f in ISDP.__struct_fields__ if f != "pol2")
+
+_BY_EID = Prepared(
+    lambda _: select(
+        *(euicc.c[name] for name in _PLAIN),
+        *(euicc.c[name] for name in ("signed_info", "signature", "isdr", "properties", "differs")),
+    ).where(euicc.c.eid == bindparam("eid"))
+)
+_ISDPS = Prepared(
+    lambda _: (
+        select(*(isdp.c[name] for name in _ISDP_PLAIN), isdp.c.pol2)
+        .where(isdp.c.eid == bindparam("eid"))
+        .order_by(isdp.c.aid)
+    )
+)
 _BY_MSISDN = select(isdp.c.eid).where(isdp.c.msisdn == bindparam("msisdn"), isdp.c.state != IN_CREATION).distinct()
-_BY_ICCID = select(isdp.c.eid).where(isdp.c.iccid == bindparam("iccid"))
+_BY_ICCID = Prepared(lambda _: select(isdp.c.eid).where(isdp.c.iccid == bindparam("iccid")))
+_BOOLEANS = ("http_support", "cattp_support")
 
 
 def load(connection: Connection, eid: str) -> EUICC | None:
     """One card with its ISD-Ps, or None."""
-    row = connection.execute(_BY_EID, {"eid": eid}).first()
+    key = {"eid": eid}
+    row = _BY_EID.row(connection, key)
     if row is None:
         return None
-    profiles = tuple(
-        ISDP(
-            aid=bytes(p.aid),
-            iccid=p.iccid,
-            owner=p.owner,
-            smdp_id=p.smdp_id,
-            state=p.state,
-            fallback=p.fallback,
-            imsi=p.imsi,
-            msisdn=p.msisdn,
-            profile_type=p.profile_type,
-            allocated_memory=p.allocated_memory,
-            pol2=_RULES.decode(p.pol2),
-        )
-        for p in connection.execute(_ISDPS, {"eid": eid})
-    )
+    values: dict[str, Any] = dict(zip(_PLAIN, row, strict=False))
+    for name in _BOOLEANS:
+        values[name] = bool(values[name])  # SQLite has no truth values
+    signed_info, signature, domain, properties, differs = row[len(_PLAIN) :]
     return EUICC(
-        eid=row.eid,
-        eum_id=row.eum_id,
-        platform_type=row.platform_type,
-        platform_version=row.platform_version,
-        rpv=row.rpv,
-        http_support=row.http_support,
-        cattp_support=row.cattp_support,
-        smsr_id=row.smsr_id,
-        remaining_memory=row.remaining_memory,
-        available_memory=row.available_memory,
-        scp80_version=row.scp80_version,
-        scp80_counter=row.scp80_counter,
-        scp81_version=row.scp81_version,
-        signed_info=bytes(row.signed_info),
-        signature=bytes(row.signature),
-        profiles=profiles,
+        **values,
+        signed_info=bytes(signed_info),
+        signature=bytes(signature),
+        isdr=_DOMAIN.decode(domain) if domain else None,
+        properties=_PROPERTIES.decode(properties) if properties != "[]" else (),
+        differs=_DIFFERS.decode(differs) if differs != "{}" else {},
+        profiles=tuple(_profile(found) for found in _ISDPS.rows(connection, key)),
     )
+
+
+def _profile(row: Sequence[Any]) -> ISDP:
+    values: dict[str, Any] = dict(zip(_ISDP_PLAIN, row, strict=False))
+    values["aid"] = bytes(values["aid"])
+    values["fallback"] = bool(values["fallback"])
+    pol2 = row[len(_ISDP_PLAIN)]
+    return ISDP(**values, pol2=_RULES.decode(pol2) if pol2 != b"[]" else ())
 
 
 def exists(connection: Connection, eid: str) -> bool:
@@ -82,8 +102,12 @@ def exists(connection: Connection, eid: str) -> bool:
 
 def register(connection: Connection, card: EUICC, now: float) -> None:
     """Store a new card (ES1.RegisterEIS)."""
-    values = {field: getattr(card, field) for field in card.__struct_fields__ if field != "profiles"}
-    connection.execute(insert(euicc).values(**values, imei="", last_audit=None, created=now))
+    values: dict[str, Any] = {name: getattr(card, name) for name in _PLAIN}
+    values |= {"signed_info": card.signed_info, "signature": card.signature, "created": now}
+    values["isdr"] = "" if card.isdr is None else msgspec.json.encode(card.isdr).decode()
+    values["properties"] = msgspec.json.encode(card.properties).decode()
+    values["differs"] = msgspec.json.encode(card.differs).decode()
+    connection.execute(insert(euicc).values(**values))
     for profile in card.profiles:
         _insert(connection, card.eid, profile)
 
@@ -101,7 +125,22 @@ def eids_of_msisdn(connection: Connection, msisdn: str) -> list[str]:
 
 def eid_of_iccid(connection: Connection, iccid: str) -> str | None:
     """The card that has this ICCID."""
-    return connection.execute(_BY_ICCID, {"iccid": iccid}).scalar()
+    row = _BY_ICCID.row(connection, {"iccid": iccid})
+    return None if row is None else str(row[0])
+
+
+def profile(connection: Connection, eid: str, aid: bytes) -> ISDP | None:
+    """One ISD-P of a card."""
+    return next(
+        (found for found in map(_profile, _ISDPS.rows(connection, {"eid": eid})) if found.aid == aid), None
+    )
+
+
+def profile_of_iccid(connection: Connection, iccid: str) -> ISDP | None:
+    """The ISD-P with this ICCID, on whatever card."""
+    eid = eid_of_iccid(connection, iccid)
+    rows = [] if eid is None else _ISDPS.rows(connection, {"eid": eid})
+    return next((found for found in map(_profile, rows) if found.iccid == iccid), None)
 
 
 def apply(tx: Tx, eid: str, change: Change) -> None:
@@ -109,6 +148,9 @@ def apply(tx: Tx, eid: str, change: Change) -> None:
     connection = tx.connection
     match change:
         case AddISDP(profile):
+            # Somebody else's transaction may have put the ICCID on a card since this one looked: look again.
+            if eid_of_iccid(connection, profile.iccid) is not None:
+                raise Conflict(f"ICCID {profile.iccid} came to a card meanwhile")
             _insert(connection, eid, profile)
         case SetState(aid, state):
             connection.execute(update(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid).values(state=state))
@@ -138,12 +180,29 @@ def apply(tx: Tx, eid: str, change: Change) -> None:
         case Audited(remaining):
             values: dict[str, float | int] = {"last_audit": tx.now}
             if remaining is not None:
-                values["remaining_memory"] = remaining
+                values["remaining_memory"] = values["card_free_nvm"] = remaining
             connection.execute(update(euicc).where(euicc.c.eid == eid).values(**values))
         case Contacted(imei):
             connection.execute(update(euicc).where(euicc.c.eid == eid).values(imei=imei))
+        case SetPolicy(aid, pol2):
+            _of_isdp(connection, eid, aid, pol2=msgspec.json.encode(pol2))
+        case SetAddress(aid, imsi, msisdn):
+            given = {name: text for name, text in (("imsi", imsi), ("msisdn", msisdn)) if text}
+            _of_isdp(connection, eid, aid, **given)
+        case CardMemory(nvm, ram):
+            told = {
+                name: size for name, size in (("card_free_nvm", nvm), ("card_free_ram", ram)) if size is not None
+            }
+            if told:
+                connection.execute(update(euicc).where(euicc.c.eid == eid).values(**told))
+        case Counted():
+            contacts.count(connection, eid, change, tx.now)
         case _:
             assert_never(change)
+
+
+def _of_isdp(connection: Connection, eid: str, aid: bytes, **values: object) -> None:
+    connection.execute(update(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid).values(**values))
 
 
 def _insert(connection: Connection, eid: str, profile: ISDP) -> None:

@@ -106,8 +106,8 @@ def effective(
 ) -> Effective:
     """The settings, then each layer (types from the widest on, then the card); the last that names a field wins.
 
-    `https_possible` False (the card has no HTTPS, or no SCP81 key set): what is left goes by SMS. Raises
-    InputError when a layer names an unknown field or a value that cannot be.
+    `https_possible` False (the card has no SCP81 key set): what is left goes by SMS. Raises InputError when a
+    layer names an unknown field or a value that cannot be.
     """
     result = default(settings)
     for layer in layers:

@@ -1,4 +1,4 @@
-"""The functions of the SM-SR that a procedure carries out: which one, and what its answer is (SGP.02 5.4, 5.5)."""
+"""The functions of the SM-SR: which procedure carries each out, and what its answer is (SGP.02 5.2 to 5.5)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import es3, es4
+from ferryman.contracts import es1, es3, es4
 from ferryman.contracts.message import Body, Header
-from ferryman.contracts.status import from_refusal
-from ferryman.errors import PeerError, Refused
+from ferryman.contracts.status import ExecutionStatus
+from ferryman.errors import PeerError
 from ferryman.platform.engine import Start
 from ferryman.platform.procedure import ProcedureKind
 from ferryman.sm_sr.procedures import (
@@ -18,10 +18,12 @@ from ferryman.sm_sr.procedures import (
     change,
     channel,
     completed,
+    contact,
     create_isdp,
     notification,
     send_data,
     settle,
+    update,
 )
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.notification_state import NotificationState
@@ -29,11 +31,12 @@ from ferryman.sm_sr.procedures.notification_state import NotificationState
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """Kind of the procedure, type of its state, and the response."""
+    """Kind of the procedure, type of its state, the response, and whether it waits for the eUICC to be free."""
 
     kind: str
     state: type[msgspec.Struct]
     response: type[Body]
+    exclusive: bool = True
 
 
 FUNCTIONS: dict[type[Body], Function] = {
@@ -50,10 +53,14 @@ FUNCTIONS: dict[type[Body], Function] = {
     es4.ES4DisableProfile: Function("disable", change.State, es4.ES4DisableProfileResponse),
     es4.ES4DeleteProfile: Function("delete-isdp", change.State, es4.ES4DeleteProfileResponse),
     es4.ES4AuditEIS: Function("audit", audit.State, es4.ES4AuditEISResponse),
+    **{
+        request: Function("update", update.State, response, exclusive=False)
+        for request, response in update.RESPONSES.items()
+    },
 }
 
 KINDS = (
-    ProcedureKind("channel", Channel, channel.step),
+    ProcedureKind("channel", Channel, contact.counting(channel.step)),
     ProcedureKind("notification", NotificationState, notification.step),
     ProcedureKind(settle.KIND, settle.SettleState, settle.step),
     ProcedureKind("create-isdp", create_isdp.State, create_isdp.step),
@@ -63,6 +70,7 @@ KINDS = (
     ProcedureKind("disable", change.State, change.step),
     ProcedureKind("delete-isdp", change.State, change.step),
     ProcedureKind("audit", audit.State, audit.step),
+    ProcedureKind("update", update.State, update.step),
 )
 
 
@@ -76,14 +84,25 @@ def start_of(header: Header, body: Body) -> Start:
         kind=function.kind,
         procedure_id=f"{function.kind}/{header.requester}/{header.function_call_id}",
         state=make(request=body, requester=header.requester),
-        exclusive=True,
+        exclusive=function.exclusive,
         caller=header,
         request=body,
     )
 
 
-def refused(body: Body, refusal: Refused) -> Body:
-    """The response to a call that is refused before a procedure exists."""
-    response: Any = FUNCTIONS[type(body)].response
-    answer: Body = response(status=from_refusal(refusal))
+def response_to(body: Body, status: ExecutionStatus) -> Body:
+    """The response to a call that ends before a procedure exists."""
+    response: Any = RESPONSES[type(body)]
+    answer: Body = response(status=status)
     return answer
+
+
+# Answered at once, from the repository.
+AT_ONCE: dict[type[Body], type[Body]] = {
+    es1.ES1RegisterEIS: es1.ES1RegisterEISResponse,
+    es3.ES3GetEIS: es3.ES3GetEISResponse,
+    es4.ES4GetEIS: es4.ES4GetEISResponse,
+}
+RESPONSES: dict[type[Body], type[Body]] = AT_ONCE | {body: one.response for body, one in FUNCTIONS.items()}
+# The answer is there as soon as the call is entered: no card is asked (`sgp02-interfaces.md` 1.5, style sync).
+SYNCHRONOUS = frozenset(AT_ONCE) | frozenset(update.RESPONSES) | {es3.ES3ProfileDownloadCompleted}

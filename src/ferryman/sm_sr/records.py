@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from ferryman.contracts.eis import EIS, PolicyRule, ProfileInfo, ProfileState
+from ferryman.contracts.eis import EIS, PolicyRule, ProfileInfo, ProfileState, Property, SecurityDomain
 from ferryman.sm_sr.euicc_type import Effective, default
 from ferryman.sm_sr.settings import SRSettings as SRSettings
 
@@ -32,6 +33,7 @@ class ISDP(msgspec.Struct, frozen=True, kw_only=True):
     msisdn: str = ""
     profile_type: str = ""
     allocated_memory: int = 0
+    free_memory: int | None = None
     pol2: tuple[PolicyRule, ...] = ()
 
     def info(self) -> ProfileInfo:
@@ -47,12 +49,17 @@ class ISDP(msgspec.Struct, frozen=True, kw_only=True):
             smdp_id=self.smdp_id,
             profile_type=self.profile_type,
             allocated_memory=self.allocated_memory,
+            free_memory=self.free_memory,
             pol2=self.pol2,
         )
 
 
 class EUICC(msgspec.Struct, frozen=True, kw_only=True):
-    """One card with all its ISD-Ps, whoever owns them."""
+    """One card with all its ISD-Ps, whoever owns them.
+
+    `differs` is what it says otherwise than its eUICC type; `card_free_nvm` and `card_free_ram` are bytes as the
+    card reported them last. `imei` and `meid` as the device told them, in hexadecimal.
+    """
 
     eid: str
     eum_id: str
@@ -70,6 +77,19 @@ class EUICC(msgspec.Struct, frozen=True, kw_only=True):
     signed_info: bytes
     signature: bytes
     profiles: tuple[ISDP, ...] = ()
+    imei: str = ""
+    meid: str = ""
+    last_audit: float | None = None
+    isdr: SecurityDomain | None = None
+    properties: tuple[Property, ...] = ()
+    differs: dict[str, Any] = {}
+    card_free_nvm: int | None = None
+    card_free_ram: int | None = None
+
+    @property
+    def https_possible(self) -> bool:
+        """Whether it has a key set for HTTPS; that says more than HttpSupport, which some deliveries get wrong."""
+        return self.scp81_version != 0
 
     def by_iccid(self, iccid: str) -> ISDP | None:
         """The ISD-P with this ICCID."""
@@ -100,6 +120,7 @@ class EUICC(msgspec.Struct, frozen=True, kw_only=True):
             profiles=tuple(p.info() for p in profiles if p.state != IN_CREATION),
             signed_info=self.signed_info,
             signature=self.signature,
+            properties=self.properties,
         )
 
 
@@ -111,7 +132,7 @@ class Facts:
     euicc: EUICC | None
     holder: str = ""
     holder_kind: str = ""
-    iccid_known: bool = False  # the ICCID asked for is on some card of this SM-SR
+    elsewhere: ISDP | None = None  # the ISD-P with the ICCID asked for, when it is on another card
     type: Effective | None = None  # of the card; None: what the settings say
     scripted: bool = False  # a script of the deployment is active: it is asked, not the built-in policy
 
@@ -195,6 +216,40 @@ class Contacted:
     imei: str
 
 
+@dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """POL2 of an ISD-P, replaced whole."""
+
+    aid: bytes
+    pol2: tuple[PolicyRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAddress:
+    """Subscription address of an ISD-P; an empty part is left as it is."""
+
+    aid: bytes
+    imsi: str
+    msisdn: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardMemory:
+    """Bytes that the card reported as free; None = not told."""
+
+    free_nvm: int | None
+    free_ram: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What passed between us and the card in one step: packets, scripts, POSTs, outcomes of commands."""
+
+    transport: str = ""  # by which the card spoke, empty when it did not
+    counts: tuple[tuple[str, int], ...] = ()  # name of a column of `contact`, number
+    reachable: bool | None = None  # what the step proves, None = nothing
+
+
 type Change = (
     AddISDP
     | SetState
@@ -205,4 +260,8 @@ type Change = (
     | CompleteISDP
     | Audited
     | Contacted
+    | SetPolicy
+    | SetAddress
+    | CardMemory
+    | Counted
 )

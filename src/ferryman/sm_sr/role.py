@@ -7,33 +7,34 @@ from sqlalchemy import Connection, select
 
 from ferryman.codec.isdr_answers import parse_notification
 from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
-from ferryman.contracts import codes, es3, es5
-from ferryman.contracts.message import Body, Codec, Header, decode
-from ferryman.contracts.status import SUCCESS, failed, from_refusal
+from ferryman.contracts import admin, es5
+from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.workflow import Decide, Decided
-from ferryman.errors import PeerError, Refused
+from ferryman.errors import PeerError
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine
-from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.procedure import Received, Signal
-from ferryman.sm_sr import eis_store
+from ferryman.sm_sr import eis_store, port
 from ferryman.sm_sr.admin import Admin
-from ferryman.sm_sr.functions import KINDS, refused, start_of
-from ferryman.sm_sr.procedures import create_isdp
+from ferryman.sm_sr.functions import KINDS
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
-from ferryman.sm_sr.records import Change, Facts, SRSettings
-from ferryman.sm_sr.scripts import store as script_store
+from ferryman.sm_sr.records import EUICC, ISDP, Facts
+from ferryman.sm_sr.registration import Registrar
 from ferryman.sm_sr.scripts.desk import ScriptDesk
 from ferryman.sm_sr.scripts.runner import ChildDecider, Decider
-from ferryman.workflow.decision import Decision
+from ferryman.sm_sr.settings import SRSettings
+from ferryman.sm_sr.type_store import TypeBook
+from ferryman.sm_sr.writer import EISWriter
 
 log = structlog.get_logger("ferryman.sm_sr")
 
-INCOMING: Codec[Body] = Codec(*es3.REQUESTS, *es5.FROM_SMS, *es5.FROM_HTTPS)
+INCOMING: Codec[Body] = Codec(*port.REQUESTS, *es5.FROM_SMS, *es5.FROM_HTTPS)
+CALLS: Codec[Body] = Codec(*port.REQUESTS, *admin.SM_SR_REQUESTS)
 
 
 class SMSR:
@@ -52,7 +53,8 @@ class SMSR:
     ) -> None:
         self.mailbox = mailbox
         self.settings = settings
-        self._smdps = smdps  # requesters that may use ES3 (SGP.02 3.3, step 1)
+        self.types = TypeBook(settings)
+        writer = EISWriter(settings=settings, smdps=smdps)
         self._lease = mailbox.tables.lease
         self._procedure = mailbox.tables.procedure
         self._crypto = crypto = CryptoClient(calls, mailbox.role)
@@ -65,10 +67,23 @@ class SMSR:
             kinds=KINDS,
             ask=self._ask,
             load_facts=self._facts,
-            apply_change=self._apply,
-            answers=es3.RESPONSE_CODEC,
+            apply_change=eis_store.apply,
+            apply_all=writer.apply_all,
+            answers=port.ANSWERS,
         )
-        self.admin = Admin(scripts=self.scripts, mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
+        registrar = Registrar(mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
+        self.port = port.FunctionPort(
+            mailbox=mailbox, engine=self.engine, registrar=registrar, clock=clock, settings=settings, smdps=smdps
+        )
+        self.admin = Admin(
+            mailbox=mailbox,
+            registrar=registrar,
+            port=self.port,
+            types=self.types,
+            settings=settings,
+            links=writer.links,
+            scripts=self.scripts,
+        )
 
     async def start(self) -> None:
         """Resume what an earlier run left."""
@@ -86,8 +101,6 @@ class SMSR:
         """One message from the bus; returns after its commit."""
         header, body = decode(raw, INCOMING)
         match body:
-            case es3.ES3GetEIS():
-                await self._get_eis(header, body)
             case es5.SMSReceived():
                 await self._sms(header, body)
             case es5.SMSAccepted() | es5.SMSRejected() | es5.SMSReceipt():
@@ -95,54 +108,15 @@ class SMSR:
             case es5.HTTPSPosted() | es5.HTTPSClosed():
                 await self._channel(body.eid, header, body)
             case _:
-                await self._call(header, body)
+                await self.port.receive(header, body)
 
-    # -- ES3 ----------------------------------------------------------------------------------------------
-
-    async def _call(self, header: Header, body: Body) -> None:
-        try:
-            self._authorise(header)
-            await self.engine.call(header, start_of(header, body))
-        except Refused as refusal:
-            await self._answer(header, refused(body, refusal))
-
-    def _authorise(self, header: Header) -> None:
-        if header.requester not in self._smdps:
-            raise Refused(
-                *codes.UNKNOWN_REQUESTER, "the requester is not a known SM-DP", identifier=header.requester
-            )
-
-    async def _get_eis(self, header: Header, body: es3.ES3GetEIS) -> None:
-        try:
-            self._authorise(header)
-        except Refused as refusal:
-            await self._answer(header, es3.ES3GetEISResponse(status=from_refusal(refusal)))
-            return
-        card = await self.mailbox.store.read(lambda c: eis_store.load(c, body.eid))
-        if card is None:
-            answer = es3.ES3GetEISResponse(status=failed(*codes.EID_UNKNOWN, "no eUICC with this EID", body.eid))
-        else:
-            own = tuple(p for p in card.profiles if p.smdp_id == header.requester)
-            answer = es3.ES3GetEISResponse(status=SUCCESS, eis=card.visible(own))
-        await self._answer(header, answer)
-
-    async def _answer(self, header: Header, body: Body) -> None:
-        def unit(tx: Tx) -> None:
-            if tx.first_time(header.message_id):
-                tx.send(header.sender, self._answer_header(header), body)
-
-        await self.mailbox.transact(unit)
-
-    def _answer_header(self, header: Header) -> Header:
-        return Header(
-            message_id=f"{self.mailbox.role}/answer/{header.message_id}",
-            sender=self.mailbox.role,
-            requester=header.requester,
-            function_call_id=header.function_call_id,
-            deadline=header.deadline,
-            eid=header.eid,
-            causation_id=header.message_id,
-        )
+    async def serve(self, caller: str, raw: bytes) -> bytes:
+        """One call of the operator's tools or a gateway; a refusal is an answer."""
+        header, body = decode(raw, CALLS)
+        if type(body) in port.REQUESTS:
+            return encode(header, await self.port.ask(header, body))
+        del caller
+        return await self.admin.serve(header, body)
 
     # -- transports ---------------------------------------------------------------------------------------
 
@@ -179,29 +153,31 @@ class SMSR:
             .join(lease, lease.c.procedure_id == procedure.c.id)
             .where(lease.c.eid == eid)
         ).first()
-        known = False
-        if isinstance(state, create_isdp.State) and not state.phase:
-            known = eis_store.eid_of_iccid(connection, state.request.iccid) is not None
+        card = eis_store.load(connection, eid)
+        elsewhere = self._elsewhere(connection, card, getattr(state, "request", None))
         return Facts(
             settings=self.settings,
-            euicc=eis_store.load(connection, eid),
+            euicc=card,
             holder=row.id if row is not None else "",
             holder_kind=row.kind if row is not None else "",
-            iccid_known=known,
+            elsewhere=elsewhere,
             scripted=self._decider.active,
+            type=None if card is None else self.types.of(connection, card),
         )
-
-    def _apply(self, tx: Tx, eid: str, change: Change | Decision) -> None:
-        if isinstance(change, Decision):
-            script_store.record(tx.connection, eid, change, tx.now)
-        else:
-            eis_store.apply(tx, eid, change)
 
     async def _ask(self, header: Header, body: Body) -> Body:
         """Questions of procedures: the CryptoServer's, and those to the deployment's script."""
         if isinstance(body, Decide):
             return Decided(plan=await self._decider.decide(body.question))
         return await self._crypto.ask(header, body)
+
+    @staticmethod
+    def _elsewhere(connection: Connection, card: EUICC | None, request: object) -> ISDP | None:
+        """The profile asked for, when it is on another card."""
+        iccid = getattr(request, "iccid", "")
+        if card is None or not iccid or card.by_iccid(iccid) is not None:
+            return None
+        return eis_store.profile_of_iccid(connection, iccid)
 
 
 def clear_payload(packet: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""Tables of the SM-SR: one row per eUICC, one per ISD-P. Memory in bytes, times in seconds since 1970."""
+"""Tables of the SM-SR: the repository of EISs (SGP.02 Annex E). Memory in bytes, times in seconds since 1970.
+
+What changes with every contact of a card stands in `contact`: the row of `euicc` has the signed part and is large.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,14 @@ euicc = Table(
     Column("imei", String(20), nullable=False),
     Column("last_audit", Double),
     Column("created", Double, nullable=False),
-    Index("euicc_by_eum", "eum_id"),
+    Column("meid", String(20), nullable=False, server_default=""),
+    Column("isdr", Text, nullable=False, server_default=""),  # SecurityDomain as JSON; empty = not told
+    Column("properties", Text, nullable=False, server_default="[]"),  # AdditionalProperties as JSON
+    Column("differs", Text, nullable=False, server_default="{}"),  # from its eUICC type, JSON
+    Column("card_free_nvm", BigInteger),  # as the card reported last, None = never
+    Column("card_free_ram", BigInteger),
+    Index("euicc_by_type", "eum_id", "platform_type", "platform_version"),
+    Index("euicc_by_imei", "imei"),
 )
 
 isdp = Table(
@@ -62,9 +72,71 @@ isdp = Table(
     Column("profile_type", String(100), nullable=False),
     Column("allocated_memory", BigInteger, nullable=False),
     Column("pol2", LargeBinary, nullable=False),
+    Column("free_memory", BigInteger),  # None = not known
     UniqueConstraint("iccid", name="isdp_iccid"),
     Index("isdp_by_msisdn", "msisdn"),
-    Index("isdp_by_owner", "owner"),
+    Index("isdp_by_owner", "owner", "eid"),
+    Index("isdp_by_aid", "aid", "eid"),
+)
+
+contact = Table(
+    "contact",
+    METADATA,
+    Column("eid", String(32), primary_key=True),
+    Column("last", Double),  # the card spoke last
+    Column("transport", String(8), nullable=False),  # by which it spoke
+    Column("reachable", String(8), nullable=False),  # yes | no
+    Column("sms_out", BigInteger, nullable=False),  # packets to the card
+    Column("sms_in", BigInteger, nullable=False),
+    Column("https_out", BigInteger, nullable=False),  # scripts to the card
+    Column("https_in", BigInteger, nullable=False),  # POSTs of the card
+    Column("answered", BigInteger, nullable=False),  # commands by their outcome
+    Column("rejected", BigInteger, nullable=False),
+    Column("unreachable", BigInteger, nullable=False),
+    Column("unknown", BigInteger, nullable=False),
+)
+
+held_notice = Table(
+    "held_notice",
+    METADATA,
+    Column("eid", String(32), primary_key=True),
+    Column("aid", LargeBinary, primary_key=True),
+    Column("profile", LargeBinary, nullable=False),  # records.ISDP as it was before it was disabled, JSON
+)
+
+tag = Table(
+    "tag",
+    METADATA,
+    Column("eid", String(32), primary_key=True),
+    Column("name", String(60), primary_key=True),
+    Index("tag_by_name", "name", "eid"),
+)
+
+euicc_type = Table(
+    "euicc_type",
+    METADATA,
+    Column("eum_id", String(200), primary_key=True),
+    Column("platform_type", String(100), primary_key=True),  # empty = every one of the maker
+    Column("platform_version", String(20), primary_key=True),  # empty = every one
+    Column("says", Text, nullable=False),  # fields of euicc_type.Effective, JSON
+    Column("updated", Double, nullable=False),
+)
+
+trail = Table(
+    "trail",
+    METADATA,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("eid", String(32), nullable=False),
+    Column("smsr_id", String(200), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("operation", BigInteger, nullable=False),  # OperationType, two octets
+    Column("requester", String(200), nullable=False),
+    Column("status", Text, nullable=False),  # ExecutionStatus as JSON; empty for a notification
+    Column("aid", LargeBinary, nullable=False),
+    Column("iccid", String(20), nullable=False),
+    Column("imei", String(20), nullable=False),
+    Column("meid", String(20), nullable=False),
+    Index("trail_by_eid", "eid", "seq"),
 )
 
 # A deployment's transport scripts: texts by version, when which was active, and the last decisions.

@@ -39,6 +39,8 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
     card_attempts: int = 3  # a command whose outcome an audit has shown not to have happened is sent again
     check_sequence: bool = True  # refuse a notification older than the last confirmed one; False for cards without
     delete_enabled: str = "disable-first"  # DeleteProfile of an Enabled profile; or "refuse"
+    operators: tuple[str, ...] = ()  # Mno-ids with an ES4 link of their own: told directly
+    foreign_smdps: tuple[str, ...] = ()  # Smdp-ids that the gateway reaches on ES3
     max_validity: float = 30 * 86_400.0  # longest ValidityPeriod; a longer one is refused with this as acceptable
     change_timeout: float = 600.0  # from EnableProfile to the card's notification, at most the validity period
 

@@ -26,6 +26,7 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
+from ferryman.sm_sr.policy import Function, Question, World, decide
 from ferryman.sm_sr.procedures.card_state import ASK, ASK_AGAIN, ask_state, card_state
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import (
@@ -92,13 +93,10 @@ def _begin(state: State, context: Context) -> Step[State]:
     request, card = state.request, facts.euicc
     if context.caller is not None and context.now >= context.caller.deadline:
         return _end(state, context, expired("the eUICC was busy until the validity period ended"))
-    if card is None:
-        return _end(state, context, failed(*codes.EID_UNKNOWN, "no eUICC with this EID", request.eid))
-    if facts.iccid_known:
-        return _end(state, context, failed(*codes.ICCID_IN_USE, "the ICCID is on a card already", request.iccid))
-    if request.required_memory > card.remaining_memory:
-        sentence = f"{request.required_memory} bytes asked for, {card.remaining_memory} free"
-        return _end(state, context, failed(*codes.EUICC_MEMORY, sentence, request.eid))
+    asked = Question(Function.CREATE, state.requester, request.iccid, required_memory=request.required_memory)
+    verdict = decide(asked, World(card, facts.effective, facts.elsewhere))
+    if card is None or verdict.refusal is not None:
+        return _end(state, context, verdict.refusal or failed(*codes.EID_UNKNOWN, "no eUICC with this EID"))
     aid = _free_aid(card)
     profile = ISDP(
         aid=aid,

@@ -1,0 +1,137 @@
+"""Writes what a dispatch of procedures brings about: EIS rows, audit trail, and the word to every owner.
+
+All of it is one transaction with the state of the procedures. That a profile was disabled is held until the
+procedure that did it has ended, because POL2 or the call itself may have it deleted; then the owner hears once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, select
+
+from ferryman.contracts.message import Header
+from ferryman.contracts.roles import SM_DP, SM_SR, SOAP_GATEWAY
+from ferryman.platform.engine import Committed, Record
+from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
+from ferryman.platform.procedure_rows import DONE
+from ferryman.sm_sr import eis_store, trail
+from ferryman.sm_sr.owners import Change, Interface, Links, Notice, notices
+from ferryman.sm_sr.records import DISABLED, ISDP, RemoveISDP, SetState
+from ferryman.sm_sr.schema import held_notice
+from ferryman.sm_sr.scripts import store as script_store
+from ferryman.sm_sr.settings import SRSettings
+from ferryman.workflow.decision import Decision
+
+NOTICE_SECONDS = 30 * 86_400.0  # how long a notification is worth delivering: as the longest validity period
+
+_PROFILE = msgspec.json.Decoder(ISDP)
+_HOLD = Prepared(
+    lambda dialect: (
+        dialect.insert(held_notice)
+        .values({name: bindparam(name) for name in ("eid", "aid", "profile")})
+        .on_conflict_do_nothing(index_elements=["eid", "aid"])
+    )
+)
+_HELD = Prepared(
+    lambda _: select(held_notice.c.aid, held_notice.c.profile).where(held_notice.c.eid == bindparam("eid"))
+)
+
+
+@dataclass(slots=True)
+class _Collected:
+    """Changes of one EID in one dispatch, and on whose behalf."""
+
+    record: Record
+    changes: list[Change] = field(default_factory=list)
+
+
+class EISWriter:
+    """What the engine of the SM-SR calls in each of its transactions."""
+
+    def __init__(self, *, settings: SRSettings, smdps: frozenset[str]) -> None:
+        self._settings = settings
+        self._own_smdps = smdps
+        self.links = Links(operators=settings.operators, smdps=smdps | frozenset(settings.foreign_smdps))
+
+    def apply_all(self, tx: Tx, committed: Committed) -> None:
+        """Changes of the EIS, records of the trail, notifications of owners."""
+        collected: dict[str, _Collected] = {}
+        for record, change in committed.changes:
+            self._apply(tx, record, change, collected)
+        for record in committed.records:
+            if record.exclusive and record.status == DONE:
+                self._release(tx, record, collected)
+        for eid, found in collected.items():
+            told = notices(found.changes, found.record.requester, self.links)
+            for notice in told:
+                self._tell(tx, eid, found.record, notice)
+        for record, audit in committed.audits:
+            trail.note(tx, eid=record.eid, smsr_id=self._settings.smsr_id, requester=record.requester, audit=audit)
+
+    def _apply(self, tx: Tx, record: Record, change: object, collected: dict[str, _Collected]) -> None:
+        if isinstance(change, Decision):
+            script_store.record(tx.connection, record.eid, change, tx.now)
+            return
+        before = None
+        if isinstance(change, SetState | RemoveISDP):
+            before = eis_store.profile(tx.connection, record.eid, change.aid)
+        eis_store.apply(tx, record.eid, change)  # type: ignore[arg-type]
+        if before is None:
+            return
+        after = change.state if isinstance(change, SetState) else None
+        if after == DISABLED and record.exclusive and record.status != DONE:
+            _HOLD.count(tx.connection, _row(record.eid, before))
+            return
+        held = _take(tx.connection, record.eid, before.aid)
+        found = collected.setdefault(record.eid, _Collected(record))
+        found.changes.append(Change(held or before, after))
+
+    def _release(self, tx: Tx, record: Record, collected: dict[str, _Collected]) -> None:
+        """The procedure has ended: what it disabled and nobody deleted is told of now."""
+        for aid, raw in _HELD.rows(tx.connection, {"eid": record.eid}):
+            _take(tx.connection, record.eid, bytes(aid))
+            now = eis_store.profile(tx.connection, record.eid, bytes(aid))
+            found = collected.setdefault(record.eid, _Collected(record))
+            found.changes.append(Change(_PROFILE.decode(raw), None if now is None else now.state))
+
+    def _tell(self, tx: Tx, eid: str, record: Record, notice: Notice) -> None:
+        tx.audit(
+            actor=SM_SR,
+            action=f"HandleProfile{notice.happened}Notification",
+            eid=eid,
+            object=notice.iccid,
+            outcome="sent" if notice.interface is not Interface.NONE else "alarm",
+            detail=f"{notice.interface} to {notice.party} for {notice.owner}",
+        )
+        if notice.interface is Interface.NONE:
+            return
+        own = notice.interface is Interface.ES3 and notice.party in self._own_smdps
+        header = Header(
+            message_id=f"{SM_SR}/{record.id}/{record.version}/{notice.happened}/{notice.iccid}",
+            sender=SM_SR,
+            requester=self._settings.smsr_id,
+            function_call_id=record.id,
+            deadline=tx.now + NOTICE_SECONDS,
+            eid=eid,
+            causation_id=record.caller.message_id if record.caller else record.id,
+            recipient=notice.party,
+        )
+        tx.send(SM_DP if own else SOAP_GATEWAY, header, notice.message(eid, tx.now))
+
+
+def _row(eid: str, profile: ISDP) -> dict[str, object]:
+    return {"eid": eid, "aid": profile.aid, "profile": msgspec.json.encode(profile)}
+
+
+def _take(connection: Connection, eid: str, aid: bytes) -> ISDP | None:
+    """The profile as it was before it was disabled, if that is still to be told of."""
+    table = held_notice
+    one = (table.c.eid == eid) & (table.c.aid == aid)
+    row = connection.execute(select(table.c.profile).where(one)).first()
+    if row is None:
+        return None
+    connection.execute(delete(table).where(one))
+    return _PROFILE.decode(row.profile)
