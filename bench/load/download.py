@@ -6,7 +6,6 @@ the orders run, wall seconds, CPU seconds by thread, and with `profile` the seco
 
 from __future__ import annotations
 
-import asyncio
 import cProfile
 import json
 import pstats
@@ -22,6 +21,7 @@ from ferryman.cli.commands import OWNER
 from ferryman.cli.demo_world import world
 from ferryman.cli.operator import Operator
 from ferryman.cli.up import running
+from ferryman.platform import loop
 from ferryman.platform.log import configure
 from ferryman.profile.demo_template import demo_template
 
@@ -95,7 +95,7 @@ def main() -> None:
     configure("error", "console")
     profile = cProfile.Profile() if "profile" in sys.argv[2:] else None
     with tempfile.TemporaryDirectory(prefix="ferryman-bench-") as folder:
-        found = asyncio.run(run(Path(folder), int(sys.argv[1]), profile))
+        found = loop.run(run(Path(folder), int(sys.argv[1]), profile))
     if profile is not None:
         found["parts"] = parts(profile)
     sys.stdout.write(json.dumps(found) + "\n")

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine
 from ferryman.contracts.es5 import SubmitSMS
 from ferryman.contracts.message import Header, encode
 from ferryman.contracts.roles import SM_SR, TRANSPORT_SMS
+from ferryman.platform import loop
 from ferryman.platform.bus import InProcessBus
 from ferryman.platform.clock import LoopClock
 from ferryman.platform.mailbox import Mailbox
@@ -81,4 +82,4 @@ async def main(port: int, count: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
+    loop.run(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))

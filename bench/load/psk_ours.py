@@ -8,6 +8,7 @@ import sys
 
 from bench.load.psk_keys import open_keys
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
+from ferryman.platform import loop
 from ferryman.transport_https.server import PSKServer
 from ferryman.transport_https.session import HTTPSSettings, Session
 
@@ -37,4 +38,4 @@ async def main(keys_path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    loop.run(main(sys.argv[1]))

@@ -14,6 +14,8 @@ import time
 import zlib
 from typing import Final, cast
 
+from ferryman.platform import loop
+
 HEADER: Final = struct.Struct(">IIII")
 SUBMIT, ENQUIRE, UNBIND = 0x04, 0x15, 0x06
 BINDS: Final = frozenset((0x01, 0x02, 0x09))
@@ -76,4 +78,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    loop.run(main())

@@ -33,7 +33,7 @@ def pdu_of(given: dict[str, Any]) -> m.PDU:
     fields = dict(given["fields"])
     if "short_message" in fields:
         fields["short_message"] = bytes.fromhex(fields["short_message"])
-    if given["body_omitted"] and "body_omitted" in KINDS[given["command"]].__dataclass_fields__:
+    if given["body_omitted"] and "body_omitted" in KINDS[given["command"]].__struct_fields__:
         fields["body_omitted"] = True
     return KINDS[given["command"]](
         sequence=given["sequence_number"],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
@@ -17,6 +20,7 @@ from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
 from ferryman.cli.up import up
 from ferryman.errors import FerrymanError
+from ferryman.platform import loop
 
 app = App(
     name="ferryman",
@@ -34,6 +38,7 @@ app.command(serve)
 app.command(nats_config)
 app.command(nats_streams)
 app.command(demo)
+SERVICES = (up, serve)  # run for long: worth the loading of a quicker event loop
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     json = "--json" in words
     try:
-        result = app(words, exit_on_error=False, print_error=False)
+        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        result = _run(command, bound)
     except CycloptsError as problem:
         output.fail(_sentence(problem), json=json)
         sys.exit(output.USAGE)
@@ -51,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else output.DONE)
+
+
+def _run(command: Callable[..., Any], bound: inspect.BoundArguments) -> object:
+    result = command(*bound.args, **bound.kwargs)
+    if not inspect.iscoroutine(result):
+        return result
+    return loop.run(result) if command in SERVICES else asyncio.run(result)
 
 
 def _sentence(problem: CycloptsError) -> str:

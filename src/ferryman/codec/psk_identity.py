@@ -35,6 +35,10 @@ _NAMES: Final = {
     TAG_KEY_VERSION: "key version",
 }
 _HEX_TEXT: Final = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
+# The form that we write, which most cards use; read at once, any other piece by piece.
+_USUAL: Final = re.compile(
+    rb"8001028110([0-9]{32})4F([01][0-9A-F])((?:[0-9A-F]{2}){5,16})8201([0-9A-F]{2})8301([0-9A-F]{2})"
+)
 _LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
 
 
@@ -78,6 +82,12 @@ def parse(text: bytes) -> PSKIdentity:
     Case and order are free. Unknown tags are passed over, because later versions may add some; a second
     value of a known tag is refused, because two readers could then see two different cards.
     """
+    usual = _USUAL.fullmatch(text)
+    if usual is not None and len(usual[3]) == 2 * int(usual[2], 16):
+        eid, _, aid, key_id, key_version = usual.groups()
+        return PSKIdentity(
+            eid.decode("ascii"), bytes.fromhex(aid.decode("ascii")), int(key_id, 16), int(key_version, 16)
+        )
     values = _read_tlvs(_unhex(text))
     for tag in (TAG_FORMAT, TAG_EID, TAG_AID, TAG_KEY_ID, TAG_KEY_VERSION):
         if tag not in values:

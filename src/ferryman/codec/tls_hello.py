@@ -27,6 +27,8 @@ CONTENT_HANDSHAKE: Final = 22
 HANDSHAKE_CLIENT_HELLO: Final = 1
 HANDSHAKE_CLIENT_KEY_EXCHANGE: Final = 16
 _HANDSHAKE_HEADER_OCTETS: Final = 4  # octets: type, 24-bit length
+_BODY: Final = RECORD_HEADER_OCTETS + _HANDSHAKE_HEADER_OCTETS  # where the body of a record's first message is
+_RANDOM_END: Final = 34  # octets of a ClientHello before the session id: version and random
 
 EXTENSION_MAX_FRAGMENT_LENGTH: Final = 1  # RFC 6066 4
 EXTENSION_SESSION_TICKET: Final = 35  # RFC 5077 3.2
@@ -69,41 +71,12 @@ class ClientHello:
         return bool(self.session_id or self.ticket)
 
 
-class _Reader:
-    """Cuts length-prefixed fields out of one handshake message."""
-
-    def __init__(self, data: bytes, field: str, clause: str) -> None:
-        self._data = data
-        self._at = 0
-        self._field = field
-        self._clause = clause
-
-    def take(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._data):
-            raise self.error("message ends inside a field")
-        piece = self._data[self._at : end]
-        self._at = end
-        return piece
-
-    def number(self, octets: int) -> int:
-        return int.from_bytes(self.take(octets))
-
-    def vector(self, length_octets: int) -> bytes:
-        return self.take(self.number(length_octets))
-
-    @property
-    def exhausted(self) -> bool:
-        return self._at == len(self._data)
-
-    def error(self, reason: str) -> TLSFlightError:
-        return TLSFlightError(reason, field=self._field, clause=self._clause)
-
-
 def parse_client_hello(body: bytes) -> ClientHello:
     """Reads the body of a ClientHello (without handshake header); raises TLSFlightError."""
-    reader = _Reader(body, "client_hello", "RFC 5246 7.4.1.2")
-    version = reader.number(2)
+    size = len(body)
+    version = int.from_bytes(body[:2])
+    if size < _RANDOM_END + 1:
+        raise _broken_hello("message ends inside a field")
     if version >> 8 != 3 or version < 0x0301:
         raise TLSFlightError(
             f"version {version:04X}",
@@ -111,18 +84,33 @@ def parse_client_hello(body: bytes) -> ClientHello:
             clause="RFC 5246 7.4.1.2",
             alert=ALERT_PROTOCOL_VERSION,
         )
-    reader.take(32)
-    session_id = reader.vector(1)
+    # Three vectors, each with its length before it; a slice that runs past the end is shorter than it says.
+    at = _RANDOM_END + 1 + body[_RANDOM_END]
+    session_id = body[_RANDOM_END + 1 : at]
     if len(session_id) > MAX_SESSION_ID_OCTETS:
-        raise reader.error(f"session id of {len(session_id)} octets")
-    suites = reader.vector(2)
+        raise _broken_hello(f"session id of {len(session_id)} octets")
+    start = at + 2
+    at = start + int.from_bytes(body[start - 2 : start])
+    suites = body[start:at]
+    if at >= size:
+        raise _broken_hello("message ends inside a field")
     if not suites or len(suites) % 2:
-        raise reader.error(f"cipher suites of {len(suites)} octets")
-    if 0 not in reader.vector(1):
-        raise reader.error("no null compression offered")
-    extensions = {} if reader.exhausted else _parse_extensions(reader.vector(2))
-    if not reader.exhausted:
-        raise reader.error("octets after the extensions")
+        raise _broken_hello(f"cipher suites of {len(suites)} octets")
+    start = at + 1
+    at = start + body[at]
+    if at > size:
+        raise _broken_hello("message ends inside a field")
+    if 0 not in body[start:at]:
+        raise _broken_hello("no null compression offered")
+    extensions: dict[int, bytes] = {}
+    if at < size:
+        start = at + 2
+        at = start + int.from_bytes(body[start - 2 : start])
+        if start > size or at > size:
+            raise _broken_hello("message ends inside a field")
+        extensions = _parse_extensions(body[start:at])
+        if at < size:
+            raise _broken_hello("octets after the extensions")
     return ClientHello(
         legacy_version=version,
         session_id=session_id,
@@ -135,12 +123,13 @@ def parse_client_hello(body: bytes) -> ClientHello:
 
 def parse_client_key_exchange(body: bytes) -> bytes:
     """The PSK identity, as sent, in the body of a plain-PSK ClientKeyExchange; raises TLSFlightError."""
-    reader = _Reader(body, "client_key_exchange", "RFC 4279 2")
-    identity = reader.vector(2)
-    if len(identity) > MAX_IDENTITY_OCTETS:
-        raise reader.error(f"identity of {len(identity)} octets")
-    if not reader.exhausted:
-        raise reader.error("octets after the identity")
+    length, identity = int.from_bytes(body[:2]), body[2:]
+    if len(body) < 2 or len(identity) < length:
+        raise _broken_key_exchange("message ends inside a field")
+    if length > MAX_IDENTITY_OCTETS:
+        raise _broken_key_exchange(f"identity of {length} octets")
+    if len(identity) > length:
+        raise _broken_key_exchange("octets after the identity")
     return identity
 
 
@@ -159,6 +148,14 @@ def _parse_extensions(block: bytes) -> dict[int, bytes]:
             raise _broken_extensions("message ends inside a field")
         found[kind] = block[start:at]
     return found
+
+
+def _broken_hello(reason: str) -> TLSFlightError:
+    return TLSFlightError(reason, field="client_hello", clause="RFC 5246 7.4.1.2")
+
+
+def _broken_key_exchange(reason: str) -> TLSFlightError:
+    return TLSFlightError(reason, field="client_key_exchange", clause="RFC 4279 2")
 
 
 def _broken_extensions(reason: str) -> TLSFlightError:
@@ -196,6 +193,8 @@ class ClientFlight:
 
     def feed(self, data: bytes) -> None:
         """Takes octets as they come, cut anywhere; raises TLSFlightError when they are no legal flight."""
+        if not self._raw and not self._messages and not self._open and self.identity is None:
+            data = self._whole(data)
         self._raw += data
         while not self._open and self.identity is None:
             record = self._next_record()
@@ -228,6 +227,33 @@ class ClientFlight:
         self._gated.clear()
         self._raw.clear()
         self._messages.clear()
+
+    def _whole(self, data: bytes) -> bytes:
+        """Takes the usual first record, one whole message and no more; gives what is left of `data`.
+
+        What looks different in any way is left to the way that reads everything, and refused there.
+        """
+        length = int.from_bytes(data[3:RECORD_HEADER_OCTETS])
+        end = RECORD_HEADER_OCTETS + length
+        if (
+            len(data) < end
+            or length < _HANDSHAKE_HEADER_OCTETS
+            or data[0] != CONTENT_HANDSHAKE
+            or data[1] != 3
+            or int.from_bytes(data[6:_BODY]) != length - _HANDSHAKE_HEADER_OCTETS
+        ):
+            return data
+        if self.hello is None:
+            if data[RECORD_HEADER_OCTETS] != HANDSHAKE_CLIENT_HELLO or length > MAX_CLIENT_HELLO_OCTETS:
+                return data
+            self.hello = parse_client_hello(data[_BODY:end])
+            self._ready += data[:end]
+        else:
+            if data[RECORD_HEADER_OCTETS] != HANDSHAKE_CLIENT_KEY_EXCHANGE:
+                return data
+            self.identity = parse_client_key_exchange(data[_BODY:end])
+            self._gated += data[:end]
+        return data[end:]
 
     def _next_record(self) -> bytes | None:
         raw = self._raw

@@ -195,24 +195,26 @@ class TLSPump:
                 return []
             except ssl.SSLError as problem:
                 return self._fail(f"handshake: {problem.reason or 'ended by the peer'}")
-            refusal = self._objection(tls)
+            suite = _suite_name(tls)
+            refusal = self._objection(tls, suite)
             if refusal:
                 return self._fail(refusal)
             self.state = State.OPEN
-            return [HandshakeDone(_suite_name(tls)), *self._read(tls)]
+            return [HandshakeDone(suite), *self._read(tls)]
         return self._read(tls)
 
-    def _objection(self, tls: ssl.SSLObject) -> str:
+    def _objection(self, tls: ssl.SSLObject, suite: str) -> str:
         # None of these can happen by our settings; a session that breaks one must not go on all the same.
         if tls.session_reused or not self._key_used:
             return "handshake: finished without the pre-shared key"
-        if tls.version() != "TLSv1.2" or _suite_name(tls) not in SUITE_NAMES:
+        if tls.version() != "TLSv1.2" or suite not in SUITE_NAMES:
             return "handshake: finished with a suite of no kind we offered"
         return ""
 
     def _read(self, tls: ssl.SSLObject) -> list[Event]:
         events: list[Event] = []
-        while True:
+        # To ask the library when it cannot have anything costs more than to read a record.
+        while self._incoming.pending or tls.pending():
             try:
                 data = tls.read(_READ_OCTETS)
             except ssl.SSLWantReadError:
@@ -224,6 +226,7 @@ class TLSPump:
             if not data:
                 return [*events, PeerFinished()]
             events.append(Received(data))
+        return events
 
     def _fail_clear(self, alert: int, reason: str) -> list[Event]:
         self.abandon(alert)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, cast
 
+import msgspec
+
 from ferryman.codec.smpp.events import (
     BindRefused,
     Bound,
@@ -43,8 +45,7 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitOutcome:
+class SubmitOutcome(msgspec.Struct, frozen=True):
     """The SMSC's answer. `unknown` means just that: the message may or may not be on its way.
 
     `message_id` is the SMSC's name of an accepted message; `status` the command_status of an answer, None

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ferryman.codec.smpp.messages import PDU, AlertNotification, DataSM, DeliverSM
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """The bind was accepted. `interface_version` is the SMSC's (34 hexadecimal = v3.4), None when unsaid."""
 
     system_id: str
     interface_version: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class BindRefused:
+class BindRefused(msgspec.Struct, frozen=True):
     """The bind was answered with an error status; the connection is of no further use."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Responded:
+class Responded(msgspec.Struct, frozen=True):
     """A request of ours was answered.
 
     `message_id` is that of a submit_sm or data_sm; `response` the whole answer to any other request. Both are
@@ -38,30 +35,26 @@ class Responded:
     congestion: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(msgspec.Struct, frozen=True):
     """Nobody can tell what became of this request: it may or may not have taken effect."""
 
     sequence: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A message or receipt from the SMSC; it waits for `answer`."""
 
     pdu: DeliverSM | DataSM
 
 
-@dataclass(frozen=True, slots=True)
-class Alerted:
+class Alerted(msgspec.Struct, frozen=True):
     """A mobile is reachable again; there is nothing to answer."""
 
     pdu: AlertNotification
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True):
     """A PDU of the peer broke a rule; it was answered where it can be and the session goes on."""
 
     command: int
@@ -69,8 +62,7 @@ class Malformed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """Write out what `data_to_send` still has, then close the connection. Nothing comes after this event."""
 
     reason: str

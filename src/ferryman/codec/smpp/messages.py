@@ -8,8 +8,10 @@ always) do; the body's fields then have their defaults. A password never shows i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
 
 from ferryman.codec.smpp.commands import CommandID
 from ferryman.codec.smpp.tlv import TLV
@@ -17,8 +19,7 @@ from ferryman.codec.smpp.tlv import TLV
 INTERFACE_VERSION = 0x34  # SMPP v3.4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PDU:
+class PDU(msgspec.Struct, frozen=True, kw_only=True):
     """What every PDU has: sequence_number and command_status (each 0..FFFFFFFF) and optional parameters."""
 
     COMMAND: ClassVar[CommandID]
@@ -27,11 +28,18 @@ class PDU:
     status: int = 0
     tlvs: tuple[TLV, ...] = ()
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Every field but a password; tracebacks are printed with this one."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "password"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bind(PDU):
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+class _Bind(PDU, frozen=True, kw_only=True):
     system_id: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     system_type: str = ""
     interface_version: int = INTERFACE_VERSION
     addr_ton: int = 0
@@ -39,101 +47,87 @@ class _Bind(PDU):
     address_range: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindReceiver(_Bind):
+class BindReceiver(_Bind, frozen=True, kw_only=True):
     """Clause 4.1.3: bind for receiving only."""
 
     COMMAND = CommandID.BIND_RECEIVER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindTransmitter(_Bind):
+class BindTransmitter(_Bind, frozen=True, kw_only=True):
     """Clause 4.1.1: bind for sending only."""
 
     COMMAND = CommandID.BIND_TRANSMITTER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindTransceiver(_Bind):
+class BindTransceiver(_Bind, frozen=True, kw_only=True):
     """Clause 4.1.5: bind for both directions."""
 
     COMMAND = CommandID.BIND_TRANSCEIVER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _BindResp(PDU):
+class _BindResp(PDU, frozen=True, kw_only=True):
     system_id: str = ""
     body_omitted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindReceiverResp(_BindResp):
+class BindReceiverResp(_BindResp, frozen=True, kw_only=True):
     """Clause 4.1.4."""
 
     COMMAND = CommandID.BIND_RECEIVER_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindTransmitterResp(_BindResp):
+class BindTransmitterResp(_BindResp, frozen=True, kw_only=True):
     """Clause 4.1.2."""
 
     COMMAND = CommandID.BIND_TRANSMITTER_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindTransceiverResp(_BindResp):
+class BindTransceiverResp(_BindResp, frozen=True, kw_only=True):
     """Clause 4.1.6."""
 
     COMMAND = CommandID.BIND_TRANSCEIVER_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outbind(PDU):
+class Outbind(PDU, frozen=True, kw_only=True):
     """Clause 4.1.7: the SMSC asks a listening ESME to bind; it has no response."""
 
     COMMAND = CommandID.OUTBIND
 
     system_id: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unbind(PDU):
+class Unbind(PDU, frozen=True, kw_only=True):
     """Clause 4.2.1."""
 
     COMMAND = CommandID.UNBIND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnbindResp(PDU):
+class UnbindResp(PDU, frozen=True, kw_only=True):
     """Clause 4.2.2."""
 
     COMMAND = CommandID.UNBIND_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenericNack(PDU):
+class GenericNack(PDU, frozen=True, kw_only=True):
     """Clause 4.3.1: the answer to what could not be understood."""
 
     COMMAND = CommandID.GENERIC_NACK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnquireLink(PDU):
+class EnquireLink(PDU, frozen=True, kw_only=True):
     """Clause 4.11.1."""
 
     COMMAND = CommandID.ENQUIRE_LINK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnquireLinkResp(PDU):
+class EnquireLinkResp(PDU, frozen=True, kw_only=True):
     """Clause 4.11.2."""
 
     COMMAND = CommandID.ENQUIRE_LINK_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ShortMessage(PDU):
+class _ShortMessage(PDU, frozen=True, kw_only=True):
     service_type: str = ""
     source_addr_ton: int = 0
     source_addr_npi: int = 0
@@ -153,42 +147,36 @@ class _ShortMessage(PDU):
     short_message: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitSM(_ShortMessage):
+class SubmitSM(_ShortMessage, frozen=True, kw_only=True):
     """Clause 4.4.1: a short message towards a mobile; `short_message` has at most 254 octets."""
 
     COMMAND = CommandID.SUBMIT_SM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliverSM(_ShortMessage):
+class DeliverSM(_ShortMessage, frozen=True, kw_only=True):
     """Clause 4.6.1: a short message or a delivery receipt towards the ESME."""
 
     COMMAND = CommandID.DELIVER_SM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _MessageIDResp(PDU):
+class _MessageIDResp(PDU, frozen=True, kw_only=True):
     message_id: str = ""
     body_omitted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitSMResp(_MessageIDResp):
+class SubmitSMResp(_MessageIDResp, frozen=True, kw_only=True):
     """Clause 4.4.2: `message_id` is the SMSC's name for the message, an opaque text."""
 
     COMMAND = CommandID.SUBMIT_SM_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliverSMResp(_MessageIDResp):
+class DeliverSMResp(_MessageIDResp, frozen=True, kw_only=True):
     """Clause 4.6.2: `message_id` is unused and empty."""
 
     COMMAND = CommandID.DELIVER_SM_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSM(PDU):
+class DataSM(PDU, frozen=True, kw_only=True):
     """Clause 4.7.1: like submit_sm or deliver_sm, the text in the parameter message_payload only."""
 
     COMMAND = CommandID.DATA_SM
@@ -205,8 +193,7 @@ class DataSM(PDU):
     data_coding: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSMResp(_MessageIDResp):
+class DataSMResp(_MessageIDResp, frozen=True, kw_only=True):
     """Clause 4.7.2."""
 
     COMMAND = CommandID.DATA_SM_RESP
@@ -238,8 +225,7 @@ class Unsuccessful:
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitMulti(PDU):
+class SubmitMulti(PDU, frozen=True, kw_only=True):
     """Clause 4.5.1: one short message to at most 254 destinations."""
 
     COMMAND = CommandID.SUBMIT_MULTI
@@ -261,8 +247,7 @@ class SubmitMulti(PDU):
     short_message: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitMultiResp(_MessageIDResp):
+class SubmitMultiResp(_MessageIDResp, frozen=True, kw_only=True):
     """Clause 4.5.2."""
 
     COMMAND = CommandID.SUBMIT_MULTI_RESP
@@ -270,8 +255,7 @@ class SubmitMultiResp(_MessageIDResp):
     unsuccessful: tuple[Unsuccessful, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuerySM(PDU):
+class QuerySM(PDU, frozen=True, kw_only=True):
     """Clause 4.8.1."""
 
     COMMAND = CommandID.QUERY_SM
@@ -282,8 +266,7 @@ class QuerySM(PDU):
     source_addr: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuerySMResp(_MessageIDResp):
+class QuerySMResp(_MessageIDResp, frozen=True, kw_only=True):
     """Clause 4.8.2."""
 
     COMMAND = CommandID.QUERY_SM_RESP
@@ -293,8 +276,7 @@ class QuerySMResp(_MessageIDResp):
     error_code: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelSM(PDU):
+class CancelSM(PDU, frozen=True, kw_only=True):
     """Clause 4.9.1."""
 
     COMMAND = CommandID.CANCEL_SM
@@ -309,15 +291,13 @@ class CancelSM(PDU):
     destination_addr: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelSMResp(PDU):
+class CancelSMResp(PDU, frozen=True, kw_only=True):
     """Clause 4.9.2."""
 
     COMMAND = CommandID.CANCEL_SM_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceSM(PDU):
+class ReplaceSM(PDU, frozen=True, kw_only=True):
     """Clause 4.10.1."""
 
     COMMAND = CommandID.REPLACE_SM
@@ -333,15 +313,13 @@ class ReplaceSM(PDU):
     short_message: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceSMResp(PDU):
+class ReplaceSMResp(PDU, frozen=True, kw_only=True):
     """Clause 4.10.2."""
 
     COMMAND = CommandID.REPLACE_SM_RESP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertNotification(PDU):
+class AlertNotification(PDU, frozen=True, kw_only=True):
     """Clause 4.12.1: a mobile is reachable again; it has no response."""
 
     COMMAND = CommandID.ALERT_NOTIFICATION

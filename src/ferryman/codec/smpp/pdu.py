@@ -128,7 +128,7 @@ def _layout(kind: type[m.PDU], fields: str) -> _Layout:
         (part.write, attrgetter(*part.names) if isinstance(part, Octets) else attrgetter(part.name))
         for part in parts
     )
-    return _Layout(int(kind.COMMAND), kind, parts, writers, "body_omitted" in kind.__dataclass_fields__)
+    return _Layout(int(kind.COMMAND), kind, parts, writers, "body_omitted" in kind.__struct_fields__)
 
 
 _BY_KIND: Final = {kind: _layout(kind, fields) for kind, fields in _FIELDS.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import datetime
 
 import pytest
@@ -169,7 +168,7 @@ def test_data_sm_as_deliver_sm_keeps_everything() -> None:
         sequence=4, source_addr="1", destination_addr="2", esm_class=0x40, data_coding=4, tlvs=(TLV(1, b""),)
     )
     same = as_deliver(pdu)
-    for name in (field.name for field in fields(DataSM)):
+    for name in DataSM.__struct_fields__:
         assert getattr(same, name) == getattr(pdu, name)
 
 

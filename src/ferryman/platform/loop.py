@@ -1,0 +1,23 @@
+"""The event loop of a service: uvloop where it is installed (the extra `fast`), Python's own elsewhere.
+
+Nothing in the product depends on which one runs; a service on uvloop spends about a third less CPU on sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+# What asyncio.Runner makes its loop with; None is its own choice.
+FACTORY: Callable[[], asyncio.AbstractEventLoop] | None
+try:
+    from uvloop import new_event_loop as FACTORY  # noqa: N812
+except ImportError:
+    FACTORY = None
+
+
+def run[T](work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` on that loop."""
+    with asyncio.Runner(loop_factory=FACTORY) as runner:
+        return runner.run(work)
