@@ -112,11 +112,12 @@ class World:
     device: DeviceSettings = field(default_factory=lambda: DeviceSettings(boot=0.1, attach_retry=5.0))
     options: tuple[str, ...] = ()
     https_port: int = 0
+    subscribers: int = 0  # subscriptions of the operator; one for each card when 0
 
     def prepare(self) -> None:
         """Make cards and subscriptions (files)."""
         make_cards(self.folder, count=self.count, seed=self.seed, options=self.options)
-        self.csv = subscriptions(self.count, self.seed)
+        self.csv = subscriptions(self.subscribers or self.count, self.seed)
         (self.folder / "operator.csv").write_text(self.csv)
         self.batch: dict[str, Any] = json.loads((self.folder / "batch.json").read_text())
 

@@ -41,15 +41,15 @@ def quick_folder() -> Path:
     return Path(tempfile.mkdtemp(dir=_folder().name))
 
 
-_prepared: dict[tuple[int, tuple[str, ...], bytes | None], Path] = {}
+_prepared: dict[tuple[int, tuple[str, ...], bytes | None, int], Path] = {}
 
 
-async def prepared(count: int, options: tuple[str, ...], template: bytes | None) -> Path:
+async def prepared(count: int, options: tuple[str, ...], template: bytes | None, subscribers: int = 0) -> Path:
     """Folder with `world` and `data` as they are before the cards are switched on for the first time."""
-    key = (count, options, template)
+    key = (count, options, template, subscribers)
     if key not in _prepared:
         folder = quick_folder()
-        world = World(folder / "world", count=count, options=options)
+        world = World(folder / "world", count=count, options=options, subscribers=subscribers)
         world.prepare()
         world.ports = {"smpp_port": free_port()}
         platform = Platform(world, folder / "data", transport="sms")
@@ -221,6 +221,7 @@ async def bench(
     radio: Callable[[World], None] | None = None,
     poll: int = 0,
     smsc: bool = True,
+    subscribers: int = 0,
 ) -> AsyncIterator[Bench]:
     """World and installation, running, with cards on the network; everything is switched off at the end.
 
@@ -229,7 +230,7 @@ async def bench(
     knows
     no SMSC.
     """
-    source = await prepared(count, options, template)
+    source = await prepared(count, options, template, subscribers)
     folder = quick_folder()
     shutil.copytree(source, folder, dirs_exist_ok=True)
     port = free_port() if transport.startswith("https") else 0

@@ -67,10 +67,10 @@ async def card_agrees(bench: Bench, eid: str) -> None:
         lambda c: c.execute(select(sr_schema.euicc.c.imei).where(sr_schema.euicc.c.eid == eid)).scalar()
     )
     assert imei, "the card told its IMEI with its first notification"
-    quotas = {item.aid: item.quota for item in state.isdps}
+    reserved = {item.aid: item.reserved for item in state.isdps}
     for profile in card.profiles:
         if profile.smdp_id == bench.platform.sm_dp.smdp_id:
-            assert profile.allocated_memory == quotas[profile.aid]
+            assert profile.allocated_memory == reserved[profile.aid]
 
 
 def effects(bench: Bench, eid: str, command: str) -> list[dict[str, Any]]:

@@ -103,6 +103,7 @@ def _add_make(make: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--personality", type=_personality, action="append", default=[], help="NAME for all cards or NAME:CARD"
     )
+    make.add_argument("--spare-smdp-id", type=_oid, help="SM-DP that the EIS names for them (default: none)")
     make.add_argument("--spares", type=int, default=0, help="further profiles on each card, disabled")
     make.add_argument("--remote-provisioning-version", default="3.2.0")
     make.add_argument("--production-date", type=_moment, default=PRODUCTION)
@@ -166,6 +167,7 @@ def order_from(args: argparse.Namespace) -> batch.Order:
             platform_version=args.platform_version,
             remote_provisioning_version=args.remote_provisioning_version,
             http_supported=https is not None,
+            spare_smdp_id=args.spare_smdp_id,
         ),
         defects=defects,
         personalities=personalities,

@@ -54,6 +54,7 @@ class EisPlan:
     platform_version: str | None
     remote_provisioning_version: str
     http_supported: bool
+    spare_smdp_id: str | None = None
 
 
 def _add(parent: etree._Element, name: str, text: str | None = None) -> etree._Element:
@@ -130,6 +131,8 @@ def _profile(eis: etree._Element, loaded: Loaded, plan: EisPlan, allocated: int)
     _add(address, "Imsi", loaded.subscription.imsi)
     _add(address, "Msisdn", loaded.subscription.msisdn)
     _add(profile, "State", "Enabled" if loaded.state == STATE_ENABLED else "Disabled")
+    if plan.spare_smdp_id and not loaded.fallback:
+        _add(profile, "Smdp-id", plan.spare_smdp_id)
     _add(profile, "ProfileType", PROFILE_TYPE if loaded.fallback else SPARE_TYPE)
     _add(profile, "AllocatedMemory", str(allocated))
     _add(profile, "pol2")

@@ -48,6 +48,7 @@ class Profile:
     memory: int
     pins: dict[tuple[int, ...], PinSet] = field(default_factory=dict)
     puks: dict[int, Puk] = field(default_factory=dict)
+    _tree: dict[str, Any] | None = None  # dump of the files: nothing changes them once the Profile is installed
 
     @property
     def iccid(self) -> str:
@@ -111,6 +112,8 @@ class Profile:
     def to_dict(self) -> dict[str, Any]:
         """JSON form, with all keys and the sequence number state; `from_dict` takes it back."""
         authenticators = _distinct([naa.authenticator for naa in self.naas])
+        if self._tree is None:
+            self._tree = self.files.dump()
         return {
             "profile_type": self.profile_type,
             "version": list(self.version),
@@ -118,9 +121,10 @@ class Profile:
             "pol1": self.pol1,
             "connectivity": None if self.connectivity is None else self.connectivity.hex(),
             "services": sorted(self.services),
-            "files": self.files.dump(),
+            "files": self._tree,
             "authenticators": [
-                {"parameters": each.parameters.dump(), "sequences": each.sequences} for each in authenticators
+                {"parameters": each.parameters.dump(), "sequences": list(each.sequences)}
+                for each in authenticators
             ],
             "naas": [_dump_naa(naa, authenticators) for naa in self.naas],
             "domains": [

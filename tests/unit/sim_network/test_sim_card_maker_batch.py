@@ -364,8 +364,10 @@ def test_personalities_by_card() -> None:
 
 
 def test_spare_profiles_stand_on_the_card_and_in_its_eis() -> None:
-    made = produce("--spares", "2")
+    made = produce("--spares", "2", "--spare-smdp-id", "1.3.6.1.4.1.99999.10")
     (first, _) = requests_of(made)
+    assert [each.text for each in first.iterfind(".//rps:Smdp-id", NS)] == ["1.3.6.1.4.1.99999.10"] * 2
+    assert requests_of(produce("--spares", "1"))[0].find(".//rps:Smdp-id", NS) is None
     found = first.findall(".//rps:ProfileInfo", NS)
     assert [text(each, "rps:State") for each in found] == ["Enabled", "Disabled", "Disabled"]
     assert [text(each, "rps:FallbackAttribute") for each in found] == ["true", "false", "false"]

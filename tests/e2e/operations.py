@@ -1,0 +1,159 @@
+"""What a fleet is asked to do, and what happens to it: one entry for each operation, by name.
+
+An operation takes a `Desk` (bench, gateway, one card, a random generator) and returns when its outcome is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.bench import Bench
+from e2e.gateway import Call, Gateway
+from ferryman.contracts import admin, es3
+from ferryman.contracts.message import Body
+from ferryman.contracts.status import ExecutionStatus
+from rig import OWNER, START
+
+LOOK = 20.0  # s between two looks at an order
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the caller was told; `name` of the operation."""
+
+    name: str
+    status: ExecutionStatus | None
+
+
+@dataclass
+class Desk:
+    """Where the calls for one card are made and their outcomes kept."""
+
+    bench: Bench
+    gateway: Gateway
+    eid: str
+    rng: random.Random
+    validity: float = 30_000.0
+    outcomes: list[Outcome] = field(default_factory=list)
+    orders: list[admin.OrderView] = field(default_factory=list)
+    made: int = 0
+
+    @property
+    def spare(self) -> str:
+        """ICCID of the Profile that the factory left beside the bootstrap Profile."""
+        card = next(each for each in self.bench.world.batch["cards"] if each["eid"] == self.eid)
+        return str(card["spares"][0])
+
+    @property
+    def bootstrap(self) -> str:
+        """ICCID of the bootstrap Profile."""
+        card = next(each for each in self.bench.world.batch["cards"] if each["eid"] == self.eid)
+        return str(card["iccid"])
+
+    async def call(self, body: Body, requester: str) -> Call:
+        """A call of ES3 or ES4 to its end."""
+        self.made += 1
+        name = f"{type(body).__name__}-{self.eid[-12:]}-{self.made}"
+        deadline = START + asyncio.get_running_loop().time() + self.validity
+        repeat = self.rng.random() < 0.1
+        call = await self.gateway.start(name, body, requester=requester, deadline=deadline, repeat=repeat)
+        await call.done.wait()
+        return call
+
+    async def as_smdp(self, body: Body) -> ExecutionStatus:
+        """A call of our SM-DP's."""
+        return (await self.call(body, self.bench.platform.sm_dp.smdp_id)).status
+
+    async def as_operator(self, body: Body) -> ExecutionStatus:
+        """A call of the operator's, directly at the SM-SR."""
+        return (await self.call(body, OWNER)).status
+
+    async def order(self, *, enable: bool) -> ExecutionStatus:
+        """ES2.DownloadProfile."""
+        view = await self.bench.order(self.eid, enable=enable, validity=self.validity)
+        while view.status is None:
+            # All orders are looked at in the same moments: each moment apart costs real time.
+            await asyncio.sleep(LOOK - asyncio.get_running_loop().time() % LOOK)
+            found = await self.bench.operator.sm_dp(admin.ShowOrder(owner=OWNER, order_id=view.order_id))
+            assert isinstance(found, admin.OrderView)
+            view = found
+        self.orders.append(view)
+        return view.status
+
+
+Run = Callable[[Desk], Awaitable[ExecutionStatus | None]]
+
+
+async def download(desk: Desk) -> ExecutionStatus:
+    return await desk.order(enable=False)
+
+
+async def download_and_enable(desk: Desk) -> ExecutionStatus:
+    return await desk.order(enable=True)
+
+
+async def enable(desk: Desk) -> ExecutionStatus:
+    return await desk.as_smdp(es3.ES3EnableProfile(eid=desk.eid, iccid=desk.spare))
+
+
+async def disable(desk: Desk) -> ExecutionStatus:
+    return await desk.as_smdp(es3.ES3DisableProfile(eid=desk.eid, iccid=desk.spare))
+
+
+async def delete(desk: Desk) -> ExecutionStatus:
+    return await desk.as_smdp(es3.ES3DeleteISDP(eid=desk.eid, iccid=desk.spare))
+
+
+async def audit(desk: Desk) -> ExecutionStatus:
+    return await desk.as_smdp(es3.ES3AuditEIS(eid=desk.eid))
+
+
+async def get_eis(desk: Desk) -> ExecutionStatus:
+    return await desk.as_smdp(es3.ES3GetEIS(eid=desk.eid))
+
+
+async def lose_network(desk: Desk) -> None:
+    """The network of the enabled Profile goes for good: SGP.02 3.16."""
+    await desk.bench.fault(desk.eid, lose_connectivity=True)
+
+
+async def power_cycle(desk: Desk) -> None:
+    """The device is switched off and on."""
+    desk.bench.device(desk.eid).power_cycle()
+
+
+OPERATIONS: dict[str, Run] = {
+    "download": download,
+    "download-enable": download_and_enable,
+    "enable": enable,
+    "disable": disable,
+    "delete": delete,
+    "audit": audit,
+    "get-eis": get_eis,
+    "fall-back": lose_network,
+    "power-cycle": power_cycle,
+}
+
+MAKES: dict[str, tuple[str, ...]] = {
+    "CreateISDP": ("download", "download-enable"),
+    "EnableProfile": ("enable", "download-enable"),
+    "DisableProfile": ("disable", "delete"),
+    "DeleteProfile": ("delete", "download", "download-enable"),
+}
+"""For each command of the card with an effect, the operations that may cause it, once each."""
+
+
+async def run(name: str, desk: Desk) -> Outcome:
+    """Run one operation and keep its outcome."""
+    outcome = Outcome(name, await OPERATIONS[name](desk))
+    desk.outcomes.append(outcome)
+    return outcome
+
+
+def described(status: Any) -> str:
+    """An outcome for people."""
+    return "-" if status is None else f"{status.status.name} {status.code}".strip()
