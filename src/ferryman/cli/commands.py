@@ -81,6 +81,8 @@ async def template_import(
     elif isinstance(done, admin.TemplateImported):
         state = "imported" if done.new else "was imported before"
         output.line(f"template {done.name} {state}: {done.size} bytes, needs {', '.join(done.slots)}")
+        for warning in done.warnings:
+            output.line(warning)
     return output.DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from ferryman.errors import InputError
 from ferryman.profile import inspect as package_inspect
 from ferryman.profile.compare import differences
 from ferryman.profile.documents import Form, read_package, write_package
+from ferryman.profile.lint import ERROR, check
 
 OWNER_ONLY = 0o600  # a package holds keys in clear
 
@@ -85,6 +87,28 @@ async def profile_convert(
     else:
         output.line(f"{output_file}: {len(content)} bytes")
     return output.DONE
+
+
+@profile.command(name="lint")
+async def profile_lint(file: Path, *, edition: str = "", json: bool = False) -> int:
+    """Check a profile package by every rule of the format; exit status 1 when it has errors.
+
+    Parameters
+    ----------
+    file
+        The package in DER, value notation or YAML, as it would go to a card.
+    edition
+        "3.3.0" for a package of format 3.3 made before 3.3.1.
+    """
+    found = check(package_in(file, edition))
+    if json:
+        output.emit({"findings": [asdict(one) for one in found]})
+    else:
+        for one in found:
+            output.line(str(one))
+        errors = sum(one.severity == ERROR for one in found)
+        output.line(f"{errors} errors, {len(found) - errors} warnings")
+    return output.FAILED if any(one.severity == ERROR for one in found) else output.DONE
 
 
 @profile.command(name="diff")

@@ -223,12 +223,13 @@ class ImportTemplate(Body, frozen=True, kw_only=True, tag=True):
 
 
 class TemplateImported(Body, frozen=True, kw_only=True, tag=True):
-    """Size in bytes and the values that a subscription must give."""
+    """Size in bytes, the values that a subscription must give, and what the validator warns of."""
 
     name: str
     size: int
     slots: tuple[str, ...]
     new: bool
+    warnings: tuple[str, ...] = ()
 
 
 class RegisterSubscriptions(Body, frozen=True, kw_only=True, tag=True):

@@ -16,11 +16,13 @@ PUBLIC_FIELDS: Mapping[str, Mapping[str, Any]] = {
 }
 """What the platform itself knows of a subscription."""
 
+IMSI_TEXT = "imsi_digits"
+
 DERIVED_SLOTS = {
     "iccid_header": "iccid_header(iccid)",
     "iccid_ef": "iccid_ef(iccid)",
     "imsi_ef": "imsi_ef(imsi)",
-    "imsi_digits": "ascii(imsi)",
+    IMSI_TEXT: "ascii(imsi)",
     "acc": "acc(imsi)",
     "msisdn_record": "msisdn(msisdn)",
 }
@@ -34,5 +36,7 @@ def automatic_variables(slots: Iterable[Slot]) -> dict[str, Variable]:
         if slot.name in SECRET_SLOTS:
             entries[slot.name] = {"type": "octets", "length": f"{slot.minimum}..{slot.maximum}", "secret": True}
         else:
+            if slot.name == IMSI_TEXT:  # it stands in the middle of an identity whose length is fixed
+                entries["imsi"] = {"type": "digits", "length": f"{slot.minimum}..{slot.maximum}"}
             entries[slot.name] = {"derive": DERIVED_SLOTS[slot.name]}
     return needed(declared(entries), (slot.name for slot in used))

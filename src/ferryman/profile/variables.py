@@ -2,14 +2,14 @@
 
 A declaration is a map: `type` (digits, hex, octets, text) with `length` (a number or `4..8`: digits for digits,
 bytes for the others, of text in UTF-8), or `derive` (a derivation of other variables); `secret`, `default`,
-`source` (the column of an import file, else the name in capitals).
+`source` (the column of an import file, else the name in capitals), `sample` (a value to check the template with).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ferryman.errors import InputError
@@ -23,7 +23,7 @@ KINDS: tuple[Kind, ...] = ("digits", "hex", "octets", "text")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LENGTH = re.compile(r"([0-9]{1,5})(?:\.\.([0-9]{1,5}))?")
 _DERIVE = re.compile(r"([a-z_]+)\(([a-z0-9_, ]*)\)")
-_KEYS = frozenset(("type", "length", "secret", "default", "source", "derive"))
+_KEYS = frozenset(("type", "length", "secret", "default", "source", "derive", "sample"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Variable:
     source: str = ""
     default: str | None = None
     derived: Derived | None = None
+    sample: str | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"Variable({self.name}: {self.kind}, {self.minimum}..{self.maximum}{', secret' * self.secret})"
@@ -100,11 +101,14 @@ def _given(name: str, entry: Mapping[str, Any]) -> Variable:
         raise InputError(place, "secret must be true or false")
     if not isinstance(source, str) or not source:
         raise InputError(place, "source must be the name of a column")
-    if default is not None and not isinstance(default, str):
-        raise InputError(place, "default must be text (in quotes where it is digits only)")
-    variable = Variable(name, kind, minimum, maximum, secret, source, default)
-    if default is not None:
-        read(variable, default)
+    sample = entry.get("sample")
+    for word, text in (("default", default), ("sample", sample)):
+        if text is not None and not isinstance(text, str):
+            raise InputError(place, f"{word} must be text (in quotes where it is digits only)")
+    variable = Variable(name, kind, minimum, maximum, secret, source, default, None, sample)
+    for text in (default, sample):
+        if text is not None:
+            read(variable, text)
     return variable
 
 

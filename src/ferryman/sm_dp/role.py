@@ -17,8 +17,8 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received
+from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
-from ferryman.profile.template import compile_template
 from ferryman.sm_dp import factory_store
 from ferryman.sm_dp.procedures import download, install
 from ferryman.sm_dp.procedures.state import State
@@ -120,7 +120,8 @@ class SMDP:
     async def _import_template(self, header: Header, body: admin.ImportTemplate) -> admin.TemplateImported:
         if not 1 <= len(body.name) <= 100:
             raise InputError("name", "must have 1 to 100 characters")
-        compiled = compile_template(body.der, algorithm=algorithm_named(body.algorithm))
+        imported = import_template(body.der, algorithm_named(body.algorithm))
+        compiled = imported.template
         fingerprint = factory_store.fingerprint_of(body.der, body.algorithm)
 
         def unit(tx: Tx) -> bool:
@@ -132,7 +133,8 @@ class SMDP:
 
         new = await self.mailbox.transact(unit)
         slots = tuple(slot.name for slot in compiled.slots)
-        return admin.TemplateImported(name=body.name, size=len(body.der), slots=slots, new=new)
+        warnings = (*compiled.notes, *(str(finding) for finding in imported.warnings))
+        return admin.TemplateImported(name=body.name, size=len(body.der), slots=slots, new=new, warnings=warnings)
 
     async def _register(self, header: Header, body: admin.RegisterSubscriptions) -> admin.SubscriptionsRegistered:
         def unit(tx: Tx) -> tuple[int, int]:

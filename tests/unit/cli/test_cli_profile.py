@@ -67,3 +67,16 @@ def test_what_cannot_be_read_or_written_is_one_sentence(package: Path, tmp_path:
         assert said.code == 1
         assert one_sentence(said)
     assert ferryman("profile", "convert", package, "--to", "xml", "--output", tmp_path / "x").code == 2
+
+
+def test_lint(package: Path, tmp_path: Path) -> None:
+    """Our template by itself has placeholders for codes, which are errors in a package for a card."""
+    said = ferryman("profile", "lint", package)
+    assert said.code == 1
+    assert "error: pinCodes (3).pinValue: of key reference 1 is not 4 to 8 digits [pin-value]" in said.out
+    assert said.out.endswith("4 errors, 1 warnings\n")
+    published = tmp_path / "published.der"
+    published.write_bytes(ts48(TS48_NAMES[-1]))
+    clean = ferryman("profile", "lint", published, "--json")
+    [finding] = json.loads(clean.out)["findings"]
+    assert (clean.code, finding["rule"], finding["severity"]) == (0, "acc-of-imsi", "warning")
