@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from parties import Party, make_party
 from postgres import Server, find_binaries, running_server
 
 # Reasons (their beginnings) for which a test may be skipped although FERRYMAN_NO_SKIP or CI is set; each with why.
@@ -28,6 +29,13 @@ def postgres() -> Iterator[Server]:
         pytest.skip("PostgreSQL is not installed (package postgresql-15)")
     with running_server(binaries) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def parties(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Party]:
+    """Other parties and ourselves, each with a key and a certificate, made once per session (and worker)."""
+    folder = tmp_path_factory.mktemp("parties")
+    return {name: make_party(folder, name) for name in ("ours", "mno", "mno2", "dp", "eum", "sr2", "stranger")}
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import itertools
 import ssl
 from collections.abc import Callable
@@ -11,10 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from lxml import etree
 from sqlalchemy import select
 
@@ -35,6 +30,7 @@ from ferryman.soap_gateway.esm.body import encode as encode_element
 from ferryman.soap_gateway.esm.functions import BY_BODY, Shape
 from ferryman.soap_gateway.role import SOAPGateway
 from ferryman.soap_gateway.settings import SOAPSettings
+from parties import Party
 
 START = 1_795_000_000.0
 SR, DP, MNO, MNO2, EUM, SR2 = (f"1.3.6.1.4.1.99999.{number}" for number in (20, 10, 30, 31, 40, 21))
@@ -43,51 +39,6 @@ QUESTIONS: Codec[Body] = Codec(
     *(*es1.REQUESTS, *es2.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS),
     *(*es3.RESPONSES, *es7.RESPONSES, *es3.NOTIFICATIONS),
 )
-
-
-@dataclass(frozen=True)
-class Party:
-    """Somebody with a key and a certificate."""
-
-    name: str
-    pem: str
-    certificate_file: Path
-    key_file: Path
-
-    def client(self, server: Party) -> ssl.SSLContext:
-        """A context for calling `server`."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.load_verify_locations(cadata=server.pem)
-        context.load_cert_chain(self.certificate_file, self.key_file)
-        return context
-
-
-def make_party(folder: Path, name: str, *, days: int = 30) -> Party:
-    """A self-signed certificate for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
-    certificate_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
-    certificate_file.write_text(pem)
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return Party(name, pem, certificate_file, key_file)
 
 
 type Reaction = Callable[[Header, Body], Body | None]

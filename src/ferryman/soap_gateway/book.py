@@ -10,7 +10,7 @@ from ferryman.contracts.peers import Peer, PeerKind, check
 from ferryman.errors import InputError
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.soap_gateway.schema import peer as table
-from ferryman.soap_gateway.tls import fingerprint, fingerprints
+from ferryman.soap_gateway.tls import check_readable, fingerprint, fingerprints
 
 _DECODER = msgspec.json.Decoder(Peer)
 
@@ -65,7 +65,7 @@ class PeerBook:
     async def put(self, one: Peer, *, actor: str) -> None:
         """Add or replace; raises InputError."""
         check(one)
-        fingerprints(one)
+        check_readable(one)
         record = msgspec.json.encode(one)
 
         def unit(tx: Tx) -> None:

@@ -24,6 +24,17 @@ def fingerprints(peer: Peer) -> frozenset[str]:
         raise InputError("certificate", f"of peer {peer.name} is not PEM") from None
 
 
+def check_readable(peer: Peer) -> None:
+    """Whether OpenSSL can read every certificate of a record; raises InputError."""
+    fingerprints(peer)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for text in peer.certificates:
+        try:
+            context.load_verify_locations(cadata=text)
+        except ssl.SSLError:
+            raise InputError("certificate", f"of peer {peer.name} cannot be read") from None
+
+
 def server_context(settings: SOAPSettings, peers: Iterable[Peer]) -> ssl.SSLContext:
     """For connections of peers; raises InputError when our own files cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -66,9 +77,5 @@ def _anchors(context: ssl.SSLContext, settings: SOAPSettings, peers: list[Peer])
             context.load_verify_locations(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as problem:
         raise InputError("soap.ca_file", f"cannot be used ({problem})") from None
-    for peer in peers:
-        for text in peer.certificates:
-            try:
-                context.load_verify_locations(cadata=text)
-            except ssl.SSLError:
-                raise InputError("certificate", f"of peer {peer.name} cannot be read") from None
+    for text in {text for peer in peers for text in peer.certificates}:
+        context.load_verify_locations(cadata=text)

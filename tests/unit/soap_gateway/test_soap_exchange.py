@@ -16,7 +16,8 @@ from ferryman.contracts.peers import POLLED, PeerKind
 from ferryman.contracts.status import SUCCESS, Status, failed
 from ferryman.soap_gateway import schema
 from ferryman.soap_gateway.esm.body import decode
-from soap_world import DP, EUM, MNO, SR, SR2, Client, Gateway, Party, Receiver, succeed
+from parties import Party
+from soap_world import DP, EUM, MNO, SR, SR2, Client, Gateway, Receiver, succeed
 from virtual_loop import virtual
 
 ENABLE = es4.ES4EnableProfile(eid=EID, iccid=ICCID)
