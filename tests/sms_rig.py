@@ -48,6 +48,7 @@ class FakeSMSC:
         self.settings = settings
         self.bound = asyncio.Event()
         self.bound.set()
+        self.malformed = 0
         self.answers: list[SubmitOutcome] = []
         self.always: SubmitOutcome | None = None
         self.on_deliver: Callable[[DeliverSM], Awaitable[int]]

@@ -24,6 +24,10 @@ SESSIONS = Metric("ferryman_https_sessions", "gauge", "Sessions of eUICCs that a
 SMS = Metric("ferryman_sms_unfinished", "gauge", "Packets on their way to the SMSC, by state.")
 MO_PARTS = Metric("ferryman_sms_mo_incomplete", "gauge", "Messages of eUICCs of which parts are missing.")
 MO_POISON = Metric("ferryman_sms_mo_parked", "gauge", "Short messages that nobody understands, set aside.")
+STEPS = Metric("ferryman_engine_steps_total", "counter", "Steps of procedures that were taken.")
+DISPATCHES = Metric("ferryman_engine_dispatches_total", "counter", "Events handled and committed.")
+CONFLICTS = Metric("ferryman_engine_conflicts_total", "counter", "Dispatches begun again for another process.")
+FIRED = Metric("ferryman_engine_timers_fired_total", "counter", "Timers that fired.")
 BOUND = Metric("ferryman_smsc_bound", "gauge", "1 when some account can send.")
 BUS = Metric("ferryman_bus_connected", "gauge", "1 when the role has its connection to the broker.")
 
@@ -49,10 +53,15 @@ async def _samples(installation: Installation) -> list[Sample]:
     found += [Sample(COMMITS, count, (("role", role),)) for role, count in installation.commits.items()]
     for mailbox in list(installation.mailboxes):
         found += await of_mailbox(mailbox)
+    for role, engine in installation.engines.items():
+        counted = (STEPS, engine.steps), (DISPATCHES, engine.dispatches), (CONFLICTS, engine.conflicts)
+        found += [Sample(metric, count, (("role", role),)) for metric, count in (*counted, (FIRED, engine.fired))]
     if installation.https is not None:
         found.append(Sample(SESSIONS, len(installation.https.server.sessions)))
+        found += installation.https.samples()
     if installation.sms is not None:
         found.append(Sample(BOUND, float(installation.sms.ready)))
+        found += installation.sms.samples()
         found += await _sms(installation.sms.mailbox)
     for remote in installation.broker:
         labels = (("role", remote.role),)
@@ -90,6 +99,8 @@ async def _checks(installation: Installation) -> dict[str, bool]:
         found[f"database {mailbox.role}"] = await _answers(mailbox)
     for remote in installation.broker:
         found[f"bus {remote.role}"] = remote.link.is_up
+    if installation.https is not None:
+        found["https"] = installation.https.ready
     if installation.sms is not None:
         found["smsc"] = installation.sms.ready
     return found

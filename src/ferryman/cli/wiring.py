@@ -24,6 +24,7 @@ from ferryman.errors import Unavailable
 from ferryman.platform.bus import Handler, InProcessBus
 from ferryman.platform.bus_settings import NATS, BusSettings
 from ferryman.platform.clock import Clock, Entropy, LoopClock, system_entropy
+from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.migrate import upgrade
 from ferryman.platform.schema import PlatformTables
@@ -86,6 +87,7 @@ class Installation:
         self.is_started = False
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self.https_port = 0
+        self.engines: dict[str, Engine] = {}  # by role
         self.sms: TransportSMS | None = None
         self.https: TransportHTTPS | None = None
         self.soap: SOAPGateway | None = None
@@ -181,6 +183,7 @@ class Installation:
             entropy=self._entropy,
             smdps=frozenset({configuration.sm_dp.smdp_id}),
         )
+        self.engines[SM_SR] = smsr.engine
         self._register(SM_SR, smsr.receive)
         self._serve(SM_SR, smsr.serve)
         await self._run(smsr.start, smsr.stop)
@@ -201,6 +204,7 @@ class Installation:
             clock=self.clock,
             entropy=self._entropy,
         )
+        self.engines[SM_DP] = smdp.engine
         self._register(SM_DP, smdp.receive)
         self._serve(SM_DP, smdp.serve)
         await self._run(smdp.start, smdp.stop)
@@ -278,6 +282,7 @@ class Installation:
         await asyncio.gather(*(remote.stop() for remote in self._broker.values()))
         self._broker.clear()
         self.mailboxes.clear()
+        self.engines.clear()
         await asyncio.gather(*(store.close() for store in self.stores))
         self.stores.clear()
 

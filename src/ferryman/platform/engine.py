@@ -17,6 +17,7 @@ from typing import Any, assert_never
 
 import structlog
 from sqlalchemy import Connection
+from structlog.contextvars import bound_contextvars
 
 from ferryman.contracts.message import Body, Codec, Header
 from ferryman.contracts.status import ExecutionStatus, failed, from_refusal
@@ -136,6 +137,10 @@ class Engine:
         self._last_arrival = 0.0
         self._taking_up = False
         self._stopping = False
+        self.steps = 0  # of this run, as are the next
+        self.dispatches = 0
+        self.conflicts = 0
+        self.fired = 0  # timers
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -264,6 +269,7 @@ class Engine:
                 try:
                     return await attempt()
                 except Conflict as conflict:
+                    self.conflicts += 1
                     log.info("dispatch starts again", eid=eid, reason=str(conflict))
         raise Unavailable("procedure")
 
@@ -290,8 +296,11 @@ class Engine:
                 if record.status != STARTING:
                     continue  # a repeat of a beginning that was committed
                 record.status = RUNNING
-            await self._step(work, record, event)
+            with bound_contextvars(operation=record.kind.name, eid=eid):
+                await self._step(work, record, event)
+        self.steps += steps
         await self._commit(work, eid, header)
+        self.dispatches += 1
 
     async def _step(self, work: _Work, record: Record, event: Event) -> None:
         facts = await self.mailbox.store.read(lambda c: self._load_facts(c, record.eid, record.state))
@@ -433,6 +442,7 @@ class Engine:
             record.timers[timer.name] = None
             record.dirty = True
             work.queue.append((timer.procedure_id, TimerFired(timer.name)))
+            self.fired += 1
             await self._run(work, timer.eid, None)
 
         await self._until_done(lambda: self._exclusively(timer.eid, attempt), timer.procedure_id)

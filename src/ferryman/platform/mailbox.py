@@ -153,6 +153,8 @@ class Mailbox:
         self.tables = tables
         self.clock = clock
         self.parked = 0  # messages parked by this run
+        self.carried = 0  # messages that their receivers took
+        self.retried = 0  # deliveries that have to be made again
         self._bus = bus
         self._statements = MailStatements(tables)
         self._lanes: dict[tuple[str, str], deque[Letter]] = {}
@@ -281,8 +283,10 @@ class Mailbox:
                     return
                 await asyncio.sleep(delay)
             else:
+                self.carried += 1
                 self._forget_soon(letter.seq)
                 return
+            self.retried += 1
             delay = min(delay * 2, RETRY_CAP)
 
     async def _park(self, letter: Letter, problem: Exception) -> None:

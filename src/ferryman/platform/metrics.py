@@ -10,6 +10,8 @@ from sqlalchemy import Connection, func, select
 
 from ferryman.platform.mailbox import Mailbox
 
+OVERDUE_AFTER: Final = 5.0  # seconds: the moment of a busy engine is not what anybody is called for
+LIVING: Final = ("waiting", "starting", "running")
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -38,6 +40,10 @@ OUTBOX_AGE = Metric("ferryman_outbox_oldest_seconds", "gauge", "Age of the oldes
 PARKED = Metric("ferryman_parked_messages", "gauge", "Messages set aside for an operator: each is an alarm.")
 LEASES = Metric("ferryman_leases", "gauge", "eUICCs that a procedure works on now.")
 TIMERS = Metric("ferryman_timers", "gauge", "Timers that are armed.")
+OVERDUE = Metric("ferryman_timers_overdue", "gauge", "Timers that should have fired.")
+PROCEDURES = Metric("ferryman_procedures", "gauge", "Procedures that have not ended; waiting: for the EID.")
+CARRIED = Metric("ferryman_messages_carried_total", "counter", "Messages that other roles took from this one.")
+RETRIED = Metric("ferryman_messages_retried_total", "counter", "Deliveries to other roles that failed for now.")
 
 
 def exposition(samples: Iterable[Sample]) -> str:
@@ -70,6 +76,9 @@ async def of_mailbox(mailbox: Mailbox) -> list[Sample]:
         outbox.c.dest, (outbox.c.parked != "").label("set_aside"), func.count(), func.min(outbox.c.created)
     ).group_by(outbox.c.dest, "set_aside")
 
+    status = tables.procedure.c.status
+    living = select(status, func.count()).where(status.in_(LIVING)).group_by(status)
+
     def read(connection: Connection) -> list[Sample]:
         label = ("role", role)
         found = []
@@ -81,6 +90,12 @@ async def of_mailbox(mailbox: Mailbox) -> list[Sample]:
         for metric, table in ((LEASES, tables.lease), (TIMERS, tables.timer)):
             count = connection.execute(select(func.count()).select_from(table)).scalar_one()
             found.append(Sample(metric, count, (label,)))
+        late = select(func.count()).select_from(tables.timer).where(tables.timer.c.due < now - OVERDUE_AFTER)
+        found.append(Sample(OVERDUE, connection.execute(late).scalar_one(), (label,)))
+        for state, count in connection.execute(living):
+            found.append(Sample(PROCEDURES, count, (label, ("state", state))))
+        found.append(Sample(CARRIED, mailbox.carried, (label,)))
+        found.append(Sample(RETRIED, mailbox.retried, (label,)))
         return found
 
     return await mailbox.store.read(read)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Executable, delete, insert, select, update
+from structlog.contextvars import bound_contextvars
 
 from ferryman.codec import ids, psk_identity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse, ScriptStatus
@@ -26,6 +27,8 @@ from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.platform.metrics import Metric, Sample
+from ferryman.platform.tally import Seldom, Tally
 from ferryman.transport_https import schema
 from ferryman.transport_https.server import PSKServer
 from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
@@ -38,7 +41,18 @@ STOP_GRACE: Final = 5.0  # seconds for the last commits; what is missed the next
 RESTART_BATCH: Final = 200  # sessions of an earlier run closed in one transaction
 SESSION_KEEP: Final = 30 * 86_400.0  # seconds a closed session is kept for questions of operators
 SESSION_SWEEP: Final = 86_400.0  # seconds between sweeps
+REFUSED_LINES: Final = 100  # lines of the log about connections that never became sessions
+REFUSED_PERIOD: Final = 60.0  # seconds
 RESTARTED: Final = "restarted"  # reason of sessions that an earlier run had open
+
+OPENED: Final = Metric("ferryman_https_sessions_total", "counter", "Sessions of eUICCs that proved their key.")
+CLOSED: Final = Metric("ferryman_https_closed_total", "counter", "Sessions that ended, by the reason.")
+REFUSED: Final = Metric("ferryman_https_refused_total", "counter", "Connections that never became sessions.")
+POSTS: Final = Metric("ferryman_https_posts_total", "counter", "Requests of eUICCs.")
+ANSWERS: Final = Metric("ferryman_https_answers_total", "counter", "Answers to eUICCs; late: none of the SM-SR.")
+KEYS: Final = Metric("ferryman_https_keys_total", "counter", "Keys asked for, by the answer.")
+WORKERS: Final = Metric("ferryman_https_workers", "gauge", "Worker processes that take connections.")
+SPREAD: Final = Metric("ferryman_https_worker_sessions", "gauge", "Open sessions by worker process.")
 
 log = structlog.get_logger("ferryman.transport_https")
 
@@ -51,6 +65,8 @@ class TransportHTTPS:
     ) -> None:
         self.mailbox = mailbox
         self._settings = settings
+        self.tally = Tally()
+        self._seldom = Seldom(REFUSED_LINES, REFUSED_PERIOD)
         self._clock = clock
         self._entropy = entropy
         self._crypto = CryptoClient(calls, mailbox.role)
@@ -70,7 +86,7 @@ class TransportHTTPS:
                 on_open=self._on_open,
                 on_closed=self._on_closed,
                 on_alarm=self._on_alarm,
-                on_refused=_on_refused,
+                on_refused=self._on_refused,
             )
         return PSKServer(
             settings,
@@ -80,9 +96,23 @@ class TransportHTTPS:
             on_open=self._on_open,
             on_closed=self._on_closed,
             on_alarm=self._on_alarm,
-            on_refused=_on_refused,
+            on_refused=self._on_refused,
             entropy=self._entropy,
         )
+
+    def samples(self) -> list[Sample]:
+        """What those who watch are shown."""
+        found = self.tally.samples()
+        if isinstance(self.server, WorkerPool):
+            spread = self.server.spread
+            found.append(Sample(WORKERS, self.server.listening))
+            found += [Sample(SPREAD, count, (("worker", str(number)),)) for number, count in spread.items()]
+        return found
+
+    @property
+    def ready(self) -> bool:
+        """Whether eUICCs can connect to every part of it."""
+        return not isinstance(self.server, WorkerPool) or self.server.is_whole
 
     async def start(self) -> None:
         """Reports the sessions of an earlier run as closed, then listens; raises Unavailable."""
@@ -133,17 +163,23 @@ class TransportHTTPS:
         header = self._header(handshake, card.eid, self._settings.handshake_timeout)
         try:
             answer = await self._crypto.ask(header, question)
+        except Unavailable:
+            self.tally.add(KEYS, outcome="unavailable")
+            raise
         except Refused as refusal:
+            self.tally.add(KEYS, outcome="refused")
             log.warning("key refused", eid=card.eid, code=f"{refusal.subject}/{refusal.reason}")
             return None
         if not isinstance(answer, crypto.PSK):
             raise PeerError(f"{type(answer).__name__} is no answer to GetPSK", field="type")
+        self.tally.add(KEYS, outcome="found" if answer.key else "none")
         return answer.key or None
 
     # -- POSTs ------------------------------------------------------------------------------------------------
 
     async def _handle(self, session: Session, request: AdminRequest) -> AdminResponse:
         number = session.requests
+        self.tally.add(POSTS)
         post_id = f"{session.id}/{number}"
         message = _posted(session, request, post_id)
         header = self._header(post_id, message.eid, self._settings.answer_timeout)
@@ -156,16 +192,20 @@ class TransportHTTPS:
         # Registered first: the answer may be here before the commit of the question has come back to us.
         waiting = self._waiting[post_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._commit(session.id, unit)
-            return await self._answer_of(waiting, post_id)
+            with bound_contextvars(operation="POST", eid=message.eid):
+                await self._commit(session.id, unit)
+                return await self._answer_of(waiting, post_id)
         finally:
             del self._waiting[post_id]
 
     async def _answer_of(self, waiting: asyncio.Future[AdminResponse], post_id: str) -> AdminResponse:
         try:
             async with asyncio.timeout(self._settings.answer_timeout):
-                return await waiting
+                response = await waiting
+            self.tally.add(ANSWERS, kind="script" if response.body else "end")
+            return response
         except TimeoutError:
+            self.tally.add(ANSWERS, kind="late")
             # Not an error of the card: it is sent away in order, and the SM-SR calls it when there is work.
             log.warning("no answer of the SM-SR in time", post=post_id)
             return AdminResponse.end()
@@ -179,10 +219,12 @@ class TransportHTTPS:
     # -- sessions ---------------------------------------------------------------------------------------------
 
     def _on_open(self, session: Session) -> None:
+        self.tally.add(OPENED, suite=session.suite)
         log.info("session open", session=session.id, eid=session.eid, peer=session.peer, suite=session.suite)
 
     def _on_closed(self, session: Session) -> None:
         reason = session.close_reason or CloseReason.CONNECTION_LOST
+        self.tally.add(CLOSED, reason=reason.value)
         log.info(
             "session closed",
             session=session.id,
@@ -194,6 +236,16 @@ class TransportHTTPS:
         commit = self._commits.pop(session.id, None)
         if commit is not None:
             self._spawn(self._report_closed(session.id, reason.value, commit), self._closings)
+
+    def _on_refused(self, refusal: Refusal) -> None:
+        self.tally.add(REFUSED)
+        hidden = self._seldom.allow(asyncio.get_running_loop().time())
+        if hidden is None:
+            return  # strangers on the Internet must not fill the disk
+        identity = refusal.identity.decode("ascii", "backslashreplace")
+        log.warning(
+            "connection refused", peer=refusal.peer, identity=identity, reason=refusal.reason, not_shown=hidden
+        )
 
     def _on_alarm(self, session: Session, text: str) -> None:
         log.error("session of one eUICC in the name of another", session=session.id, detail=text)
@@ -349,11 +401,6 @@ def _opened(session: Session, now: float) -> Executable:
 
 def _execute(connection: Connection, statement: Executable) -> None:
     connection.execute(statement)
-
-
-def _on_refused(refusal: Refusal) -> None:
-    identity = refusal.identity.decode("ascii", "backslashreplace")
-    log.warning("connection refused", peer=refusal.peer, identity=identity, reason=refusal.reason)
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:

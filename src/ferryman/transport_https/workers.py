@@ -120,6 +120,11 @@ class WorkerPool:
         )
 
     @property
+    def listening(self) -> int:
+        """Workers that take connections."""
+        return sum(worker.listening.is_set() for worker in self._workers)
+
+    @property
     def is_whole(self) -> bool:
         """Every worker listens."""
         return bool(self._workers) and all(worker.listening.is_set() for worker in self._workers)

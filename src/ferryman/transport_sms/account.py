@@ -22,6 +22,8 @@ from ferryman.codec.smpp.receipt import Receipt
 from ferryman.codec.smpp.session import Request
 from ferryman.codec.smpp.status import CommandStatus, Reaction
 from ferryman.errors import Unavailable
+from ferryman.platform.metrics import Metric, Sample
+from ferryman.platform.tally import Tally
 from ferryman.transport_sms.esme import ESME, Jitter
 from ferryman.transport_sms.link import OutcomeKind, SubmitOutcome
 from ferryman.transport_sms.pace import Pace
@@ -40,6 +42,12 @@ _OF_THE_NUMBER: Final = frozenset(
 )
 """Refusals that are about the one destination and say nothing about the SMSC."""
 
+SUBMITS: Final = Metric("ferryman_smpp_submits_total", "counter", "Requests to the SMSC, by what became of them.")
+BINDS: Final = Metric("ferryman_smpp_binds_total", "counter", "Binds, by the SMSC's answer.")
+LINKS: Final = Metric("ferryman_smpp_links", "gauge", "Connections of an account: wanted, and bound now.")
+WINDOW: Final = Metric("ferryman_smpp_window", "gauge", "Requests that may be under way, and those that are.")
+MALFORMED: Final = Metric("ferryman_smpp_malformed_total", "counter", "PDUs of the SMSC that broke the rules.")
+
 log = structlog.get_logger("ferryman.transport_sms")
 
 
@@ -48,6 +56,9 @@ class Link(Protocol):
 
     @property
     def bound(self) -> asyncio.Event: ...
+
+    @property
+    def malformed(self) -> int: ...
 
     async def submit(self, pdu: Request, /) -> SubmitOutcome: ...
 
@@ -109,8 +120,23 @@ class Account:
         self._last_trouble = 0.0
         self._distrusted_until = 0.0
         self._stopping = False
+        self.tally = Tally()
 
     # --- state ---
+
+    def samples(self) -> list[Sample]:
+        """What those who watch are shown of it."""
+        label = ("account", self.name)
+        sending = [line for line in self._lines if line.settings.sends]
+        found = self.tally.samples(label)
+        found += [
+            Sample(LINKS, len(self._lines), (label, ("state", "wanted"))),
+            Sample(LINKS, sum(line.link.bound.is_set() for line in self._lines), (label, ("state", "bound"))),
+            Sample(WINDOW, sum(line.settings.window for line in sending), (label, ("kind", "size"))),
+            Sample(WINDOW, sum(line.under_way for line in sending), (label, ("kind", "taken"))),
+            Sample(MALFORMED, sum(line.link.malformed for line in self._lines), (label,)),
+        ]
+        return found
 
     @property
     def links(self) -> list[Link]:
@@ -175,6 +201,7 @@ class Account:
                 continue  # it went in this very moment, and nothing with it
             finally:
                 line.under_way -= 1
+            self.tally.add(SUBMITS, outcome=_named(outcome))
             self._note(outcome)
             return outcome
         raise Unavailable("SMSC")
@@ -202,12 +229,14 @@ class Account:
         return line
 
     def _bound(self, line: _Line, event: Bound) -> None:
+        self.tally.add(BINDS, outcome="bound")
         # A peer that says nothing may still be a v3.4 one, as many are: then the settings decide.
         version = event.interface_version
         spoken = INTERFACE_VERSION if version is None else version
         line.parameters = min(spoken, self.settings.interface_version) >= INTERFACE_VERSION
 
     def _refused(self, line: _Line, status: int) -> None:
+        self.tally.add(BINDS, outcome="refused")
         old = status == CommandStatus.INVALID_COMMAND_ID and line.settings.bind_mode == BindMode.TRANSCEIVER
         if not old or self._stopping or line not in self._lines:
             return
@@ -237,3 +266,9 @@ class Account:
         if self._trouble_since is None or now - self._last_trouble >= REST:
             self._trouble_since = now
         self._last_trouble = now
+
+
+def _named(outcome: SubmitOutcome) -> str:
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        return "unknown"
+    return "throttled" if outcome.reaction is Reaction.THROTTLE else outcome.kind.value

@@ -27,12 +27,15 @@ from ferryman.codec.smpp.session import Request
 from ferryman.codec.smpp.status import CommandStatus, Reaction, classify, status_name
 from ferryman.codec.smpp.user_data import as_deliver, user_data
 from ferryman.errors import PeerError, Unavailable
+from ferryman.platform.tally import Seldom
 from ferryman.transport_sms.link import Link, LinkEnd, OutcomeKind, SubmitOutcome
 from ferryman.transport_sms.pace import Pace
 from ferryman.transport_sms.settings import BindMode, SMPPSettings
 
 log = structlog.get_logger("ferryman.transport_sms")
 
+MALFORMED_LINES: Final = 5  # lines of the log about PDUs that break the rules, for each connection
+MALFORMED_PERIOD: Final = 60.0  # seconds
 MAX_DOUBLINGS: Final = 16  # of the wait before a reconnect; any cap is reached long before
 
 
@@ -77,6 +80,8 @@ class ESME:
         self._task: asyncio.Task[None] | None = None
         self._connecting: asyncio.Timeout | None = None
         self._stopping = asyncio.Event()
+        self._seldom = Seldom(MALFORMED_LINES, MALFORMED_PERIOD)
+        self.malformed = 0  # PDUs that broke the rules, in all
 
     async def start(self) -> None:
         """Begin to connect and stay connected; returns at once. Wait for `bound` to know."""
@@ -187,12 +192,17 @@ class ESME:
         log.info("SMPP bound", smsc=self._name, mode=mode, peer=event.system_id, version=version)
 
     def _malformed(self, event: Malformed) -> None:
+        self.malformed += 1
+        hidden = self._seldom.allow(asyncio.get_running_loop().time())
+        if hidden is None:
+            return  # a peer that sends nothing else must not fill the disk of who listens
         log.warning(
             "SMPP PDU refused",
             smsc=self._name,
             command=f"{event.command:08X}",
             sequence=event.sequence,
             reason=event.reason,
+            not_shown=hidden,
         )
 
     def _failed(self, error: BaseException) -> None:

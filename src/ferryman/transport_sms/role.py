@@ -20,6 +20,8 @@ from ferryman.contracts.message import decode
 from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox
+from ferryman.platform.metrics import Metric, Sample
+from ferryman.platform.tally import Tally
 from ferryman.transport_sms import incoming, outgoing, receipts
 from ferryman.transport_sms.account import Account, Link, MakeLink
 from ferryman.transport_sms.esme import ESME
@@ -28,6 +30,10 @@ from ferryman.transport_sms.sender import Sender
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 SWEEP_EVERY: Final = 3_600.0  # seconds between looks for submissions to forget
+
+PACKETS: Final = Metric("ferryman_sms_packets_total", "counter", "Packets taken to be sent as short messages.")
+MOBILE_ORIGINATED: Final = Metric("ferryman_sms_mo_total", "counter", "Short messages of cards that were stored.")
+RECEIPTS: Final = Metric("ferryman_sms_receipts_total", "counter", "Delivery receipts, by what they say.")
 
 log = structlog.get_logger("ferryman.transport_sms")
 
@@ -67,6 +73,7 @@ class TransportSMS:
             jitter=self._jitter.uniform,
         )
         self._sweeper: asyncio.Task[None] | None = None
+        self.tally = Tally()
 
     @property
     def link(self) -> Link:
@@ -77,6 +84,10 @@ class TransportSMS:
     def ready(self) -> bool:
         """Whether some account can send."""
         return any(account.bound for account in self.accounts)
+
+    def samples(self) -> list[Sample]:
+        """What those who watch are shown, besides the tables."""
+        return self.tally.samples() + [sample for account in self.accounts for sample in account.samples()]
 
     async def start(self) -> None:
         """Go on with what an earlier run left, then connect."""
@@ -104,6 +115,7 @@ class TransportSMS:
         if not isinstance(body, SubmitSMS):
             raise PeerError(f"{type(body).__name__} is not for the SMS transport", field="kind")
         if await self.mailbox.transact(lambda tx: outgoing.record(tx, header, body)):
+            self.tally.add(PACKETS)
             self._sender.wake(body.destination)
 
     def _account(self, settings: SMPPSettings, make_link: MakeLink) -> Account:
@@ -123,10 +135,12 @@ class TransportSMS:
 
     async def _on_deliver(self, pdu: DeliverSM) -> int:
         await self.mailbox.transact(lambda tx: incoming.take(tx, pdu))
+        self.tally.add(MOBILE_ORIGINATED)
         return CommandStatus.OK
 
     async def _on_receipt(self, receipt: Receipt, account: str) -> int:
         await self.mailbox.transact(lambda tx: receipts.take(tx, receipt, account))
+        self.tally.add(RECEIPTS, state=_state_of(receipt))
         return CommandStatus.OK
 
     async def _sweep(self) -> None:
@@ -137,3 +151,8 @@ class TransportSMS:
             except Unavailable:
                 log.warning("old submissions not swept")
             await asyncio.sleep(SWEEP_EVERY)
+
+
+def _state_of(receipt: Receipt) -> str:
+    """The state of SMPP 3.4 5.2.28 in words."""
+    return "none" if receipt.state is None else receipt.state.name.lower()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from ferryman.errors import Unavailable
 from ferryman.platform.clock import Clock
@@ -90,7 +91,8 @@ class Sender:
             if job is None:
                 return
             try:
-                await Submission(self, job).run()
+                with bound_contextvars(operation="SubmitSMS", eid=job.eid):
+                    await Submission(self, job).run()
             except Stopped:
                 return
 

@@ -42,6 +42,11 @@ async def test_numbers_of_all_roles_and_a_missing_smsc(tmp_path: Path) -> None:
             "ferryman_started 1",
             "ferryman_https_sessions 0",
             "ferryman_smsc_bound 0",
+            'ferryman_smpp_links{account="smpp",state="wanted"} 1',
+            'ferryman_engine_steps_total{role="sm-sr"} 0',
+            'ferryman_engine_dispatches_total{role="sm-dp"} 0',
+            'ferryman_timers_overdue{role="sm-sr"} 0',
+            'ferryman_messages_carried_total{role="sm-dp"} 0',
             'ferryman_sms_unfinished{state="queued"} 0',
             "ferryman_sms_mo_parked 0",
         ):

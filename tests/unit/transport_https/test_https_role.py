@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from ferryman.codec.scp81_http import CONTENT_TYPE_RESPONSE
 from ferryman.contracts import codes, crypto, es5
@@ -21,6 +22,7 @@ from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.bus import InProcessBus
 from ferryman.platform.clock import LoopClock
 from ferryman.platform.mailbox import Mailbox
+from ferryman.platform.metrics import exposition
 from ferryman.platform.store import SQLiteStore
 from ferryman.transport_https import schema
 from ferryman.transport_https.framing import BodyFraming
@@ -419,6 +421,50 @@ def test_answers_are_framed_as_the_type_of_card_needs_it(path: Path, prefix: str
                 assert (answer.get("Transfer-Encoding") == "chunked") is not plain
 
     go()
+
+
+@virtual
+async def test_what_is_counted(path: Path) -> None:
+    async with world(path, answer_timeout=5.0) as w:
+        async with card(w.port) as c:
+            await c.post(request_bytes())
+            w.reply = end_for
+            await c.post(request_bytes())
+        async with card(w.port) as c:
+            w.reply = lambda _posted: None
+            await c.post(request_bytes())
+        w.key = crypto.PSK(key=b"")
+        for _ in range(120):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                async with card(w.port):
+                    pass
+        await until(lambda: len(w.closed) == 2)
+        shown = set(exposition(w.role.samples()).splitlines())
+        for line in (
+            'ferryman_https_sessions_total{suite="PSK-AES128-GCM-SHA256"} 2',
+            "ferryman_https_posts_total 3",
+            'ferryman_https_answers_total{kind="script"} 1',
+            'ferryman_https_answers_total{kind="end"} 1',
+            'ferryman_https_answers_total{kind="late"} 1',
+            'ferryman_https_keys_total{outcome="found"} 2',
+            'ferryman_https_keys_total{outcome="none"} 120',
+            "ferryman_https_refused_total 120",
+            'ferryman_https_closed_total{reason="completed"} 2',
+        ):
+            assert line in shown, (line, shown)
+        assert not any(EID in line for line in shown)
+
+
+@virtual
+async def test_connections_of_strangers_do_not_fill_the_log(path: Path) -> None:
+    with capture_logs() as logs:
+        async with world(path) as w:
+            w.key = crypto.PSK(key=b"")
+            for _ in range(130):
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    async with card(w.port):
+                        pass
+    assert len([line for line in logs if line["event"] == "connection refused"]) == 100
 
 
 @virtual

@@ -655,3 +655,23 @@ async def test_an_agreed_rate_is_kept() -> None:
 def test_settings_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         SMPPSettings(**{"host": "h", "port": 2775, "system_id": "s", "password": "p", **change})
+
+
+@virtual
+async def test_a_flood_of_broken_pdus_is_answered_and_counted_and_does_not_fill_the_log() -> None:
+    async def script(caller: Caller) -> None:
+        await caller.accept_bind()
+        for number in range(1, 201):
+            caller.raw(bytes.fromhex("00000010 7FFFFFFF 00000000") + number.to_bytes(4))
+            refusal = await caller.expect(m.GenericNack)
+            assert (refusal.sequence, refusal.status) == (number, 3)
+        await leave(caller)
+
+    async with ScriptedSMSC(script) as smsc:
+        with capture_logs() as logs:
+            esme = await started(esme_for(smsc))
+            while esme.malformed < 200:
+                await asyncio.sleep(0.01)
+            await esme.stop()
+        assert esme.malformed == 200
+        assert len([line for line in logs if line["event"] == "SMPP PDU refused"]) == 5
