@@ -27,6 +27,7 @@ CONNECT_TIMEOUT: Final = 5  # seconds for one attempt
 PING_EVERY: Final = 10  # seconds; two pings without an answer end a half-open connection
 READY_WAIT: Final = 5.0  # seconds a sender waits for a connection that is coming back
 PUBLISH_TIMEOUT: Final = 10.0  # seconds until a publication of unknown outcome is repeated
+MAX_SILENT: Final = 2  # requests in a row that JetStream left unanswered on a connection that seems to be up
 DRAIN_TIMEOUT: Final = 5  # seconds to flush what is written when we stop
 QUEUE_MESSAGES: Final = 4_096  # messages waiting for our loop; more are dropped, and asked or delivered again
 QUEUE_OCTETS: Final = 64 * 1024 * 1024
@@ -60,6 +61,7 @@ class NatsLink:
         self._keeper: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
         self._said = ""
+        self._silent = 0  # requests to JetStream without an answer since the last one that had one
         self._waiting: set[asyncio.Timeout] = set()  # for something that a broken connection will never bring
 
     @property
@@ -142,12 +144,26 @@ class NatsLink:
         await self.ready()
         try:
             async with self._connected_until(asyncio.get_running_loop().time() + PUBLISH_TIMEOUT):
-                return await work(self._client.jetstream(timeout=PUBLISH_TIMEOUT))
+                found = await work(self._client.jetstream(timeout=PUBLISH_TIMEOUT))
+            self._silent = 0
+            return found
         except nats.js.errors.NotFoundError:
+            self._silent = 0
             raise
         except (nats.errors.Error, OSError, TimeoutError) as problem:
+            if isinstance(problem, TimeoutError) and self._connected.is_set():
+                await self._on_silence()
             # Also a full stream and a server that is starting: the message stays where it is.
             raise Unavailable(f"NATS JetStream ({type(problem).__name__})") from None
+
+    async def _on_silence(self) -> None:
+        """The server is there and its answers do not arrive: it does not know where we listen for them."""
+        self._silent += 1
+        if self._silent == MAX_SILENT:
+            self._silent = 0
+            log.warning("JetStream does not answer: connecting anew", role=self.role)
+            self._connected.clear()
+            await self._close(self._client)
 
     # -- the connection ---------------------------------------------------------------------------------------
 
