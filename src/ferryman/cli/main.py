@@ -15,6 +15,7 @@ from ferryman.cli import commands, output
 from ferryman.cli.demo import demo
 from ferryman.cli.maintenance import parked
 from ferryman.cli.nats_commands import nats_config, nats_streams
+from ferryman.cli.peer_commands import peer
 from ferryman.cli.profile_commands import profile
 from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
@@ -33,6 +34,7 @@ for group in commands.ALL:
 app.command(script)
 app.command(profile)
 app.command(parked)
+app.command(peer)
 app.command(up)
 app.command(serve)
 app.command(nats_config)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import time
 
-from ferryman.contracts import admin, crypto
+from ferryman.contracts import admin, crypto, peers
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR
+from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.errors import Refused
 from ferryman.platform.bus import Calls
 
@@ -32,6 +32,10 @@ class Operator:
     async def crypto(self, body: Body) -> Body:
         """Ask the CryptoServer; raises Refused."""
         return await self._ask(CRYPTO_SERVER, body, crypto.ANSWER_CODEC)
+
+    async def gateway(self, body: Body) -> Body:
+        """Ask the SOAP gateway; raises Refused."""
+        return await self._ask(SOAP_GATEWAY, body, peers.ANSWER_CODEC)
 
     async def import_subscriptions(self, csv: bytes, profile_type: str) -> admin.SubscriptionsRegistered:
         """A subscription file to CryptoServer (secrets) and SM-DP (the rest); raises Refused.
@@ -61,7 +65,7 @@ class Operator:
             eid=getattr(body, "eid", ""),
         )
         _, answer = decode(await self._calls.call(role, OPERATOR, encode(header, body)), answers)
-        if isinstance(answer, (admin.AdminRefused, crypto.CryptoRefused)):
+        if isinstance(answer, (admin.AdminRefused, crypto.CryptoRefused, peers.PeerRefused)):
             status = answer.status
             raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
         return answer
