@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from ferryman import __version__
 from ferryman.cli import commands, output
+from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
 from ferryman.cli.maintenance import parked
 from ferryman.cli.nats_commands import nats_config, nats_streams
@@ -32,6 +33,7 @@ app = App(
 for group in commands.ALL:
     app.command(group)
 app.command(script)
+app.command(operation)
 app.command(profile)
 app.command(parked)
 app.command(peer)

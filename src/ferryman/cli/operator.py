@@ -21,9 +21,9 @@ class Operator:
         self._calls = calls
         self.owner = owner
 
-    async def sm_sr(self, body: Body) -> Body:
+    async def sm_sr(self, body: Body, *, call_id: str = "") -> Body:
         """Ask the SM-SR; raises Refused."""
-        return await self._ask(SM_SR, body, admin.ANSWER_CODEC)
+        return await self._ask(SM_SR, body, admin.ANSWER_CODEC, call_id)
 
     async def sm_dp(self, body: Body, *, call_id: str = "") -> Body:
         """Ask the SM-DP; raises Refused."""

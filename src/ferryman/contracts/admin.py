@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import workflow
+from ferryman.contracts import operations, workflow
 from ferryman.contracts.crypto import SubscriptionPublic
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
@@ -318,6 +318,7 @@ SM_SR_REQUESTS: tuple[type[Body], ...] = (
     ShowHistory,
     DryRun,
     ShowCall,
+    *operations.REQUESTS,
     *workflow.ASKED,
 )
 SM_DP_REQUESTS: tuple[type[Body], ...] = (
@@ -339,6 +340,7 @@ ANSWER_CODEC: Codec[Body] = Codec(
     HistoryPage,
     DryRunResult,
     CallView,
+    operations.OperationView,
     TemplateImported,
     SubscriptionsRegistered,
     OrderView,

@@ -148,6 +148,58 @@ class EUICCVerified(Body, frozen=True, kw_only=True, tag=True):
     ecasd_public_key: bytes
 
 
+# -- key sets of the ISD-R (SM-SR) ---------------------------------------------------------------------------
+
+
+class MakeKeyset(Body, frozen=True, kw_only=True, tag=True):
+    """Make a key set of the protocol that `version` belongs to and keep it apart until `TakeKeyset`.
+
+    One that was made before and not taken is given again: the card may hold it. It gets another version than
+    `version`, one that the card has already if there is one; with `overwrite` that very version.
+    """
+
+    eid: str
+    version: int
+    overwrite: bool = False
+
+
+class KeysetMade(Body, frozen=True, kw_only=True, tag=True):
+    """Its version, and whether the card has other keys under that version."""
+
+    version: int
+    replaces: bool = False
+
+
+class WrapKeyset(Body, frozen=True, kw_only=True, tag=True):
+    """The keys that were made for `version`, for PUT KEY, under the DEK of the SCP80 key set `under`."""
+
+    eid: str
+    version: int
+    under: int
+
+
+class KeyUnderDEK(msgspec.Struct, frozen=True):
+    """One key of a PUT KEY: type, key under the DEK, check value of the clear key."""
+
+    key_type: int
+    encrypted: bytes
+    kcv: bytes
+
+
+class KeysetWrapped(Body, frozen=True, kw_only=True, tag=True):
+    """In the order of the key ids."""
+
+    keys: tuple[KeyUnderDEK, ...]
+
+
+class TakeKeyset(Body, frozen=True, kw_only=True, tag=True):
+    """The card has shown that it holds the keys made for `version`; `retired` (0: none) it has no more."""
+
+    eid: str
+    version: int
+    retired: int = 0
+
+
 # -- SCP80 (SM-SR) -------------------------------------------------------------------------------------------
 
 
@@ -321,6 +373,9 @@ REQUESTS: tuple[type[Body], ...] = (
     MakeSigningKey,
     ImportCertificate,
     VerifyEUICC,
+    MakeKeyset,
+    WrapKeyset,
+    TakeKeyset,
     SCP80Wrap,
     SCP80OpenResponse,
     SCP80OpenCommand,
@@ -338,6 +393,8 @@ ANSWERS: tuple[type[Body], ...] = (
     SubscriptionsSealed,
     SigningKey,
     EUICCVerified,
+    KeysetMade,
+    KeysetWrapped,
     SCP80Wrapped,
     SCP80Response,
     SCP80Command,

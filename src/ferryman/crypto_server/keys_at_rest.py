@@ -31,6 +31,11 @@ def key_ref(eid: str, version: int, index: int) -> str:
     return f"euicc/{eid}/{version:02X}/{index}"
 
 
+def made_ref(eid: str, version: int, index: int) -> str:
+    """Reference of a key that the card may hold already: it was made for it, and its answer is not known."""
+    return f"made/{eid}/{version:02X}/{index}"
+
+
 def transport_ref(eum_id: str) -> str:
     """Reference of the key agreed with a card maker."""
     return f"transport/{eum_id}"
@@ -131,7 +136,7 @@ class CardKeys:
         """One key for one handshake, audited."""
 
         def unit(tx: Tx) -> bytes:
-            key = self._vault.get(tx.connection, key_ref(body.eid, body.key_version, body.key_id))
+            key = self._current(tx.connection, body.eid, body.key_version, body.key_id)
             outcome = "given" if key is not None else "unknown"
             tx.audit(
                 actor=header.sender,
@@ -181,11 +186,16 @@ class CardKeys:
         found = scp80.unwrap_command(kic, kid, body.packet)
         return crypto.SCP80Command(tar=found.tar, key_version=version, data=found.data)
 
+    def _current(self, connection: Connection, eid: str, version: int, index: int) -> bytes | None:
+        """The card's key; one that was made for it counts where it has no other of this version."""
+        key = self._vault.get(connection, key_ref(eid, version, index))
+        return key if key is not None else self._vault.get(connection, made_ref(eid, version, index))
+
     async def _pair(self, eid: str, version: int) -> tuple[bytes, bytes]:
         def unit(connection: Connection) -> tuple[bytes | None, bytes | None]:
             return (
-                self._vault.get(connection, key_ref(eid, version, KIC)),
-                self._vault.get(connection, key_ref(eid, version, KID)),
+                self._current(connection, eid, version, KIC),
+                self._current(connection, eid, version, KID),
             )
 
         kic, kid = await self._mailbox.store.read(unit)

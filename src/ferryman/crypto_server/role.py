@@ -10,7 +10,7 @@ import structlog
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
-from ferryman.crypto_server import keys_at_rest, profile_keys, trust
+from ferryman.crypto_server import card_keysets, keys_at_rest, profile_keys, trust
 from ferryman.crypto_server.rights import ALLOWED
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
@@ -28,6 +28,7 @@ class CryptoServer:
         self._vault = vault
         card = keys_at_rest.CardKeys(mailbox, vault)
         profile = profile_keys.ProfileKeys(mailbox, vault, entropy)
+        keysets = card_keysets.CardKeysets(mailbox, vault, entropy)
         anchors = trust.Trust(mailbox, vault, entropy)
         self._functions: dict[type[Body], Callable[[Header, Any], Awaitable[Body]]] = {
             crypto.ImportTransportKey: card.import_transport_key,
@@ -35,6 +36,9 @@ class CryptoServer:
             crypto.SealSubscriptions: card.seal_subscriptions,
             crypto.GetPSK: card.get_psk,
             crypto.DestroyKeys: card.destroy,
+            crypto.MakeKeyset: keysets.make,
+            crypto.WrapKeyset: keysets.wrap,
+            crypto.TakeKeyset: keysets.take,
             crypto.SCP80Wrap: card.wrap,
             crypto.SCP80OpenResponse: card.open_response,
             crypto.SCP80OpenCommand: card.open_command,

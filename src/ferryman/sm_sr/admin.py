@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from ferryman.contracts import admin, codes, workflow
+from ferryman.contracts import admin, codes, operations, workflow
 from ferryman.contracts.eis import EIS, AuditRecord
 from ferryman.contracts.message import Body, Header, encode
 from ferryman.contracts.status import failed, from_refusal
@@ -16,6 +16,7 @@ from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_sr import contacts, eis_store, lookup, policy_words, trail, type_store
 from ferryman.sm_sr.euicc_type import TypeKey, effective
+from ferryman.sm_sr.operator_calls import OperatorCalls
 from ferryman.sm_sr.owners import Links
 from ferryman.sm_sr.policy import Function, Question, World, decide
 from ferryman.sm_sr.port import FunctionPort
@@ -45,6 +46,7 @@ class Admin:
         settings: SRSettings,
         links: Links,
         scripts: ScriptDesk,
+        operator: OperatorCalls,
     ) -> None:
         self._scripts = scripts
         self._mailbox = mailbox
@@ -53,6 +55,7 @@ class Admin:
         self._types = types
         self._settings = settings
         self._links = links
+        self._operator = operator
 
     async def serve(self, header: Header, body: Body) -> bytes:
         """One call; a refusal is an answer."""
@@ -86,6 +89,10 @@ class Admin:
                 return await self._change(header, body)
             case admin.ShowCall():
                 return await self._port.show(body)
+            case operations.StartOperation():
+                return await self._operator.start(header, body)
+            case operations.ShowOperation():
+                return await self._operator.show(body.owner, body.call_id)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the SM-SR")
 

@@ -32,8 +32,11 @@ from ferryman.sm_sr.records import (
     SetPolicy,
     SetState,
     TakeMemory,
+    UseKeyset,
 )
 from ferryman.sm_sr.schema import euicc, isdp
+
+FIRST_SCP81_VERSION = 0x40  # 40 to 4F; SCP80 has 01 to 0F (SGP.02 2.2.2)
 
 _RULES = msgspec.json.Decoder(tuple[PolicyRule, ...])
 _PROPERTIES = msgspec.json.Decoder(tuple[Property, ...])
@@ -160,6 +163,9 @@ def apply(tx: Tx, eid: str, change: Change) -> None:
         case SetAllocatedMemory(aid, size):
             one = update(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid)
             connection.execute(one.values(allocated_memory=size))
+        case UseKeyset(version):
+            column = "scp81_version" if version >= FIRST_SCP81_VERSION else "scp80_version"
+            connection.execute(update(euicc).where(euicc.c.eid == eid).values({column: version}))
         case RemoveISDP(aid, freed):
             connection.execute(delete(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid))
             _memory(connection, eid, freed)

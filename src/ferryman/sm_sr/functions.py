@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import es1, es3, es4
+from ferryman.contracts import es1, es3, es4, operations
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import PeerError
@@ -21,6 +21,8 @@ from ferryman.sm_sr.procedures import (
     contact,
     create_isdp,
     notification,
+    one_command,
+    rotate_keys,
     send_data,
     settle,
     update,
@@ -57,6 +59,13 @@ FUNCTIONS: dict[type[Body], Function] = {
         request: Function("update", update.State, response, exclusive=False)
         for request, response in update.RESPONSES.items()
     },
+    es3.ES3UpdateConnectivityParameters: Function(
+        "connectivity", send_data.State, es3.ES3UpdateConnectivityParametersResponse
+    ),
+    operations.MasterDelete: Function("master-delete", one_command.State, operations.OperationResponse),
+    operations.SetFallbackAttribute: Function("set-fallback", one_command.State, operations.OperationResponse),
+    operations.UpdateSMSRAddressing: Function("addressing", one_command.State, operations.OperationResponse),
+    operations.RotateKeyset: Function("rotate-keys", rotate_keys.State, operations.OperationResponse),
 }
 
 KINDS = (
@@ -71,6 +80,11 @@ KINDS = (
     ProcedureKind("delete-isdp", change.State, change.step),
     ProcedureKind("audit", audit.State, audit.step),
     ProcedureKind("update", update.State, update.step),
+    ProcedureKind("connectivity", send_data.State, send_data.step),
+    ProcedureKind("master-delete", one_command.State, one_command.step),
+    ProcedureKind("set-fallback", one_command.State, one_command.step),
+    ProcedureKind("addressing", one_command.State, one_command.step),
+    ProcedureKind("rotate-keys", rotate_keys.State, rotate_keys.step),
 )
 
 

@@ -177,6 +177,13 @@ class SetAllocatedMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class UseKeyset:
+    """From now on commands go under this key version of the ISD-R (SCP80 or SCP81 by its number)."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveISDP:
     """The ISD-P is gone from the card; `freed` goes back to RemainingMemory."""
 
@@ -255,6 +262,7 @@ type Change = (
     | SetState
     | SetFallback
     | SetAllocatedMemory
+    | UseKeyset
     | RemoveISDP
     | TakeMemory
     | CompleteISDP

@@ -20,6 +20,7 @@ from ferryman.platform.procedure import Received, Signal
 from ferryman.sm_sr import eis_store, port
 from ferryman.sm_sr.admin import Admin
 from ferryman.sm_sr.functions import KINDS
+from ferryman.sm_sr.operator_calls import OperatorCalls
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
@@ -83,6 +84,7 @@ class SMSR:
             settings=settings,
             links=writer.links,
             scripts=self.scripts,
+            operator=OperatorCalls(engine=self.engine, port=self.port, clock=clock, settings=settings),
         )
 
     async def start(self) -> None:

@@ -75,10 +75,18 @@ def ask(state: State, context: Context) -> Step[State]:
 def delete(state: State, context: Context, before: Iterable[Effect] = ()) -> Step[State]:
     """DeleteProfile (4.1.1.5)."""
     state = replace(state, phase=DELETING, sent=state.sent + 1, deletions=state.deletions + 1)
-    return Step(state, (*before, _to_isdr(state, context, isdr.delete_profile(state.doomed))))
+    apdu = isdr.delete_profile(state.doomed)
+    return Step(state, (*before, _to_isdr(state, context, apdu, destination=_now_at(state, context))))
 
 
 def look(state: State, context: Context) -> Step[State]:
     """Whether the ISD-P is still there is the card's to say."""
     state = replace(state, phase=LOOKING, sent=state.sent + 1)
-    return Step(state, (_to_isdr(state, context, isdr.get_status(state.doomed)),))
+    apdu = isdr.get_status(state.doomed)
+    return Step(state, (_to_isdr(state, context, apdu, destination=_now_at(state, context)),))
+
+
+def _now_at(state: State, context: Context) -> str:
+    """The card's number after a change; the channel sees the former EIS still in this same step."""
+    target = profile_of(state.target, context)
+    return target.msisdn if target is not None else ""

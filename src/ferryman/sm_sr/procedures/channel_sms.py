@@ -97,11 +97,12 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
         state, chaining = _chain(state, command)
         compact = chaining is None and _is_compact(command)
         data = _script(command, chaining, compact=compact)
+    version = (command.key_version if command is not None else 0) or card.scp80_version
     effects.ask(
         WRAP,
         SCP80Wrap(
             eid=card.eid,
-            key_version=card.scp80_version,
+            key_version=version,
             spi=bytes.fromhex(effects.effective.spi),
             tar=tar,
             counter=counter,
@@ -111,7 +112,13 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
     plan = command.plan if command is not None else None
     limit = plan.attempts if plan is not None else 0
     flight = Flight(
-        command=command, counter=counter, destination=destination, tar=tar, limit=limit, compact=compact
+        command=command,
+        counter=counter,
+        destination=destination,
+        tar=tar,
+        limit=limit,
+        compact=compact,
+        key_version=version,
     )
     return replace(state, counter=counter, flight=flight)
 
@@ -281,7 +288,8 @@ def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel
         OPEN,
         crypto.SCP80OpenResponse(
             eid=eid,
-            key_version=effects.euicc.scp80_version,
+            # The EIS may have gone on to other keys since the packet was sent.
+            key_version=state.flight.key_version or effects.euicc.scp80_version,
             spi=bytes.fromhex(effects.effective.spi),
             tar=state.flight.tar,
             packet=body.packet,

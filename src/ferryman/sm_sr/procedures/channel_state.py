@@ -43,6 +43,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     counter_low: bool = False  # the card said so: it has run this packet, or its counter is ahead of ours
     limit: int = 0  # attempts, after which it is asked how to go on; 0 = those of the settings
     compact: bool = False  # the card answers in the compact format
+    key_version: int = 0  # SCP80 key set of the packet, and of its answer
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):

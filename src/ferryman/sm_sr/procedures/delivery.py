@@ -50,7 +50,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     card session (script chaining, TS 102 226 5.4.1.2). `destination` overrides the subscription address.
     `confirms` is the notification that the script confirms: it goes the way the notification came. For every other
     command `transport` is what is preferred, and its plan decides. `plan`, `history`, `since` (first seen) and
-    `at` (sent last) are notes of the channel.
+    `at` (sent last) are notes of the channel. `key_version` is the SCP80 key set to use, 0 = the card's.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     chain: bool = False
     destination: str = ""
     confirms: CardNotification | None = None
+    key_version: int = 0
     plan: Send | None = None
     history: tuple[Attempt, ...] = ()
     since: float = 0.0

@@ -1,4 +1,4 @@
-"""ES3.SendData (SGP.02 5.4.4): the SM-DP's commands carried to a security domain, uninterpreted.
+"""ES3.SendData (SGP.02 5.4.4) and UpdateConnectivityParameters (5.4.11): the SM-DP's commands, uninterpreted.
 
 The SM-SR cuts the run of TLVs into scripts that the card takes and joins the answers. It stops at the first
 error the card reports. A script without answer ends the call with 1.6/5.4: only the SM-DP can tell what to do.
@@ -11,7 +11,12 @@ import msgspec
 from ferryman.codec import ids, ota_script, tlv
 from ferryman.codec.apdu import CommandAPDU
 from ferryman.contracts import codes
-from ferryman.contracts.es3 import ES3SendData, ES3SendDataResponse
+from ferryman.contracts.es3 import (
+    ES3SendData,
+    ES3SendDataResponse,
+    ES3UpdateConnectivityParameters,
+    ES3UpdateConnectivityParametersResponse,
+)
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, expired, failed
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import (
@@ -26,6 +31,7 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
+from ferryman.sm_sr import policy
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, cancel, deliver, read
 from ferryman.sm_sr.procedures.structs import replace
@@ -40,14 +46,25 @@ P1_LAST_BLOCK = 0x80
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Durable state of one ES3.SendData."""
+    """Durable state of one such call; `sd_aid` is the security domain that the commands go to."""
 
-    request: ES3SendData
+    request: ES3SendData | ES3UpdateConnectivityParameters
     requester: str
+    sd_aid: bytes = b""
     scripts: tuple[tuple[bytes, ...], ...] = ()
     sent: int = 0
     responses: bytes = b""
     replied: bool = False
+
+    @property
+    def data(self) -> bytes:
+        """The commands."""
+        return self.request.data if isinstance(self.request, ES3SendData) else self.request.parameters
+
+    @property
+    def more_to_do(self) -> bool:
+        """Whether the caller has announced another call."""
+        return isinstance(self.request, ES3SendData) and self.request.more_to_do
 
 
 def step(state: State, event: Event, context: Context) -> Step[State]:
@@ -70,23 +87,35 @@ def _begin(state: State, context: Context) -> Step[State]:
         return _end(state, expired("the eUICC was busy until the validity period ended"))
     if card is None:
         return _end(state, failed(*codes.EID_UNKNOWN, "no eUICC with this EID", request.eid))
-    if request.sd_aid != ids.ISDR_AID:
-        target = card.by_aid(request.sd_aid)
-        if target is None or target.smdp_id != state.requester:
-            # A foreign ISD-P is answered like one that does not exist.
-            sentence = "no such security domain on this eUICC"
-            return _end(state, failed(*codes.SD_AID_UNKNOWN, sentence, request.sd_aid.hex().upper()))
+    refusal, aid = _target(state, card, facts)
+    if refusal is not None:
+        return _end(state, refusal)
+    state = replace(state, sd_aid=aid)
     try:
-        tlvs = ota_script.split_data(request.data)
-        if request.sd_aid == ids.ISDR_AID and not key_establishment(tlvs, card, state.requester):
+        tlvs = ota_script.split_data(state.data)
+        if aid == ids.ISDR_AID and not key_establishment(tlvs, card, state.requester):
             sentence = "only key establishment with an ISD-P of the requester goes to the ISD-R"
-            return _end(state, failed(*codes.FUNCTION_NOT_ALLOWED, sentence, request.sd_aid.hex().upper()))
+            return _end(state, failed(*codes.FUNCTION_NOT_ALLOWED, sentence, aid.hex().upper()))
         scripts = cut(tlvs, facts.effective.script_limit)
     except PeerError as problem:
         return _end(state, failed(*codes.FORMAT_INVALID, str(problem), "Data"))
     if not scripts:
         return _end(state, failed(*codes.FORMAT_INVALID, "Data holds no command", "Data"))
     return _send(replace(state, scripts=scripts), context)
+
+
+def _target(state: State, card: EUICC, facts: Facts) -> tuple[ExecutionStatus | None, bytes]:
+    request = state.request
+    if isinstance(request, ES3UpdateConnectivityParameters):
+        question = policy.Question(policy.Function.CONNECTIVITY, state.requester, request.iccid)
+        verdict = policy.decide(question, policy.World(card, facts.effective))
+        return verdict.refusal, verdict.target.aid if verdict.target is not None else b""
+    target = card.by_aid(request.sd_aid)
+    if request.sd_aid != ids.ISDR_AID and (target is None or target.smdp_id != state.requester):
+        # A foreign ISD-P is answered like one that does not exist.
+        sentence = "no such security domain on this eUICC"
+        return failed(*codes.SD_AID_UNKNOWN, sentence, request.sd_aid.hex().upper()), b""
+    return None, request.sd_aid
 
 
 def key_establishment(tlvs: list[bytes], card: EUICC, requester: str) -> bool:
@@ -137,10 +166,10 @@ def _send(state: State, context: Context) -> Step[State]:
         id=_command_id(state, context),
         owner=context.procedure_id,
         tlvs=script,
-        target_aid=state.request.sd_aid,
+        target_aid=state.sd_aid,
         transport=context.facts.effective.transport,
-        more_to_do=not last or state.request.more_to_do,
-        chain=continues(script[-1]) and (not last or state.request.more_to_do),
+        more_to_do=not last or state.more_to_do,
+        chain=continues(script[-1]) and (not last or state.more_to_do),
     )
     return Step(state, (deliver(command, context.eid, Channel()),))
 
@@ -162,7 +191,7 @@ def _carried(state: State, outcome: Outcome, context: Context) -> Step[State]:
         return _end(state, failed(*codes.EUICC_UNREACHABLE, outcome.detail, context.eid))
     if outcome.kind is OutcomeKind.UNKNOWN:
         return _end(state, failed(*codes.DELIVERED_NO_RESPONSE, outcome.detail, context.eid))
-    error = codes.ISDR_ERROR if state.request.sd_aid == ids.ISDR_AID else codes.ISDP_ERROR
+    error = codes.ISDR_ERROR if state.sd_aid == ids.ISDR_AID else codes.ISDP_ERROR
     if outcome.kind is OutcomeKind.REJECTED:
         return _end(state, failed(*error, outcome.detail, context.eid))
     try:
@@ -181,7 +210,7 @@ def _deadline(state: State, context: Context) -> Step[State]:
     if state.replied:
         return Step(state)
     status = expired("no answer of the card in the validity period")
-    reply = Reply(ES3SendDataResponse(status=status, euicc_response=state.responses))
+    reply = _reply(state, status)
     state = replace(state, replied=True)
     if not state.sent:
         return Step(state, (reply, Done()))
@@ -190,9 +219,16 @@ def _deadline(state: State, context: Context) -> Step[State]:
 
 def _end(state: State, status: ExecutionStatus) -> Step[State]:
     effects: list[Effect] = []
-    if not status.ok:
-        audit = Audit("SendData", "failed", object=state.request.sd_aid.hex().upper(), detail=status.code)
-        effects.append(audit)
+    if not status.ok or not isinstance(state.request, ES3SendData):
+        name = "SendData" if isinstance(state.request, ES3SendData) else "UpdateConnectivityParameters"
+        outcome = "done" if status.ok else "failed"
+        effects.append(Audit(name, outcome, object=state.sd_aid.hex().upper(), detail=status.code))
     if not state.replied:
-        effects.append(Reply(ES3SendDataResponse(status=status, euicc_response=state.responses)))
+        effects.append(_reply(state, status))
     return Step(replace(state, replied=True), (*effects, Done()))
+
+
+def _reply(state: State, status: ExecutionStatus) -> Reply:
+    if isinstance(state.request, ES3SendData):
+        return Reply(ES3SendDataResponse(status=status, euicc_response=state.responses))
+    return Reply(ES3UpdateConnectivityParametersResponse(status=status, euicc_response=state.responses))

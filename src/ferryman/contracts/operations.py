@@ -1,0 +1,112 @@
+"""What the operator of an SM-SR asks of a card beside ES3 and ES4, and the calls that start and show an operation.
+
+SGP.02 v3.2 has these ES5 functions and gives them no interface of their own; MasterDelete (3.10) is asked for
+"outside the specification". An operation is a function call: the same call identifier again finds the same one.
+"""
+
+from __future__ import annotations
+
+from ferryman.contracts import es4
+from ferryman.contracts.message import Body
+from ferryman.contracts.status import ExecutionStatus
+
+SCP80, SCP81 = "scp80", "scp81"
+
+
+class MasterDelete(Body, frozen=True, kw_only=True, tag=True):
+    """ES5.MasterDelete (SGP.02 3.10, 4.1.1.7) with the delete token of the ISD-P's SM-DP (16 octets).
+
+    `sin`, `sdin`, `provider` and `token_id` are what the token covers (tags 42, 45, 5F20, 93).
+    """
+
+    eid: str
+    iccid: str
+    token: bytes
+    sin: bytes
+    sdin: bytes
+    provider: bytes
+    token_id: bytes = b"\x01"
+
+
+class SetFallbackAttribute(Body, frozen=True, kw_only=True, tag=True):
+    """ES5.SetFallbackAttribute (4.1.1.4): the attribute moves to this profile."""
+
+    eid: str
+    iccid: str
+
+
+class UpdateSMSRAddressing(Body, frozen=True, kw_only=True, tag=True):
+    """ES5.UpdateSMSRAddressingParameters (4.1.1.10); what is empty or 0 stays as it is on the card.
+
+    `sms_address` is a number as `+33612345678`, `address` an IPv4 address.
+    """
+
+    eid: str
+    sms_address: str = ""
+    host: str = ""
+    address: str = ""
+    port: int = 0
+    uri: str = ""
+
+
+class RotateKeyset(Body, frozen=True, kw_only=True, tag=True):
+    """New keys of the ISD-R by PUT KEY: `protocol` is "scp80" or "scp81"."""
+
+    eid: str
+    protocol: str
+
+
+class OperationResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Result with the card's answer."""
+
+    status: ExecutionStatus
+    euicc_response: bytes = b""
+
+
+type Operation = (
+    MasterDelete
+    | SetFallbackAttribute
+    | UpdateSMSRAddressing
+    | RotateKeyset
+    | es4.ES4EnableProfile
+    | es4.ES4DisableProfile
+    | es4.ES4DeleteProfile
+    | es4.ES4AuditEIS
+)
+
+FUNCTIONS: tuple[type[Body], ...] = (MasterDelete, SetFallbackAttribute, UpdateSMSRAddressing, RotateKeyset)
+OPERATIONS: tuple[type[Body], ...] = (
+    *FUNCTIONS,
+    es4.ES4EnableProfile,
+    es4.ES4DisableProfile,
+    es4.ES4DeleteProfile,
+    es4.ES4AuditEIS,
+)
+
+
+class StartOperation(Body, frozen=True, kw_only=True, tag=True):
+    """Start an operation in the name of `owner` (Mno-id); `validity` in seconds."""
+
+    owner: str
+    operation: Operation
+    validity: float = 86_400.0
+
+
+class ShowOperation(Body, frozen=True, kw_only=True, tag=True):
+    """One operation of this owner."""
+
+    owner: str
+    call_id: str
+
+
+class OperationView(Body, frozen=True, kw_only=True, tag=True):
+    """State of an operation: running or done, and then its result."""
+
+    call_id: str
+    name: str
+    state: str
+    status: ExecutionStatus | None = None
+
+
+REQUESTS: tuple[type[Body], ...] = (StartOperation, ShowOperation)
+RESPONSES: tuple[type[Body], ...] = (OperationResponse,)
