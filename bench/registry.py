@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import download, gateway, ota, procedures, psk, smpp
+from bench.rows import download, gateway, imports, ota, procedures, psk, smpp
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *ota.BENCHMARKS,
     *psk.BENCHMARKS,
     *smpp.BENCHMARKS,
     *gateway.BENCHMARKS,
+    *imports.BENCHMARKS,
     *procedures.BENCHMARKS,
     *download.BENCHMARKS,
 )

@@ -241,9 +241,7 @@ class Platform:
         await operator.sm_sr(admin.RegisterEIS(xml=(folder / "eis.xml").read_bytes()))
         der = template if template is not None else demo_template()
         await operator.sm_dp(admin.ImportTemplate(owner=OWNER, name=name, der=der))
-        sealed = await operator.crypto(crypto.SealSubscriptions(owner=OWNER, csv=self.world.csv.encode()))
-        assert isinstance(sealed, crypto.SubscriptionsSealed)
-        await operator.sm_dp(admin.RegisterSubscriptions(owner=OWNER, profile_type=name, rows=sealed.rows))
+        await operator.import_subscriptions(self.world.csv.encode(), name)
 
 
 async def wait_order(operator: Operator, order_id: str, *, timeout: float = 7200.0) -> admin.OrderView:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
 from backends import AnyStore, Backend
 from ferryman.contracts.admin import CreateOrder
-from ferryman.contracts.crypto import SubscriptionPublic
 from ferryman.contracts.eis import PolicyRule
+from ferryman.contracts.imports import ChunkRegistered, SubscriptionPublic
 from ferryman.contracts.status import SUCCESS, failed
 from ferryman.crypto_server import schema as crypto_schema
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, Refused
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.schema import PlatformTables
-from ferryman.sm_dp import factory_store
 from ferryman.sm_dp import schema as dp_schema
+from ferryman.sm_dp.factory import orders, stock, templates
 from ferryman.sm_dp.records import FinishOrder, Package, Progress, StorePackage
 from ferryman.sm_sr import eis_store
 from ferryman.sm_sr import schema as sr_schema
@@ -168,39 +169,52 @@ def order(**fields: object) -> CreateOrder:
     return CreateOrder(**{"owner": OWNER, "eid": EID, "profile_type": "gold", **fields})  # type: ignore[arg-type]
 
 
+def bring(tx: Tx, rows: tuple[SubscriptionPublic, ...], name: str, *, keep: bool = True) -> ChunkRegistered:
+    """One import of one run."""
+    stock.open_batch(tx, OWNER, "gold", name)
+    brought = stock.register(tx, OWNER, name, 0, rows, range(2, 2 + len(rows)))
+    stock.close_batch(tx, OWNER, name, keep=keep and not brought.problems)
+    return brought
+
+
+def reserve(tx: Tx, asked: CreateOrder, order_id: str) -> Any:
+    return stock.reserve(tx, asked.owner, iccid=asked.iccid, profile_type=asked.profile_type, order_id=order_id)
+
+
 @pytest.fixture
 async def factory(backend: Backend) -> AnyStore:
     await backend.create(dp_schema.METADATA)
     store = backend.open()
 
     def unit(tx: Tx) -> None:
-        assert factory_store.put_template(tx, OWNER, "gold", "f1", b"compiled", 1354)
-        assert factory_store.put_subscriptions(tx, OWNER, "gold", ROWS) == (4, 0)
+        assert templates.put_template(tx, OWNER, "gold", "f1", b"compiled", 1354)
+        brought = bring(tx, ROWS, "first")
+        assert (brought.new, brought.problems) == (4, ())
 
     await write(store, dp_schema.PLATFORM, unit)
     return store
 
 
 async def test_an_import_that_is_repeated_changes_nothing_and_another_is_refused(factory: AnyStore) -> None:
-    def again(tx: Tx) -> tuple[int, int]:
-        assert not factory_store.put_template(tx, OWNER, "gold", "f1", b"compiled", 1354)
-        return factory_store.put_subscriptions(tx, OWNER, "gold", ROWS)
+    async def problems(rows: tuple[SubscriptionPublic, ...], name: str) -> list[str]:
+        brought = await write(factory, dp_schema.PLATFORM, lambda tx: bring(tx, rows, name))
+        return [problem.sentence for problem in brought.problems]
 
-    assert await write(factory, dp_schema.PLATFORM, again) == (0, 4)
+    def again(tx: Tx) -> ChunkRegistered:
+        assert not templates.put_template(tx, OWNER, "gold", "f1", b"compiled", 1354)
+        return bring(tx, ROWS, "second")
+
+    brought = await write(factory, dp_schema.PLATFORM, again)
+    assert (brought.new, brought.known) == (0, (2, 3, 4, 5))
     with pytest.raises(Refused, match="other contents"):
         await write(
-            factory, dp_schema.PLATFORM, lambda tx: factory_store.put_template(tx, OWNER, "gold", "f2", b"x", 1)
+            factory, dp_schema.PLATFORM, lambda tx: templates.put_template(tx, OWNER, "gold", "f2", b"x", 1)
         )
     other = (SubscriptionPublic(ROWS[0].iccid, "001019999999999", ""),)
-    with pytest.raises(Refused, match="other values"):
-        await write(
-            factory, dp_schema.PLATFORM, lambda tx: factory_store.put_subscriptions(tx, OWNER, "gold", other)
-        )
+    assert await problems(other, "third") == ["line 2, column ICCID: was imported before with other values"]
     taken = (SubscriptionPublic("8988211999999999999", ROWS[0].imsi, ""),)
-    with pytest.raises(Refused, match="IMSI"):
-        await write(
-            factory, dp_schema.PLATFORM, lambda tx: factory_store.put_subscriptions(tx, OWNER, "gold", taken)
-        )
+    assert await problems(taken, "fourth") == ["line 2, column IMSI: belongs to another ICCID"]
+    assert await factory.read(lambda c: stock.free_count(c, OWNER, "gold")) == 4
 
 
 async def test_whole_import_or_nothing(factory: AnyStore) -> None:
@@ -208,24 +222,30 @@ async def test_whole_import_or_nothing(factory: AnyStore) -> None:
         SubscriptionPublic("8988211777777777777", "001017777777777", ""),
         SubscriptionPublic(ROWS[0].iccid, "1", ""),
     )
-    with pytest.raises(Refused):
-        await write(
-            factory, dp_schema.PLATFORM, lambda tx: factory_store.put_subscriptions(tx, OWNER, "gold", rows)
-        )
+    asked = order(iccid=rows[0].iccid, profile_type="")
+    assert (await write(factory, dp_schema.PLATFORM, lambda tx: bring(tx, rows, "bad"))).problems
+    assert await factory.read(lambda c: stock.find_batch(c, "bad")) is None
     with pytest.raises(Refused) as refusal:
-        await write(
-            factory,
-            dp_schema.PLATFORM,
-            lambda tx: factory_store.reserve(tx, order(iccid=rows[0].iccid, profile_type=""), "o"),
-        )
+        await write(factory, dp_schema.PLATFORM, lambda tx: reserve(tx, asked, "o"))
     assert (refusal.value.subject, refusal.value.reason) == ("8.2.1", "3.9")
+
+    def half(tx: Tx) -> None:
+        stock.open_batch(tx, OWNER, "gold", "half")
+        assert stock.register(tx, OWNER, "half", 0, rows[:1], (2,)).new == 1
+
+    await write(factory, dp_schema.PLATFORM, half)
+    with pytest.raises(Refused, match="no subscription"):  # not before its import has ended
+        await write(factory, dp_schema.PLATFORM, lambda tx: reserve(tx, asked, "o"))
+    await write(factory, dp_schema.PLATFORM, lambda tx: stock.close_batch(tx, OWNER, "half", keep=True))
+    await write(factory, dp_schema.PLATFORM, lambda tx: reserve(tx, asked, "o"))
+    assert await factory.read(lambda c: stock.free_count(c, OWNER, "gold")) == 4
 
 
 async def test_each_order_gets_a_subscription_of_its_own(factory: AnyStore) -> None:
     async def place(number: int) -> str:
         def unit(tx: Tx) -> str:
-            row = factory_store.reserve(tx, order(), f"o{number}")
-            factory_store.put_order(tx, order(), f"o{number}", str(row.iccid), "gold")
+            row = reserve(tx, order(), f"o{number}")
+            orders.put_order(tx, order(), f"o{number}", str(row.iccid), "gold")
             return str(row.iccid)
 
         return await write(factory, dp_schema.PLATFORM, unit)
@@ -236,53 +256,53 @@ async def test_each_order_gets_a_subscription_of_its_own(factory: AnyStore) -> N
         await place(9)
     named = order(iccid=ROWS[0].iccid, profile_type="")
     with pytest.raises(Refused, match="is ordered"):
-        await write(factory, dp_schema.PLATFORM, lambda tx: factory_store.reserve(tx, named, "o9"))
+        await write(factory, dp_schema.PLATFORM, lambda tx: reserve(tx, named, "o9"))
 
 
 async def test_another_owner_sees_and_takes_nothing(factory: AnyStore) -> None:
     def unit(tx: Tx) -> None:
-        factory_store.put_order(tx, order(), "mine", ROWS[0].iccid, "gold")
+        orders.put_order(tx, order(), "mine", ROWS[0].iccid, "gold")
 
     await write(factory, dp_schema.PLATFORM, unit)
-    assert await factory.read(lambda c: factory_store.get_order(c, OTHER, "mine")) is None
-    assert await factory.read(lambda c: factory_store.list_orders(c, OTHER)) == ()
-    assert await factory.read(lambda c: factory_store.get_template(c, OTHER, "gold")) is None
+    assert await factory.read(lambda c: orders.get_order(c, OTHER, "mine")) is None
+    assert await factory.read(lambda c: orders.list_orders(c, OTHER)) == ()
+    assert await factory.read(lambda c: templates.get_template(c, OTHER, "gold")) is None
     for asked in (order(owner=OTHER), order(owner=OTHER, iccid=ROWS[0].iccid, profile_type="")):
         with pytest.raises(Refused) as refusal:
-            await write(factory, dp_schema.PLATFORM, lambda tx, asked=asked: factory_store.reserve(tx, asked, "o"))  # type: ignore[misc]
+            await write(factory, dp_schema.PLATFORM, lambda tx, asked=asked: reserve(tx, asked, "o"))  # type: ignore[misc]
         assert refusal.value.reason == "3.9", "a foreign object is answered like an absent one"
 
 
 @pytest.mark.parametrize("installed", [True, False])
 async def test_an_order_from_start_to_end(factory: AnyStore, installed: bool) -> None:
     def place(tx: Tx) -> None:
-        factory_store.reserve(tx, order(iccid=ROWS[1].iccid, profile_type=""), "o1")
-        factory_store.put_order(tx, order(), "o1", ROWS[1].iccid, "gold")
+        reserve(tx, order(iccid=ROWS[1].iccid, profile_type=""), "o1")
+        orders.put_order(tx, order(), "o1", ROWS[1].iccid, "gold")
 
     await write(factory, dp_schema.PLATFORM, place)
     package = Package(b"\x85\x11" + bytes(17), (b"\x86\x01\x00", random.Random(1).randbytes(1020)))
 
     def load(tx: Tx) -> None:
-        factory_store.apply(tx, EID, Progress("o1", "CreateISDP"))
-        factory_store.apply(tx, EID, StorePackage("o1", package, 1354))
+        orders.apply(tx, EID, Progress("o1", "CreateISDP"))
+        orders.apply(tx, EID, StorePackage("o1", package, 1354))
 
     await write(factory, dp_schema.PLATFORM, load)
-    assert await factory.read(lambda c: factory_store.get_package(c, "o1")) == package
+    assert await factory.read(lambda c: orders.get_package(c, "o1")) == package
     status = SUCCESS if installed else failed("8.3", "4.2", "no")
     change = FinishOrder("o1", ROWS[1].iccid, status, AID if installed else b"", installed, ("PE -: 0",))
-    await write(factory, dp_schema.PLATFORM, lambda tx: factory_store.apply(tx, EID, change))
-    view = await factory.read(lambda c: factory_store.get_order(c, OWNER, "o1"))
+    await write(factory, dp_schema.PLATFORM, lambda tx: orders.apply(tx, EID, change))
+    view = await factory.read(lambda c: orders.get_order(c, OWNER, "o1"))
     assert view is not None
     assert [step.name for step in view.steps] == ["ordered", "CreateISDP", "done" if installed else "failed"]
     assert (view.state, view.status, view.profile_bytes, view.pe_statuses) == ("done", status, 1354, ("PE -: 0",))
-    assert await factory.read(lambda c: factory_store.get_package(c, "o1")) is None, "destroyed after delivery"
-    assert await factory.read(factory_store.count_orders) == 0
+    assert await factory.read(lambda c: orders.get_package(c, "o1")) is None, "destroyed after delivery"
+    assert await factory.read(orders.count_orders) == 0
     asked = order(iccid=ROWS[1].iccid, profile_type="")
     if installed:
         with pytest.raises(Refused, match="is installed"):
-            await write(factory, dp_schema.PLATFORM, lambda tx: factory_store.reserve(tx, asked, "o2"))
+            await write(factory, dp_schema.PLATFORM, lambda tx: reserve(tx, asked, "o2"))
     else:
-        await write(factory, dp_schema.PLATFORM, lambda tx: factory_store.reserve(tx, asked, "o2"))
+        await write(factory, dp_schema.PLATFORM, lambda tx: reserve(tx, asked, "o2"))
 
 
 # -- CryptoServer -----------------------------------------------------------------------------------------------

@@ -17,13 +17,13 @@ import structlog
 
 from canaries import Canaries
 from ferryman.cli.wiring import VAULT_KEY
-from ferryman.contracts import admin, crypto
+from ferryman.contracts import admin, crypto, imports
 from ferryman.crypto_server.profile_keys import Exchange, Keyset
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, Refused
 from ferryman.platform.bus import InProcessBus
 from ferryman.profile.demo_template import demo_template
-from ferryman.profile.subscriptions import parse_csv
+from ferryman.profile.subscriptions import DEFAULT, RowReader, read_heading
 from ferryman.profile.template import compile_template
 from ferryman.secure import ecka
 from ferryman.secure.scp03 import StaticKeys, session_keys
@@ -50,7 +50,7 @@ ROW = {
 }
 CODES = ("PIN1", "PUK1", "PIN2", "PUK2")
 # Calls that carry key material by contract (contracts.crypto says so of each); nothing else may.
-KEYED_CALLS = ("ImportTransportKey", "SealSubscriptions", "GetPSK")
+KEYED_CALLS = ("ImportTransportKey", "OpenImport", "ImportChunk", "GetPSK")
 
 
 def csv_text(**changes: str) -> str:
@@ -135,6 +135,13 @@ def opened(place: Path) -> list[bytes]:
     vault = Vault(bytes.fromhex((place / VAULT_KEY).read_text().strip()), bytes)
     with contextlib.closing(sqlite3.connect(f"file:{place}/crypto-server.db?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT ref, sealed FROM secret").fetchall()
+        rows += [
+            (f"subscription/{iccid}\0{number}\0{owner}\0{','.join(json.loads(names))}", sealed)
+            for iccid, number, owner, names, sealed in database.execute(
+                "SELECT iccid, number, owner, names, sealed FROM subscription_secret "
+                "JOIN subscription_import ON number = batch"
+            )
+        ]
     return [vault._open(ref, sealed) for ref, sealed in rows]
 
 
@@ -262,11 +269,12 @@ def test_no_secret_of_a_failed_import(tmp_path: Path, name: str, monkeypatch: py
 def test_objects_that_hold_secrets_do_not_show_them() -> None:
     canaries = Canaries(of_subscription())
     ki, opc, kic = (bytes.fromhex(ROW[name]) for name in ("KI", "OPC", "KIC"))
-    (row,) = parse_csv(csv_text())
+    content = csv_text().encode()
+    heading = read_heading(content, DEFAULT)
+    rows = RowReader(DEFAULT, heading).read(content[heading.offset :], 2)
     static = StaticKeys(ki, opc)
     held = [
-        row,
-        row.secret,
+        rows,
         Keyset(ki, opc, kic),
         Exchange(ki, opc),
         Vault(ki + opc, bytes),
@@ -274,7 +282,8 @@ def test_objects_that_hold_secrets_do_not_show_them() -> None:
         session_keys(static, bytes(8), bytes(8)),
         crypto.PSK(key=ki),
         crypto.ImportTransportKey(eum_id="1.2", key=ki),
-        crypto.SealSubscriptions(owner=OWNER, csv=csv_text().encode()),
+        imports.OpenImport(owner=OWNER, import_id="0", head=content),
+        imports.ImportChunk(owner=OWNER, import_id="0", number=0, line=2, data=content),
         compile_template(demo_template()),
     ]
     for thing in held:

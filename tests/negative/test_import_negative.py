@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ferryman.codec import saip
-from ferryman.contracts import admin, crypto
+from ferryman.contracts import admin, imports
 from ferryman.profile.demo_template import demo_template
 from premises import NAME, OWNER, Premises, subscriptions
 from virtual_loop import virtual
@@ -186,8 +186,16 @@ async def test_import_of_another_owners_iccid(tmp_path: Path) -> None:
 
 @virtual
 async def test_registering_the_same_iccid_twice_without_the_file(tmp_path: Path) -> None:
-    row = crypto.SubscriptionPublic("8988211000000000011", "001010000000001", "")
+    row = imports.SubscriptionPublic("8988211000000000011", "001010000000001", "")
     async with Premises(tmp_path / "data") as place:
         await place.template(demo_template())
-        request = admin.RegisterSubscriptions(owner=OWNER, profile_type=NAME, rows=(row, row))
-        await place.refused(place.operator.sm_dp(request), TAKEN)
+        begin = imports.OpenRegistration(owner=OWNER, profile_type=NAME, import_id="0" * 64)
+        await place.operator.sm_dp(begin)
+        request = imports.RegisterChunk(owner=OWNER, import_id="0" * 64, number=0, rows=(row, row), lines=(2, 3))
+        async with place.unchanged():
+            answer = await place.operator.sm_dp(request)
+        assert isinstance(answer, imports.ChunkRegistered)
+        assert [problem.sentence for problem in answer.problems] == [
+            "line 3, column ICCID: stands in the file twice",
+            "line 3, column IMSI: stands in the file twice",
+        ]

@@ -100,9 +100,7 @@ async def prepare(bench: Bench) -> Operator:
     )
     await bench.store(SM_DP).write(lambda c: c.execute(row))
     operator = Operator(bench.installation.bus, OWNER)
-    sealed = await operator.crypto(crypto.SealSubscriptions(owner=OWNER, csv=subscriptions(1, "trace").encode()))
-    assert isinstance(sealed, crypto.SubscriptionsSealed)
-    await operator.sm_dp(admin.RegisterSubscriptions(owner=OWNER, profile_type="trace", rows=sealed.rows))
+    await operator.import_subscriptions(subscriptions(1, "trace").encode(), "trace")
     return operator
 
 

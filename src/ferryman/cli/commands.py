@@ -20,12 +20,11 @@ DATA = Path("var/ferryman")
 POLL = 0.2  # s between looks at an order that is waited for
 
 template = App(name="template", help="Profile templates.")
-subscription = App(name="subscription", help="Subscriptions of an operator.")
 euicc = App(name="euicc", help="eUICCs and their EIS.")
 order = App(name="order", help="Orders of profile downloads.")
 certificate = App(name="certificate", help="Our certificates and the CIs we trust.")
 key = App(name="key", help="Keys agreed with others.")
-ALL = (template, subscription, euicc, order, certificate, key)
+ALL = (template, euicc, order, certificate, key)
 
 
 def read_file(path: Path) -> bytes:
@@ -83,29 +82,6 @@ async def template_import(
         output.line(f"template {done.name} {state}: {done.size} bytes, needs {', '.join(done.slots)}")
         for warning in done.warnings:
             output.line(warning)
-    return output.DONE
-
-
-@subscription.command(name="import")
-async def subscription_import(
-    file: Path, *, profile_type: str, data: Path = DATA, owner: str = OWNER, json: bool = False
-) -> int:
-    """Import subscriptions from CSV: the secrets go to the CryptoServer, whole file or nothing.
-
-    Parameters
-    ----------
-    file
-        CSV with ICCID, IMSI, MSISDN, KI, OPC (or OP), PIN1, PUK1, ADM1, KIC, KID, KIK.
-    profile_type
-        The profile type (template) that the subscriptions are for.
-    """
-    content = read_file(file)
-    async with operator(data, owner) as calls:
-        done = await calls.import_subscriptions(content, profile_type)
-    if json:
-        output.emit(done)
-    else:
-        output.line(f"{done.new} subscriptions imported, {done.known} were there before")
     return output.DONE
 
 
@@ -303,14 +279,36 @@ async def key_import_transport(
     eum
         Eum-id (OID) of the card maker.
     """
-    try:
-        value = bytes.fromhex(read_file(file).decode("ascii").strip())
-    except ValueError:
-        raise InputError(str(file), "must hold the key in hexadecimal") from None
+    request = crypto.ImportTransportKey(eum_id=eum, key=_hex_file(file))
     async with operator(data, owner) as calls:
-        await calls.crypto(crypto.ImportTransportKey(eum_id=eum, key=value))
+        await calls.crypto(request)
     _said("transport key imported", json=json)
     return output.DONE
+
+
+@key.command(name="import-operator")
+async def key_import_operator(
+    file: Path, *, name: str, data: Path = DATA, owner: str = OWNER, json: bool = False
+) -> int:
+    """Import a key agreed with an operator or a maker of SIMs, or an OP or TOP (a file with its hex digits).
+
+    Parameters
+    ----------
+    name
+        The name by which mappings, ranges and exports call it.
+    """
+    request = crypto.ImportTransportKey(eum_id=name, key=_hex_file(file))
+    async with operator(data, owner) as calls:
+        await calls.crypto(request)
+    _said(f"key {name} imported", json=json)
+    return output.DONE
+
+
+def _hex_file(file: Path) -> bytes:
+    try:
+        return bytes.fromhex(read_file(file).decode("ascii").strip())
+    except ValueError:
+        raise InputError(str(file), "must hold the key in hexadecimal") from None
 
 
 def _said(sentence: str, *, json: bool) -> None:

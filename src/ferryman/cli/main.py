@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from ferryman import __version__
-from ferryman.cli import commands, output
+from ferryman.cli import commands, output, subscription_commands
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
 from ferryman.cli.maintenance import parked
@@ -30,7 +30,7 @@ app = App(
     version=__version__,
     result_action="return_value",
 )
-for group in commands.ALL:
+for group in (*commands.ALL, subscription_commands.subscription):
     app.command(group)
 app.command(script)
 app.command(operation)

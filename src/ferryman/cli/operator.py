@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import time
 
+from ferryman.cli.importing import ImportDone, Importer
 from ferryman.contracts import admin, crypto, peers
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, SOAP_GATEWAY
@@ -37,22 +39,9 @@ class Operator:
         """Ask the SOAP gateway; raises Refused."""
         return await self._ask(SOAP_GATEWAY, body, peers.ANSWER_CODEC)
 
-    async def import_subscriptions(self, csv: bytes, profile_type: str) -> admin.SubscriptionsRegistered:
-        """A subscription file to CryptoServer (secrets) and SM-DP (the rest); raises Refused.
-
-        Both check it whole before either stores anything, so a file that is refused leaves nothing behind.
-        """
-        done = admin.SubscriptionsRegistered(new=0, known=0)
-        for check_only in (True, False):
-            sealed = await self.crypto(crypto.SealSubscriptions(owner=self.owner, csv=csv, check_only=check_only))
-            rows = sealed.rows if isinstance(sealed, crypto.SubscriptionsSealed) else ()
-            request = admin.RegisterSubscriptions(
-                owner=self.owner, profile_type=profile_type, rows=rows, check_only=check_only
-            )
-            answer = await self.sm_dp(request)
-            if isinstance(answer, admin.SubscriptionsRegistered):
-                done = answer
-        return done
+    async def import_subscriptions(self, content: bytes, profile_type: str) -> ImportDone:
+        """A subscription file to CryptoServer (secrets) and SM-DP (the rest), whole or nothing; raises Refused."""
+        return await Importer(self).file(io.BytesIO(content), profile_type)
 
     async def _ask(self, role: str, body: Body, answers: Codec[Body], call_id: str = "") -> Body:
         identifier = call_id or secrets.token_hex(8)

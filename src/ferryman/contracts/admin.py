@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import operations, workflow
-from ferryman.contracts.crypto import SubscriptionPublic
+from ferryman.contracts import imports, operations, workflow
+
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
@@ -232,22 +232,6 @@ class TemplateImported(Body, frozen=True, kw_only=True, tag=True):
     warnings: tuple[str, ...] = ()
 
 
-class RegisterSubscriptions(Body, frozen=True, kw_only=True, tag=True):
-    """Public part of subscriptions whose secrets the CryptoServer holds; all or none, or only checked."""
-
-    owner: str
-    profile_type: str
-    rows: tuple[SubscriptionPublic, ...]
-    check_only: bool = False
-
-
-class SubscriptionsRegistered(Body, frozen=True, kw_only=True, tag=True):
-    """How many were new, how many were there already, the same."""
-
-    new: int
-    known: int
-
-
 class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     """ES2.DownloadProfile (SGP.02 5.3.2) as an order; `validity` in seconds.
 
@@ -323,10 +307,10 @@ SM_SR_REQUESTS: tuple[type[Body], ...] = (
 )
 SM_DP_REQUESTS: tuple[type[Body], ...] = (
     ImportTemplate,
-    RegisterSubscriptions,
     CreateOrder,
     ShowOrder,
     ListOrders,
+    *imports.SM_DP_REQUESTS,
 )
 SM_SR_CODEC: Codec[Body] = Codec(*SM_SR_REQUESTS)
 SM_DP_CODEC: Codec[Body] = Codec(*SM_DP_REQUESTS)
@@ -342,8 +326,8 @@ ANSWER_CODEC: Codec[Body] = Codec(
     CallView,
     operations.OperationView,
     TemplateImported,
-    SubscriptionsRegistered,
     OrderView,
     OrderPage,
     *workflow.ANSWERED,
+    *imports.SM_DP_ANSWERS,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ferryman.contracts import imports
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -67,34 +68,6 @@ class UnwrapKeysets(Body, frozen=True, kw_only=True, tag=True):
     eid: str
     keysets: tuple[WrappedKeyset, ...]
     check_only: bool = False
-
-
-class SealSubscriptions(Body, frozen=True, kw_only=True, tag=True):
-    """Read an operator's subscription file, keep its secrets, return what is not secret; whole file or nothing.
-
-    `csv` holds key material: a call only, never a bus message. `check_only` stores nothing.
-    """
-
-    owner: str
-    csv: bytes
-    check_only: bool = False
-
-    def __repr__(self) -> str:
-        return f"SealSubscriptions(owner={self.owner!r}, csv=***)"
-
-
-class SubscriptionPublic(msgspec.Struct, frozen=True):
-    """The part of a subscription that is no secret."""
-
-    iccid: str
-    imsi: str
-    msisdn: str
-
-
-class SubscriptionsSealed(Body, frozen=True, kw_only=True, tag=True):
-    """Rows in file order."""
-
-    rows: tuple[SubscriptionPublic, ...]
 
 
 # -- trust and our own signing key -------------------------------------------------------------------------
@@ -368,7 +341,6 @@ class DestroyKeys(Body, frozen=True, kw_only=True, tag=True):
 REQUESTS: tuple[type[Body], ...] = (
     ImportTransportKey,
     UnwrapKeysets,
-    SealSubscriptions,
     ImportTrustAnchor,
     MakeSigningKey,
     ImportCertificate,
@@ -386,11 +358,11 @@ REQUESTS: tuple[type[Body], ...] = (
     ProtectProfile,
     OpenProfileResult,
     DestroyKeys,
+    *imports.CRYPTO_REQUESTS,
 )
 ANSWERS: tuple[type[Body], ...] = (
     CryptoRefused,
     Stored,
-    SubscriptionsSealed,
     SigningKey,
     EUICCVerified,
     KeysetMade,
@@ -403,6 +375,7 @@ ANSWERS: tuple[type[Body], ...] = (
     SCP03tOpened,
     ProfileProtected,
     ProfileResult,
+    *imports.CRYPTO_ANSWERS,
 )
 REQUEST_CODEC: Codec[Body] = Codec(*REQUESTS)
 ANSWER_CODEC: Codec[Body] = Codec(*ANSWERS)

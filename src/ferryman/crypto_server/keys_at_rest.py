@@ -1,9 +1,8 @@
-"""Keys that came from outside: a card's key sets, transport keys, subscriptions; and SCP80 with them."""
+"""Keys that came from outside: a card's key sets, transport keys; and SCP80 with them."""
 
 from __future__ import annotations
 
 import hmac
-import json
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -14,10 +13,10 @@ from sqlalchemy import Connection
 from ferryman.codec import ota_packet
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
+from ferryman.crypto_server import import_rows
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.profile.subscriptions import SubscriptionRow, parse_csv
 from ferryman.secure import scp80
 from ferryman.secure.kcv import kcv
 
@@ -41,9 +40,7 @@ def transport_ref(eum_id: str) -> str:
     return f"transport/{eum_id}"
 
 
-def subscription_ref(iccid: str) -> str:
-    """Reference of the secrets of one subscription."""
-    return f"subscription/{iccid}"
+SUBSCRIPTION = "subscription/"
 
 
 class CardKeys:
@@ -91,47 +88,6 @@ class CardKeys:
             for key in keyset.keys
         ]
 
-    async def seal_subscriptions(
-        self, header: Header, body: crypto.SealSubscriptions
-    ) -> crypto.SubscriptionsSealed:
-        """Read a subscription file, keep the secrets of each row under its ICCID."""
-        try:
-            text = body.csv.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise InputError("subscription file", "is not UTF-8 text") from None
-        rows = parse_csv(text)
-
-        def unit(tx: Tx) -> None:
-            self._vault.put(tx.connection, self._new_secrets(tx.connection, body.owner, rows), tx.now)
-            tx.audit(
-                actor=header.requester, action="SealSubscriptions", object=f"{len(rows)} rows", outcome="done"
-            )
-
-        if body.check_only:
-            await self._mailbox.store.read(lambda connection: self._new_secrets(connection, body.owner, rows))
-        else:
-            await self._mailbox.transact(unit)
-        public = tuple(
-            crypto.SubscriptionPublic(row.public.iccid, row.public.imsi, row.public.msisdn) for row in rows
-        )
-        return crypto.SubscriptionsSealed(rows=public)
-
-    def _new_secrets(
-        self, connection: Connection, owner: str, rows: list[SubscriptionRow]
-    ) -> list[tuple[str, bytes]]:
-        """Entries for the vault that are not there yet; raises Refused when one is there with other values."""
-        entries: list[tuple[str, bytes]] = []
-        for row in rows:
-            ref = subscription_ref(row.public.iccid)
-            value = _packed(owner, row.public.imsi, row.secret.slots())
-            stored = self._vault.get(connection, ref)
-            if stored is None:
-                entries.append((ref, value))
-            elif not hmac.compare_digest(stored, value):
-                sentence = f"line {row.line}: the ICCID was imported before with other values"
-                raise Refused(*codes.ICCID_IN_USE, sentence, identifier=row.public.iccid)
-        return entries
-
     async def get_psk(self, header: Header, body: crypto.GetPSK) -> crypto.PSK:
         """One key for one handshake, audited."""
 
@@ -153,7 +109,10 @@ class CardKeys:
         """Destroy keys below a reference."""
 
         def unit(tx: Tx) -> int:
-            count = self._vault.remove(tx.connection, body.prefix)
+            if body.prefix.startswith(SUBSCRIPTION):
+                count = import_rows.destroy(tx.connection, body.prefix.removeprefix(SUBSCRIPTION))
+            else:
+                count = self._vault.remove(tx.connection, body.prefix)
             tx.audit(
                 actor=header.requester, action="DestroyKeys", object=body.prefix, outcome=f"{count} destroyed"
             )
@@ -224,14 +183,3 @@ def _unpadded(clear: bytes) -> bytes:
         return unpadder.update(clear) + unpadder.finalize()
     except ValueError:
         return b""
-
-
-def _packed(owner: str, imsi: str, slots: dict[str, bytes]) -> bytes:
-    values = {name: value.hex() for name, value in sorted(slots.items())}
-    return json.dumps({"owner": owner, "imsi": imsi, "slots": values}, sort_keys=True).encode()
-
-
-def unpack_slots(stored: bytes) -> dict[str, bytes]:
-    """Secret slots of a stored subscription."""
-    values: dict[str, str] = json.loads(stored)["slots"]
-    return {name: bytes.fromhex(value) for name, value in values.items()}

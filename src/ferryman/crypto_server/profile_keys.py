@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from ferryman.codec import isdr_keys, tlv
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
-from ferryman.crypto_server.keys_at_rest import subscription_ref, unpack_slots
+from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.trust import signing_ref
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import PeerError, Refused
@@ -60,10 +60,11 @@ def exchange_ref(exchange: str) -> str:
 class ProfileKeys:
     """Functions of the SM-DP's side of ES8 (SGP.02 4.1.3)."""
 
-    def __init__(self, mailbox: Mailbox, vault: Vault, entropy: Entropy) -> None:
+    def __init__(self, mailbox: Mailbox, vault: Vault, entropy: Entropy, subscriptions: Subscriptions) -> None:
         self._mailbox = mailbox
         self._vault = vault
         self._entropy = entropy
+        self._subscriptions = subscriptions
 
     async def sign_key_parameters(
         self, _header: Header, body: crypto.SignKeyParameters
@@ -152,10 +153,8 @@ class ProfileKeys:
         )
 
     async def _values(self, body: crypto.ProtectProfile) -> dict[str, bytes]:
-        stored = await self._read(subscription_ref(body.iccid))
-        if stored is None:
-            raise Refused(*codes.ICCID_UNKNOWN, "no secrets of this subscription", identifier=body.iccid)
-        return derive_public(body.iccid, body.imsi, body.msisdn) | unpack_slots(stored)
+        secrets = await self._subscriptions.secrets(body.iccid, body.imsi)
+        return derive_public(body.iccid, body.imsi, body.msisdn) | secrets
 
     async def open_result(self, _header: Header, body: crypto.OpenProfileResult) -> crypto.ProfileResult:
         """The EUICCResponse of the last segment."""

@@ -7,11 +7,12 @@ from typing import Any
 
 import structlog
 
-from ferryman.contracts import codes, crypto
+from ferryman.contracts import codes, crypto, imports
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.crypto_server import card_keysets, keys_at_rest, profile_keys, trust
 from ferryman.crypto_server.rights import ALLOWED
+from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.clock import Entropy
@@ -27,13 +28,18 @@ class CryptoServer:
         self._mailbox = mailbox
         self._vault = vault
         card = keys_at_rest.CardKeys(mailbox, vault)
-        profile = profile_keys.ProfileKeys(mailbox, vault, entropy)
+        subscriptions = Subscriptions(mailbox, vault, entropy)
+        profile = profile_keys.ProfileKeys(mailbox, vault, entropy, subscriptions)
         keysets = card_keysets.CardKeysets(mailbox, vault, entropy)
         anchors = trust.Trust(mailbox, vault, entropy)
         self._functions: dict[type[Body], Callable[[Header, Any], Awaitable[Body]]] = {
             crypto.ImportTransportKey: card.import_transport_key,
             crypto.UnwrapKeysets: card.unwrap_keysets,
-            crypto.SealSubscriptions: card.seal_subscriptions,
+            imports.OpenImport: subscriptions.open,
+            imports.ImportChunk: subscriptions.chunk,
+            imports.GenerateChunk: subscriptions.generate,
+            imports.CloseImport: subscriptions.close,
+            imports.ExportSubscriptions: subscriptions.export,
             crypto.GetPSK: card.get_psk,
             crypto.DestroyKeys: card.destroy,
             crypto.MakeKeyset: keysets.make,

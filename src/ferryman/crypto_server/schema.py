@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-from ferryman.platform.schema import platform_tables
+from ferryman.platform.schema import Sequence, platform_tables
 
 METADATA = MetaData()
 PLATFORM = platform_tables(METADATA)
@@ -31,4 +31,33 @@ certificate = Table(
     Column("role", String(2), primary_key=True),  # dp | sr
     Column("tlv", LargeBinary, nullable=False),
     Column("created", Double, nullable=False),
+)
+
+subscription_import = Table(
+    "subscription_import",
+    METADATA,
+    Column("number", Sequence, primary_key=True, autoincrement=True),
+    Column("import_id", String(64), nullable=False, unique=True),
+    Column("owner", String(200), nullable=False),
+    Column("algorithm", String(10), nullable=False),
+    Column(
+        "names", Text, nullable=False
+    ),  # of the secret values, in the order in which they are packed; JSON list
+    Column("recipe", LargeBinary, nullable=False),  # how the file is read, sealed: its beginning may hold keys
+    Column("state", String(10), nullable=False),  # running | finished | dropping
+    Column("chunks", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    # A number is bound into what is sealed under it and never given out again.
+    sqlite_autoincrement=True,
+)
+
+subscription_secret = Table(
+    "subscription_secret",
+    METADATA,
+    Column("iccid", String(20), primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # as in `secret`; ICCID, batch, owner and names are the AAD
+    Index("subscription_secret_by_batch", "batch"),
+    sqlite_with_rowid=False,
 )

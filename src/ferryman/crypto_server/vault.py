@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -77,6 +77,20 @@ class Vault:
         """Destroy every value whose reference is `prefix` or starts with `prefix/`."""
         below = secret.c.ref.startswith(f"{prefix}/", autoescape=True)
         return connection.execute(delete(secret).where((secret.c.ref == prefix) | below)).rowcount
+
+    def seal_many(self, bound: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
+        """Sealed values, each bound to its text; kept by the caller."""
+        nonces = self._entropy(NONCE_BYTES * len(values))
+        encrypt = self._cipher.encrypt
+        sealed: list[bytes] = []
+        for at, (value, text) in enumerate(zip(values, bound, strict=True)):
+            nonce = nonces[NONCE_BYTES * at : NONCE_BYTES * (at + 1)]
+            sealed.append(VERSION + nonce + encrypt(nonce, value, text))
+        return sealed
+
+    def open_one(self, bound: bytes, sealed: bytes) -> bytes:
+        """A value of `seal_many`. Raises InputError when it does not open."""
+        return self._open(bound.decode(), sealed)
 
     def _seal(self, ref: str, value: bytes) -> bytes:
         nonce = self._entropy(NONCE_BYTES)

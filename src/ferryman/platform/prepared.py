@@ -10,7 +10,7 @@ Only for columns whose values need no conversion: text, numbers, bytes. Errors o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
@@ -69,6 +69,19 @@ class Prepared:
             return
         sql, in_order = self._text or self._compile()
         driver.executemany(sql, [in_order(each) for each in values])
+
+    def batch(self, session: Session, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Execute for each of `rows`, whose values stand in the order of `names`: for very many rows."""
+        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        if driver is None:
+            values = [dict(zip(names, row, strict=True)) for row in rows]
+            if values:
+                self._usually(session, values)
+            return
+        sql, in_order = self._text or self._compile()
+        if tuple(in_order({name: name for name in names})) != tuple(names):
+            raise ValueError("the statement takes its values in another order")
+        driver.executemany(sql, rows)
 
     def _compile(self) -> _Text:
         compiled = self._build(sqlite_dialect).compile(dialect=sqlite_dialect.dialect())  # type: ignore[attr-defined]

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from ferryman.profile.demo_template import demo_template
 from ferryman.profile.slots import derive_public, derive_secret
-from ferryman.profile.subscriptions import SubscriptionRow, parse_csv
 from ferryman.profile.template import CompiledTemplate, TemplateSlot, compile_template
 
 __all__ = [
     "CompiledTemplate",
-    "SubscriptionRow",
     "TemplateSlot",
     "compile_template",
     "demo_template",
     "derive_public",
     "derive_secret",
-    "parse_csv",
 ]

@@ -7,7 +7,7 @@ import hashlib
 from sqlalchemy import Connection
 
 from ferryman.codec.ids import EID, ICCID
-from ferryman.contracts import admin, codes, es3
+from ferryman.contracts import admin, codes, es3, imports
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
@@ -19,13 +19,15 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
-from ferryman.sm_dp import factory_store
+from ferryman.profile.template import CompiledTemplate
+from ferryman.sm_dp.factory import orders, stock, templates
 from ferryman.sm_dp.procedures import download, install
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts
 
 INCOMING: Codec[Body] = Codec(*es3.RESPONSES, *es3.NOTIFICATIONS)
 DOWNLOAD = "download"
+MAX_PAGE = 10_000  # subscriptions in one answer
 MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
 
 
@@ -103,15 +105,27 @@ class SMDP:
         match body:
             case admin.ImportTemplate():
                 return await self._import_template(header, body)
-            case admin.RegisterSubscriptions():
-                return await self._register(header, body)
+            case imports.OpenRegistration():
+                return await self._open_registration(body)
+            case imports.RegisterChunk():
+                return await self._register(body)
+            case imports.CloseRegistration():
+                return await self._close_registration(header, body)
+            case imports.ListSubscriptions():
+                limit = min(max(body.limit, 1), MAX_PAGE)
+                return await self.mailbox.store.read(
+                    lambda c: stock.page(c, body.owner, body.import_id, body.after, limit)
+                )
+            case imports.ListImports():
+                found = await self.mailbox.store.read(lambda c: stock.list_imports(c, body.owner))
+                return imports.ImportPage(imports=found)
             case admin.CreateOrder():
                 return await self._order(header, body)
             case admin.ShowOrder():
                 return await self._show(body.owner, body.order_id)
             case admin.ListOrders():
-                orders = await self.mailbox.store.read(lambda c: factory_store.list_orders(c, body.owner))
-                return admin.OrderPage(orders=orders)
+                listed = await self.mailbox.store.read(lambda c: orders.list_orders(c, body.owner))
+                return admin.OrderPage(orders=listed)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the SM-DP")
 
@@ -122,10 +136,10 @@ class SMDP:
             raise InputError("name", "must have 1 to 100 characters")
         imported = import_template(body.der, algorithm_named(body.algorithm))
         compiled = imported.template
-        fingerprint = factory_store.fingerprint_of(body.der, body.algorithm)
+        fingerprint = templates.fingerprint_of(body.der, body.algorithm)
 
         def unit(tx: Tx) -> bool:
-            new = factory_store.put_template(
+            new = templates.put_template(
                 tx, body.owner, body.name, fingerprint, compiled.to_bytes(), len(body.der)
             )
             tx.audit(actor=header.requester, action="ImportTemplate", object=body.name, outcome="done")
@@ -136,21 +150,46 @@ class SMDP:
         warnings = (*compiled.notes, *(str(finding) for finding in imported.warnings))
         return admin.TemplateImported(name=body.name, size=len(body.der), slots=slots, new=new, warnings=warnings)
 
-    async def _register(self, header: Header, body: admin.RegisterSubscriptions) -> admin.SubscriptionsRegistered:
-        def unit(tx: Tx) -> tuple[int, int]:
-            counts = factory_store.put_subscriptions(tx, body.owner, body.profile_type, body.rows)
-            tx.audit(
-                actor=header.requester, action="RegisterSubscriptions", object=body.profile_type, outcome="done"
+    async def _open_registration(self, body: imports.OpenRegistration) -> imports.RegistrationOpened:
+        def unit(tx: Tx) -> imports.RegistrationOpened:
+            row = templates.require_template(tx.connection, body.owner, body.profile_type)
+            batch = stock.open_batch(tx, body.owner, body.profile_type, body.import_id)
+            needs = CompiledTemplate.from_bytes(bytes(row.compiled)).secret_names
+            return imports.RegistrationOpened(
+                state=batch.state,
+                chunks=batch.chunks,
+                needs=tuple(sorted(needs)),
+                new=batch.rows,
+                known=batch.known,
             )
-            return counts
 
-        if body.check_only:
-            found = await self.mailbox.store.read(
-                lambda c: factory_store.new_subscriptions(c, body.owner, body.profile_type, body.rows)
+        return await self.mailbox.transact(unit)
+
+    async def _register(self, body: imports.RegisterChunk) -> imports.ChunkRegistered:
+        if len(body.rows) != len(body.lines):
+            raise InputError("lines", "must be as many as rows")
+        return await self.mailbox.transact(
+            lambda tx: stock.register(
+                tx, body.owner, body.import_id, body.number, body.rows, body.lines, lenient=body.lenient
             )
-            return admin.SubscriptionsRegistered(new=len(found), known=len(body.rows) - len(found))
-        new, known = await self.mailbox.transact(unit)
-        return admin.SubscriptionsRegistered(new=new, known=known)
+        )
+
+    async def _close_registration(
+        self, header: Header, body: imports.CloseRegistration
+    ) -> imports.RegistrationClosed:
+        def unit(tx: Tx) -> imports.RegistrationClosed:
+            closed = stock.close_batch(tx, body.owner, body.import_id, keep=body.keep)
+            if not closed.left:
+                outcome = f"{closed.new} new, {closed.known} known" if body.keep else "dropped"
+                tx.audit(
+                    actor=header.requester,
+                    action="RegisterSubscriptions",
+                    object=body.import_id,
+                    outcome=outcome,
+                )
+            return closed
+
+        return await self.mailbox.transact(unit)
 
     # -- orders -------------------------------------------------------------------------------------------
 
@@ -161,8 +200,10 @@ class SMDP:
 
         def first_state(tx: Tx) -> State:
             """Reservation and order in the transaction that records the call."""
-            row = factory_store.reserve(tx, body, order_id)
-            factory_store.put_order(tx, body, order_id, row.iccid, row.profile_type)
+            row = stock.reserve(
+                tx, body.owner, iccid=body.iccid, profile_type=body.profile_type, order_id=order_id
+            )
+            orders.put_order(tx, body, order_id, row.iccid, row.profile_type)
             return State(
                 order_id=order_id,
                 smdp_id=self.settings.smdp_id,
@@ -190,7 +231,7 @@ class SMDP:
         return await self._show(body.owner, order_id)
 
     async def _show(self, owner: str, order_id: str) -> admin.OrderView:
-        view = await self.mailbox.store.read(lambda c: factory_store.get_order(c, owner, order_id))
+        view = await self.mailbox.store.read(lambda c: orders.get_order(c, owner, order_id))
         if view is None:
             raise Refused(*codes.ICCID_UNKNOWN, f"no order {order_id}", identifier=order_id)
         return view
@@ -200,20 +241,18 @@ class SMDP:
     def _facts(self, connection: Connection, eid: str, state: object) -> Facts:
         if not isinstance(state, State):
             return Facts(self.settings)
-        row = factory_store.get_template(connection, state.owner, state.profile_type)
+        row = templates.get_template(connection, state.owner, state.profile_type)
         loading = state.phase in (install.LOADING, install.OPENING)
         return Facts(
             settings=self.settings,
             template=bytes(row.compiled) if row is not None and state.phase == install.OPENING else b"",
             template_size=row.size if row is not None else 0,
-            package=factory_store.get_package(connection, state.order_id) if loading else None,
-            installed=factory_store.installed_on(connection, eid)
-            if state.phase == download.GET_EIS
-            else frozenset(),
+            package=orders.get_package(connection, state.order_id) if loading else None,
+            installed=orders.installed_on(connection, eid) if state.phase == download.GET_EIS else frozenset(),
         )
 
     def _apply(self, tx: Tx, eid: str, change: Change) -> None:
-        factory_store.apply(tx, eid, change)
+        orders.apply(tx, eid, change)
 
 
 def _check_order(body: admin.CreateOrder) -> None:

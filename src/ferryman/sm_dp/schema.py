@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from ferryman.platform.schema import platform_tables
+from ferryman.platform.schema import Sequence, platform_tables
 
 METADATA = MetaData()
 PLATFORM = platform_tables(METADATA)
@@ -31,6 +31,23 @@ template = Table(
     Column("compiled", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("created", Double, nullable=False),
+    Column("low_water", Integer, nullable=False, server_default="0"),  # free subscriptions that raise an alarm
+)
+
+subscription_batch = Table(
+    "subscription_batch",
+    METADATA,
+    Column("number", Sequence, primary_key=True, autoincrement=True),
+    Column("import_id", String(64), nullable=False, unique=True),
+    Column("owner", String(200), nullable=False),
+    Column("profile_type", String(100), nullable=False),
+    Column("state", String(10), nullable=False),  # running | finished | dropping
+    Column("chunks", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("known", BigInteger, nullable=False),  # rows of its file that another import had brought before
+    Column("free", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    Index("subscription_batch_by_type", "owner", "profile_type", "number"),
 )
 
 subscription = Table(
@@ -44,8 +61,10 @@ subscription = Table(
     Column("state", String(10), nullable=False),  # free | ordered | installed
     Column("order_id", String(40), nullable=False),
     Column("created", Double, nullable=False),
+    Column("batch", BigInteger, nullable=False, server_default="0"),  # the import; counts once it is finished
     UniqueConstraint("owner", "imsi", name="subscription_imsi"),
-    Index("subscription_free", "owner", "profile_type", "state", "iccid"),
+    Index("subscription_by_batch", "batch", "state", "iccid"),
+    Index("subscription_by_number", "batch", "msisdn"),
 )
 
 profile_order = Table(

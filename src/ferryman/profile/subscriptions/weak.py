@@ -1,0 +1,40 @@
+"""Keys that are no secret: patterns, and values printed in TS 35.208, TS 35.233 and by GlobalPlatform."""
+
+from __future__ import annotations
+
+HALF = 8  # bytes; a key that repeats its first half has at most half its strength
+
+PUBLISHED = frozenset(
+    bytes.fromhex(text)
+    for text in (
+        # Ki of the test sets of TS 35.208 (TS.48 uses one of them) and TS 35.233.
+        "465B5CE8B199B49FAA5F0A2EE238A6BC",
+        "FEC86BA6EB707ED08905757B1BB44B8F",
+        "9E5944AEA94B81165C82FBF9F32DB751",
+        "6C38A116AC280C454F59332EE35C8C4F",
+        "2D609D4DB0AC5BF0D2C0DE267014DE0D",
+        "A530A7FE428FAD1082C45EDDFCE13884",
+        "A0E2971B6822E8D354A18CC235624ECB",
+        "0DA6F7BA86D5EAC8A19CF563AC58642D",
+        "729B17729270DD87CCDF1BFE29B4E9BB",
+        "D32DD23E89DC662354CA12EB79DD32FA",
+        "5BD7ECD3D3127A41D12539BED4E7CF71",
+        "5122250214C33E723A5DD523FC145FC0",
+        "ABABABABABABABABABABABABABABABAB",
+        "FFFEFDFCFBFAF9F8F7F6F5F4F3F2F1F0EFEEEDECEBEAE9E8E7E6E5E4E3E2E1E0",
+        # Counting up or down, and the default key of GlobalPlatform.
+        "000102030405060708090A0B0C0D0E0F",
+        "101112131415161718191A1B1C1D1E1F",
+        "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F",
+        "0F0E0D0C0B0A09080706050403020100",
+        "00112233445566778899AABBCCDDEEFF",
+        "FFEEDDCCBBAA99887766554433221100",
+        "404142434445464748494A4B4C4D4E4F",
+        "0123456789ABCDEFFEDCBA9876543210",
+    )
+)
+
+
+def is_weak(key: bytes) -> bool:
+    """Whether `key` (16, 24 or 32 bytes) repeats its first eight bytes, or is printed in a specification."""
+    return key[:HALF] == key[HALF : 2 * HALF] or key in PUBLISHED

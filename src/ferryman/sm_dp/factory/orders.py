@@ -1,0 +1,143 @@
+"""Orders with their steps and results; every query takes the owner and runs in the caller's transaction."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+
+from ferryman.contracts.admin import CreateOrder, OrderStep, OrderView
+from ferryman.contracts.status import ExecutionStatus
+from ferryman.platform.mailbox import Tx
+from ferryman.sm_dp.factory import stock
+from ferryman.sm_dp.records import FinishOrder, Package, Progress, StorePackage
+from ferryman.sm_dp.schema import package, profile_order
+
+RUNNING, DONE = "running", "done"
+
+_ORDER = select(profile_order).where(
+    profile_order.c.owner == bindparam("owner"), profile_order.c.order_id == bindparam("order_id")
+)
+_STEPS = msgspec.json.Decoder(tuple[OrderStep, ...])
+
+
+def put_order(tx: Tx, order: CreateOrder, order_id: str, iccid: str, profile_type: str) -> None:
+    """Record an order."""
+    steps = msgspec.json.encode((OrderStep("ordered", tx.now),))
+    tx.connection.execute(
+        insert(profile_order).values(
+            order_id=order_id,
+            owner=order.owner,
+            eid=order.eid,
+            iccid=iccid,
+            profile_type=profile_type,
+            enable=order.enable,
+            state=RUNNING,
+            step="ordered",
+            steps=steps,
+            status=b"",
+            isdp_aid="",
+            profile_bytes=0,
+            pe_statuses="[]",
+            created=tx.now,
+        )
+    )
+
+
+def get_order(connection: Connection, owner: str, order_id: str) -> OrderView | None:
+    """An order of this owner."""
+    row = connection.execute(_ORDER, {"owner": owner, "order_id": order_id}).first()
+    return _view(row) if row is not None else None
+
+
+def list_orders(connection: Connection, owner: str) -> tuple[OrderView, ...]:
+    """The owner's orders, oldest first."""
+    statement = select(profile_order).where(profile_order.c.owner == owner)
+    return tuple(_view(row) for row in connection.execute(statement.order_by(profile_order.c.created)))
+
+
+def installed_on(connection: Connection, eid: str) -> frozenset[str]:
+    """ICCIDs whose profile we have installed on a card."""
+    statement = select(profile_order.c.iccid).where(profile_order.c.eid == eid, profile_order.c.isdp_aid != "")
+    return frozenset(connection.execute(statement).scalars())
+
+
+def count_orders(connection: Connection) -> int:
+    """How many orders run."""
+    statement = select(func.count()).select_from(profile_order).where(profile_order.c.state == RUNNING)
+    return connection.execute(statement).scalar_one()
+
+
+def _view(row: Row[tuple[object, ...]]) -> OrderView:
+    return OrderView(
+        order_id=row.order_id,
+        eid=row.eid,
+        iccid=row.iccid,
+        profile_type=row.profile_type,
+        enable=row.enable,
+        state=row.state,
+        step=row.step,
+        steps=_STEPS.decode(row.steps),
+        status=msgspec.json.decode(row.status, type=ExecutionStatus) if row.status else None,
+        isdp_aid=row.isdp_aid,
+        profile_bytes=row.profile_bytes,
+        pe_statuses=msgspec.json.decode(row.pe_statuses, type=tuple[str, ...]),
+    )
+
+
+def apply(tx: Tx, _eid: str, change: Progress | StorePackage | FinishOrder) -> None:
+    """Write one change of a procedure."""
+    match change:
+        case Progress(order_id, step):
+            _progress(tx, order_id, step)
+        case StorePackage():
+            tx.connection.execute(delete(package).where(package.c.order_id == change.order_id))
+            tx.connection.execute(
+                insert(package).values(
+                    order_id=change.order_id,
+                    external_authenticate=change.package.external_authenticate,
+                    segments=msgspec.json.encode(change.package.segments),
+                )
+            )
+            tx.connection.execute(
+                update(profile_order)
+                .where(profile_order.c.order_id == change.order_id)
+                .values(profile_bytes=change.profile_bytes)
+            )
+        case FinishOrder():
+            _finish(tx, change)
+
+
+def _progress(tx: Tx, order_id: str, step: str) -> None:
+    where = profile_order.c.order_id == order_id
+    steps = _STEPS.decode(tx.connection.execute(select(profile_order.c.steps).where(where)).scalar_one())
+    steps = (*steps, OrderStep(step, tx.now))
+    tx.connection.execute(update(profile_order).where(where).values(step=step, steps=msgspec.json.encode(steps)))
+
+
+def _finish(tx: Tx, change: FinishOrder) -> None:
+    _progress(tx, change.order_id, "done" if change.status.ok else "failed")
+    tx.connection.execute(
+        update(profile_order)
+        .where(profile_order.c.order_id == change.order_id)
+        .values(
+            state=DONE,
+            status=msgspec.json.encode(change.status),
+            isdp_aid=change.isdp_aid.hex().upper(),
+            pe_statuses=msgspec.json.encode(change.pe_statuses).decode(),
+        )
+    )
+    # The protected package is of no more use: a new session would need a new one (SGP.02 3.1.3).
+    tx.connection.execute(delete(package).where(package.c.order_id == change.order_id))
+    if change.installed:
+        stock.use_up(tx, change.iccid, change.order_id)
+    else:
+        stock.release(tx, change.iccid, change.order_id)
+
+
+def get_package(connection: Connection, order_id: str) -> Package | None:
+    """The protected package of a running order."""
+    row = connection.execute(select(package).where(package.c.order_id == order_id)).first()
+    if row is None:
+        return None
+    segments = msgspec.json.decode(row.segments, type=tuple[bytes, ...])
+    return Package(bytes(row.external_authenticate), segments)
