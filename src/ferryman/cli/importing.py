@@ -129,7 +129,7 @@ class Importer:
         registered = await self._ask.sm_dp(registration)
         if not isinstance(registered, imports.RegistrationOpened):
             raise TypeError("unexpected answer of the SM-DP")
-        begin = msgspec.structs.replace(begin, needs=registered.needs)
+        begin = msgspec.structs.replace(begin, needs=registered.needs, wants=registered.wants)
         try:
             opened = await self._ask.crypto(begin)
         except Refused:

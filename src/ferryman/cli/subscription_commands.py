@@ -70,6 +70,8 @@ class _Reporter:
 
 
 def _progress(rows: int, done: int, whole: int) -> None:
+    if not output.progress.is_terminal:
+        return  # a log is no place for a line that is written over
     output.progress.print(f"{rows} rows, {done * 100 // max(1, whole)} %", end="\r")
 
 

@@ -55,7 +55,8 @@ class KeyRange(msgspec.Struct, frozen=True):
 class OpenImport(Body, frozen=True, kw_only=True, tag=True):
     """Begin or continue the import of a file (its `head` in clear, its `mapping`) or of a `range`.
 
-    `needs` are the secret values that the template takes; what it does not take is not stored. Empty: all are.
+    `needs` are the values that the template must have, `wants` those that it takes; what it does not take is not
+    stored. Both empty: all are.
     """
 
     owner: str
@@ -64,6 +65,7 @@ class OpenImport(Body, frozen=True, kw_only=True, tag=True):
     mapping: str = ""
     range: KeyRange | None = None
     needs: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"OpenImport(import_id={self.import_id!r}, head=***)"
@@ -178,11 +180,12 @@ class OpenRegistration(Body, frozen=True, kw_only=True, tag=True):
 
 
 class RegistrationOpened(Body, frozen=True, kw_only=True, tag=True):
-    """`chunks` runs are registered already; `needs` are the secret values that the template takes."""
+    """`chunks` runs are registered already; `needs` and `wants` as in OpenImport."""
 
     state: str
     chunks: int
     needs: tuple[str, ...]
+    wants: tuple[str, ...]
     new: int = 0
     known: int = 0
 

@@ -47,6 +47,7 @@ class Recipe(msgspec.Struct, frozen=True):
     head: bytes
     range: imports.KeyRange | None
     needs: tuple[str, ...]
+    wants: tuple[str, ...]
 
     def __repr__(self) -> str:
         return "Recipe(***)"
@@ -69,7 +70,7 @@ class Subscriptions:
             raise InputError("import", "is either of a file or of a range")
         if len(body.import_id) != 64:
             raise InputError("import_id", "must be a SHA-256 in hex")
-        recipe = Recipe(body.mapping, body.head, body.range, body.needs)
+        recipe = Recipe(body.mapping, body.head, body.range, body.needs, body.wants)
 
         def unit(tx: Tx) -> imports.ImportOpened:
             record = import_rows.find(tx.connection, body.import_id)
@@ -126,7 +127,7 @@ class Subscriptions:
             return [value[: column.size] for value in clear]
 
         heading = read_heading(recipe.head, mapping)
-        return mapping, RowReader(mapping, heading, opener, needs=recipe.needs)
+        return mapping, RowReader(mapping, heading, opener, needs=recipe.needs, wants=recipe.wants)
 
     def _transport_key(self, connection: Connection, name: str) -> bytes:
         key = self._vault.get(connection, transport_ref(name))

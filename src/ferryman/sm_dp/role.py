@@ -17,6 +17,7 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received
+from ferryman.profile.automatic import PUBLIC_FIELDS
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import CompiledTemplate
@@ -154,11 +155,16 @@ class SMDP:
         def unit(tx: Tx) -> imports.RegistrationOpened:
             row = templates.require_template(tx.connection, body.owner, body.profile_type)
             batch = stock.open_batch(tx, body.owner, body.profile_type, body.import_id)
-            needs = CompiledTemplate.from_bytes(bytes(row.compiled)).secret_names
+            fields = [
+                field
+                for field in CompiledTemplate.from_bytes(bytes(row.compiled)).fields
+                if field.name not in PUBLIC_FIELDS
+            ]
             return imports.RegistrationOpened(
                 state=batch.state,
                 chunks=batch.chunks,
-                needs=tuple(sorted(needs)),
+                needs=tuple(field.name for field in fields if field.default is None),
+                wants=tuple(field.name for field in fields if field.default is not None),
                 new=batch.rows,
                 known=batch.known,
             )

@@ -90,23 +90,31 @@ def pack(values: Sequence[bytes]) -> bytes:
 class RowReader:
     """Reads the rows of one file; `names` are the secret values it gives, in the order in which they are packed.
 
-    `needs` are those that a template takes: of others only Ki and OPc are given, and each of them must be in
-    every row. Empty means all that the file has. Raises InputError when the file has no column for one.
+    `needs` are those that a template must have, each in every row; `wants` those that it takes when they are
+    there; of others only Ki and OPc are given. Both empty means all that the file has. Raises InputError when the
+    file has no column for one that is needed.
     """
 
     def __init__(
-        self, mapping: FileMapping, heading: Heading, opener: Opener | None = None, *, needs: Sequence[str] = ()
+        self,
+        mapping: FileMapping,
+        heading: Heading,
+        opener: Opener | None = None,
+        *,
+        needs: Sequence[str] = (),
+        wants: Sequence[str] = (),
     ) -> None:
         self._mapping = mapping
         self._heading = heading
         self._columns = heading.columns
         self._opener = opener
-        given = _names(heading.columns)
+        taken = (*needs, *wants)
+        given = _names(heading.columns, taken)
         for name in needs:
             if name not in given:
                 raise InputError("subscription file", f"has no column for {name}, which the template needs")
         self._needs = frozenset(needs)
-        self.names = tuple(name for name in given if not needs or name in (*needs, "ki", "opc"))
+        self.names = tuple(name for name in given if not taken or name in (*taken, "ki", "opc"))
         self._pattern = _pattern(mapping, heading)
 
     def read(self, data: bytes, first_line: int) -> Rows:
@@ -335,9 +343,9 @@ def _stored_name(column: Column) -> str:
     return column.value.removeprefix("var.")
 
 
-def _names(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Names of the secret values of a row, `opc` among them whatever it comes from."""
-    hidden = (*PUBLIC, *OPERATOR_VALUES, CHECK_ONLY, IGNORED)
+def _names(columns: Sequence[Column], taken: Sequence[str]) -> tuple[str, ...]:
+    """Names of the secret values of a row, `opc` among them whatever it comes from; OP and TOP only if `taken`."""
+    hidden = {*PUBLIC, *OPERATOR_VALUES, CHECK_ONLY, IGNORED} - {value for value in taken if value != "opc"}
     kept = [_stored_name(column) for column in columns if column.value not in hidden]
     at = kept.index("ki") + 1
     return (*kept[:at], "opc", *kept[at:])
