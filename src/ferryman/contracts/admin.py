@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from ferryman.contracts import imports, operations, workflow
-
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
