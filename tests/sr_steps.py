@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from ferryman.codec import ids, ota_script, tlv
@@ -9,9 +10,22 @@ from ferryman.contracts import es3
 from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import ExecutionStatus
-from ferryman.platform.procedure import Apply, Context, Done, Reply, SetTimer, Signal, Signalled, Step
+from ferryman.platform.engine import Committed
+from ferryman.platform.procedure import (
+    Apply,
+    Audit,
+    Context,
+    Done,
+    ProcedureKind,
+    Reply,
+    SetTimer,
+    Signal,
+    Signalled,
+    Step,
+)
+from ferryman.platform.procedure_rows import Record
 from ferryman.sm_sr.procedures.delivery import Cancel, CardNotification, Command, Outcome, OutcomeKind, Settled
-from ferryman.sm_sr.records import EUICC, ISDP, Facts, SRSettings
+from ferryman.sm_sr.records import EUICC, ISDP, Facts, RemoveISDP, SetState, SRSettings
 
 EID = "89033023000000000061494360000191"
 DP = "1.3.6.1.4.1.99999.10"
@@ -214,3 +228,37 @@ REQUESTS = {
     "completed": es3.ES3ProfileDownloadCompleted(eid=EID, iccid=ICCID, imsi="001010000000001", msisdn="88211"),
 }
 __all__ = ["ota_script"]
+
+
+# -- what a dispatch commits -----------------------------------------------------------------------------------
+
+
+_RECORDS = itertools.count()
+
+
+def record(eid: str, *, requester: str, exclusive: bool, done: bool) -> Record:
+    """A procedure as the engine hands it over; each one is another."""
+    kind = ProcedureKind("test", ISDP, lambda state, event, context: Step(state))
+    return Record(
+        id=f"test-{next(_RECORDS)}",
+        kind=kind,
+        eid=eid,
+        requester=requester,
+        caller=None,
+        state=None,
+        status="done" if done else "running",
+        exclusive=exclusive,
+        version=1,
+    )
+
+
+def committed(of: Record, *changes: Any, audits: tuple[Audit, ...] = ()) -> Committed:
+    return Committed((of,), tuple((of, change) for change in changes), tuple((of, audit) for audit in audits))
+
+
+def set_state(aid: bytes, state: str) -> SetState:
+    return SetState(aid, state)
+
+
+def remove(aid: bytes) -> RemoveISDP:
+    return RemoveISDP(aid)

@@ -87,8 +87,10 @@ class Admin:
                 return await self._mailbox.store.read(_types)
             case admin.SetTags() | admin.SetType() | admin.SetDifference():
                 return await self._change(header, body)
-            case admin.ShowCall():
+            case admin.ShowCall() if body.requester == header.requester:
                 return await self._port.show(body)
+            case admin.ShowCall():
+                raise Refused(*codes.UNKNOWN_REQUESTER, "no such call", identifier=body.function_call_id)
             case operations.StartOperation():
                 return await self._operator.start(header, body)
             case operations.ShowOperation():

@@ -55,7 +55,7 @@ class SMSR:
         self.mailbox = mailbox
         self.settings = settings
         self.types = TypeBook(settings)
-        writer = EISWriter(settings=settings, smdps=smdps)
+        self.writer = EISWriter(settings=settings, smdps=smdps)
         self._lease = mailbox.tables.lease
         self._procedure = mailbox.tables.procedure
         self._crypto = crypto = CryptoClient(calls, mailbox.role)
@@ -69,7 +69,7 @@ class SMSR:
             ask=self._ask,
             load_facts=self._facts,
             apply_change=eis_store.apply,
-            apply_all=writer.apply_all,
+            apply_all=self.writer.apply_all,
             answers=port.ANSWERS,
         )
         registrar = Registrar(mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
@@ -82,7 +82,7 @@ class SMSR:
             port=self.port,
             types=self.types,
             settings=settings,
-            links=writer.links,
+            links=self.writer.links,
             scripts=self.scripts,
             operator=OperatorCalls(engine=self.engine, port=self.port, clock=clock, settings=settings),
         )

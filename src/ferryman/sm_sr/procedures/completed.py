@@ -42,7 +42,7 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
 
 def _begin(state: State, context: Context) -> Step[State]:
     request = state.request
-    decision = find_target(context.facts.euicc, request.iccid, state.requester)
+    decision = find_target(context.facts.euicc, request.iccid, state.requester, context.facts.elsewhere)
     target = decision.target
     if target is None:
         return _end(state, decision.refusal or failed(*codes.ICCID_UNKNOWN, "no such profile", request.iccid))
