@@ -11,9 +11,17 @@ from typing import Any
 
 import sr_steps as s
 from ferryman.contracts import admin, es3, es4
-from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.roles import OPERATOR, SM_DP, SM_SR, SOAP_GATEWAY, TRANSPORT_HTTPS, TRANSPORT_SMS
-from ferryman.errors import Unavailable
+from ferryman.contracts.crypto import SCP80Wrapped
+from ferryman.contracts.message import Body, Codec, Header, decode, encode, peek_header
+from ferryman.contracts.roles import (
+    CRYPTO_SERVER,
+    OPERATOR,
+    SM_DP,
+    SM_SR,
+    SOAP_GATEWAY,
+    TRANSPORT_HTTPS,
+    TRANSPORT_SMS,
+)
 from ferryman.platform.bus import InProcessBus
 from ferryman.platform.clock import LoopClock
 from ferryman.platform.mailbox import Mailbox
@@ -111,7 +119,7 @@ async def sr_world(path: Path, *cards: EUICC, settings: SRSettings | None = None
     for dest in (SM_DP, SOAP_GATEWAY, TRANSPORT_SMS, TRANSPORT_HTTPS):
         bus.register(dest, world._keep(dest))
     bus.serve(SM_SR, role.serve)
-    bus.serve("crypto-server", _no_crypto)
+    bus.serve(CRYPTO_SERVER, _crypto)
     await store.write(lambda c: METADATA.create_all(c))
     await world.add(*cards)
     await role.start()
@@ -122,5 +130,6 @@ async def sr_world(path: Path, *cards: EUICC, settings: SRSettings | None = None
         await store.close()
 
 
-async def _no_crypto(caller: str, raw: bytes) -> bytes:
-    raise Unavailable("crypto-server")
+async def _crypto(caller: str, raw: bytes) -> bytes:
+    """Every packet is sealed with nothing; no card is there to read it."""
+    return encode(peek_header(raw), SCP80Wrapped(packet=bytes(40)))

@@ -29,6 +29,7 @@ from ferryman.sm_sr.procedures import (
 )
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.notification_state import NotificationState
+from ferryman.sm_sr.procedures.turn import in_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ FUNCTIONS: dict[type[Body], Function] = {
     operations.RotateKeyset: Function("rotate-keys", rotate_keys.State, operations.OperationResponse),
 }
 
-KINDS = (
+_KINDS = (
     ProcedureKind("channel", Channel, contact.counting(channel.step)),
     ProcedureKind("notification", NotificationState, notification.step),
     ProcedureKind(settle.KIND, settle.SettleState, settle.step),
@@ -120,3 +121,11 @@ AT_ONCE: dict[type[Body], type[Body]] = {
 RESPONSES: dict[type[Body], type[Body]] = AT_ONCE | {body: one.response for body, one in FUNCTIONS.items()}
 # The answer is there as soon as the call is entered: no card is asked (`sgp02-interfaces.md` 1.5, style sync).
 SYNCHRONOUS = frozenset(AT_ONCE) | frozenset(update.RESPONSES) | {es3.ES3ProfileDownloadCompleted}
+
+
+# Who needs the eUICC for himself waits his turn.
+_EXCLUSIVE = frozenset(function.kind for function in FUNCTIONS.values() if function.exclusive)
+KINDS = tuple(
+    ProcedureKind(kind.name, kind.state_type, in_turn(kind.step, response_to)) if kind.name in _EXCLUSIVE else kind
+    for kind in _KINDS
+)

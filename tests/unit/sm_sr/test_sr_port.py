@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +236,43 @@ async def test_a_profile_that_was_never_installed_is_told_to_nobody(tmp_path: Pa
     async with sr_world(tmp_path, s.card(s.isdp(s.BOOT), s.isdp(state="Created")), settings=settings) as w:
         await change(w, s.set_state(s.NEW, "Disabled"), s.remove(s.NEW))
         assert w.mail == []
+
+
+# -- time -------------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_who_waits_in_vain_hears_that_the_card_was_busy(tmp_path: Path) -> None:
+    settings = SRSettings(transport="sms", sms_answer_timeout=1000.0)
+    async with sr_world(tmp_path, *two_cards(), settings=settings) as w:
+        first = await w.send(es3.ES3EnableProfile(eid=s.EID, iccid=s.ICCID), validity=3000.0)
+        await w.settle()
+        second = await w.send(es3.ES3DeleteISDP(eid=s.EID, iccid=s.ICCID), validity=60.0)
+        other = await w.send(es3.ES3DeleteISDP(eid=OTHER_EID, iccid="8988211000000000995"), validity=60.0)
+        await asyncio.sleep(50.0)
+        waiting = [header.function_call_id for _, header, _ in w.mail]
+        assert waiting == [other.function_call_id], "another card is not held up, this one waits"
+        await asyncio.sleep(20.0)
+        answers = {header.function_call_id: body.status for _, header, body in w.mail}
+        busy = answers[second.function_call_id]
+        assert (busy.status, busy.code) == (Status.FAILED, "1.2/4.4")
+        assert "enable" in busy.message
+        assert first.function_call_id not in answers
+        await asyncio.sleep(4000.0)
+        answers = {header.function_call_id: body.status for _, header, body in w.mail}
+        assert answers[first.function_call_id].status is Status.EXPIRED
+        assert answers[first.function_call_id].code == "1.6/5.3"
+
+
+@virtual
+async def test_who_waits_has_his_turn_within_his_validity(tmp_path: Path) -> None:
+    settings = SRSettings(transport="sms", sms_answer_timeout=1.0, change_timeout=10.0)
+    async with sr_world(tmp_path, *two_cards(), settings=settings) as w:
+        await w.send(es3.ES3EnableProfile(eid=s.EID, iccid=s.ICCID), validity=60.0)
+        body = es3.ES3ProfileDownloadCompleted(eid=s.EID, iccid=s.ICCID)
+        second = await w.send(body, validity=3600.0)
+        await asyncio.sleep(50.0)
+        assert w.mail == [], "it waits"
+        await asyncio.sleep(3000.0)
+        answers = {header.function_call_id: body.status for _, header, body in w.mail}
+        assert answers[second.function_call_id].ok
