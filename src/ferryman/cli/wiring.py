@@ -200,7 +200,7 @@ class Installation:
         smdp = SMDP(
             mailbox=await self._mailbox(SM_DP, dp_schema.PLATFORM),
             calls=self._way(SM_DP),
-            settings=self.configuration.sm_dp,
+            settings=msgspec.structs.replace(self.configuration.sm_dp, smsr_id=self.configuration.sm_sr.smsr_id),
             clock=self.clock,
             entropy=self._entropy,
         )

@@ -16,6 +16,7 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that the SM-DP's procedures read."""
 
     smdp_id: str = "1.3.6.1.4.1.99999.10"
+    smsr_id: str = "1.3.6.1.4.1.99999.20"  # of the SM-SR beside us; every other one is reached over SOAP
     segment: int = MAX_SEGMENT
     segments_per_message: int = 8  # `86` TLVs in one ES3.SendData; the SM-SR cuts them for the bearer
     session_attempts: int = 5  # key establishments and SCP03t sessions tried when answers are lost
@@ -48,6 +49,7 @@ class Facts:
     template_size: int = 0
     package: Package | None = None
     installed: frozenset[str] = frozenset()  # ICCIDs that we have installed on this card
+    owned: bool = False  # whether the profile asked for is one of the Operator's, installed by us
 
 
 @dataclass(frozen=True, slots=True)

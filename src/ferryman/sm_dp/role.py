@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
 from sqlalchemy import Connection
 
 from ferryman.codec.ids import EID, ICCID
-from ferryman.contracts import admin, codes, es3, imports
+from ferryman.contracts import admin, codes, es2, es3, imports
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
@@ -21,12 +22,15 @@ from ferryman.profile.automatic import PUBLIC_FIELDS
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import CompiledTemplate
+from ferryman.sm_dp import es2_port
 from ferryman.sm_dp.factory import orders, stock, templates
-from ferryman.sm_dp.procedures import download, install
+from ferryman.sm_dp.procedures import download, install, relay
+from ferryman.sm_dp.procedures.relay import RelayState
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts
 
-INCOMING: Codec[Body] = Codec(*es3.RESPONSES, *es3.NOTIFICATIONS)
+INCOMING: Codec[Body] = Codec(*es3.RESPONSES, *es3.NOTIFICATIONS, *es2.REQUESTS)
+ANSWERS: Codec[Body] = Codec(*es2.RESPONSES)
 DOWNLOAD = "download"
 MAX_PAGE = 10_000  # subscriptions in one answer
 MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
@@ -46,11 +50,14 @@ class SMDP:
             mailbox=mailbox,
             clock=clock,
             entropy=entropy,
-            kinds=(ProcedureKind(DOWNLOAD, State, download.step),),
+            kinds=(
+                ProcedureKind(DOWNLOAD, State, download.step),
+                ProcedureKind(relay.KIND, RelayState, relay.step),
+            ),
             ask=crypto.ask,
             load_facts=self._facts,
             apply_change=self._apply,
-            answers=es3.RESPONSE_CODEC,
+            answers=ANSWERS,
         )
 
     async def start(self) -> None:
@@ -64,13 +71,44 @@ class SMDP:
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
-        """An answer or notification of the SM-SR; returns after its commit."""
+        """An answer or notification of an SM-SR, or a call of an Operator; returns after its commit."""
         header, body = decode(raw, INCOMING)
+        if type(body) in es2_port.RESPONSES:
+            await self._called(header, body)
+            return
         if type(body) in es3.NOTIFICATIONS:
             await self._told(header, body)
             return
+        if header.function_call_id.startswith(f"{relay.KIND}/"):
+            procedure_id = header.function_call_id
+            await self.engine.deliver(header.eid, procedure_id, Received(header, body), header=header)
+            return
         order_id, _, _ = header.function_call_id.rpartition("-")
         await self.engine.deliver(header.eid, f"{DOWNLOAD}/{order_id}", Received(header, body), header=header)
+
+    async def _called(self, header: Header, body: Body) -> None:
+        """ES2: entered as an order or a procedure that passes it on; its answer goes back as a message."""
+        try:
+            if isinstance(body, es2.ES2DownloadProfile):
+                smsr = es2_port.foreign(self.settings, body.smsr_id)
+                order = es2_port.order_of(header, body, self._clock.now())
+                await self._order(header, order, foreign_smsr=smsr, reply=True)
+            else:
+                await self.engine.call(header, es2_port.relay_of(header, body, self.settings))
+        except (Refused, PeerError, InputError) as problem:
+            answer = es2_port.refusal(body, problem)
+            back = msgspec.structs.replace(
+                header,
+                message_id=f"{self.mailbox.role}/answer/{header.message_id}",
+                sender=self.mailbox.role,
+                causation_id=header.message_id,
+            )
+
+            def unit(tx: Tx) -> None:
+                if tx.first_time(header.message_id):
+                    tx.send(header.sender, back, answer)
+
+            await self.mailbox.transact(unit)
 
     async def _told(self, header: Header, body: Body) -> None:
         """A profile changed its state (5.4.12 to 5.4.15): recorded once."""
@@ -199,7 +237,9 @@ class SMDP:
 
     # -- orders -------------------------------------------------------------------------------------------
 
-    async def _order(self, header: Header, body: admin.CreateOrder) -> Body:
+    async def _order(
+        self, header: Header, body: admin.CreateOrder, *, foreign_smsr: str = "", reply: bool = False
+    ) -> Body:
         _check_order(body)
         order_id = _order_id(header)
         now = self._clock.now()
@@ -222,6 +262,8 @@ class SMDP:
                 enable=body.enable,
                 deadline=now + body.validity,
                 validity=body.validity,
+                foreign_smsr=foreign_smsr,
+                reply=reply,
             )
 
         header = _with_deadline(header, body, now + body.validity)
@@ -245,6 +287,9 @@ class SMDP:
     # -- what procedures may see and change ---------------------------------------------------------------
 
     def _facts(self, connection: Connection, eid: str, state: object) -> Facts:
+        if isinstance(state, RelayState):
+            iccid = getattr(state.request, "iccid", "")
+            return Facts(self.settings, owned=orders.is_owned(connection, state.owner, eid, iccid))
         if not isinstance(state, State):
             return Facts(self.settings)
         row = templates.get_template(connection, state.owner, state.profile_type)

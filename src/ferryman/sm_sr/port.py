@@ -12,6 +12,7 @@ import msgspec
 
 from ferryman.contracts import admin, codes, es1, es3, es4, operations
 from ferryman.contracts.message import Body, Codec, Header, encode_body
+from ferryman.contracts.roles import SOAP_GATEWAY
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, failed, from_refusal
 from ferryman.errors import PeerError, Refused
 from ferryman.platform.clock import Clock
@@ -64,9 +65,9 @@ class FunctionPort:
 
     async def ask(self, header: Header, body: Body) -> Body:
         """A call that wants its answer: the response of a synchronous function, else `admin.CallView`."""
-        header = msgspec.structs.replace(header, sender="", eid=header.eid or getattr(body, "eid", ""))
         try:
             self.admit(header, body)
+            header = msgspec.structs.replace(header, sender="", eid=header.eid or getattr(body, "eid", ""))
             if type(body) in AT_ONCE:
                 return await self._at_once(header, body)
             await self._engine.call(header, start_of(header, body))
@@ -98,7 +99,8 @@ class FunctionPort:
         """Steps 1 to 4 of `sgp02-interfaces.md` 3.3, and the length of the validity period; raises Refused."""
         if type(body) not in AT_ONCE and type(body) not in FUNCTIONS:
             raise PeerError(f"{type(body).__name__} is not a request to the SM-SR", field="kind")
-        if type(body) in ES3 and header.requester not in self._smdps:
+        # The gateway has proved who asks, and that it is an SM-DP.
+        if type(body) in ES3 and header.sender != SOAP_GATEWAY and header.requester not in self._smdps:
             raise Refused(
                 *codes.UNKNOWN_REQUESTER, "the requester is not a known SM-DP", identifier=header.requester
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import structlog
 from sqlalchemy import Connection, select
 
@@ -116,6 +117,7 @@ class SMSR:
         """One call of the operator's tools or a gateway; a refusal is an answer."""
         header, body = decode(raw, CALLS)
         if type(body) in port.REQUESTS:
+            header = msgspec.structs.replace(header, sender=caller)
             return encode(header, await self.port.ask(header, body))
         del caller
         return await self.admin.serve(header, body)

@@ -61,6 +61,13 @@ def installed_on(connection: Connection, eid: str) -> frozenset[str]:
     return frozenset(connection.execute(statement).scalars())
 
 
+def is_owned(connection: Connection, owner: str, eid: str, iccid: str) -> bool:
+    """Whether we have installed this profile of this Operator on this card."""
+    where = (profile_order.c.eid == eid, profile_order.c.iccid == iccid, profile_order.c.owner == owner)
+    statement = select(profile_order.c.order_id).where(*where, profile_order.c.isdp_aid != "")
+    return connection.execute(statement).first() is not None
+
+
 def count_orders(connection: Connection) -> int:
     """How many orders run."""
     statement = select(func.count()).select_from(profile_order).where(profile_order.c.state == RUNNING)

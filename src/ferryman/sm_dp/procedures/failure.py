@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ferryman.contracts.es3 import ES3DeleteISDP
-from ferryman.contracts.roles import SM_SR
 from ferryman.contracts.status import ExecutionStatus, Status, warning
-from ferryman.platform.procedure import Apply, Context, Send, SetTimer, Step
-from ferryman.sm_dp.procedures.state import State, call_id, finish, replace
+from ferryman.platform.procedure import Apply, Context, SetTimer, Step
+from ferryman.sm_dp.procedures.state import State, finish, replace, send_to
 from ferryman.sm_dp.records import Progress
 
 DELETING = "deleting"
@@ -26,7 +25,7 @@ def fail(state: State, context: Context, status: ExecutionStatus) -> Step[State]
         return finish(state)
     state = replace(state, phase=DELETING, calls=state.calls + 1)
     request = ES3DeleteISDP(eid=state.eid, iccid=state.iccid)
-    send = Send(SM_SR, request, context.now + CLEAN_UP_TIME, call_id(state), state.smdp_id)
+    send = send_to(state, request, context.now + CLEAN_UP_TIME)
     # The SM-SR answers by the end of that period; later than that nothing is waited for.
     guard = SetTimer("last-word", context.now + CLEAN_UP_TIME * 1.1)
     return Step(state, (send, guard, Apply(Progress(state.order_id, "DeleteISDP"))))

@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
+from ferryman.contracts import es2
 from ferryman.contracts.message import Body
-from ferryman.contracts.roles import SM_SR
 from ferryman.contracts.status import ExecutionStatus
-from ferryman.platform.procedure import Apply, Audit, Done, Effect, Send, Step
+from ferryman.platform.procedure import Apply, Audit, Done, Effect, Reply, Send, Step
+from ferryman.sm_dp.procedures.relay import destination
 from ferryman.sm_dp.records import FinishOrder, Progress
 
 MARGIN = 0.1  # part of the validity period kept back from the SM-SR, so that its answer reaches us in time
@@ -47,6 +48,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     installed: bool = False
     result: ExecutionStatus | None = None
     pe_statuses: tuple[str, ...] = ()
+    foreign_smsr: str = ""  # OID of the SM-SR when it is not ours
+    reply: bool = False  # ordered by ES2.DownloadProfile: the caller waits for its response
 
 
 def replace(state: State, **changes: Any) -> State:
@@ -67,10 +70,16 @@ def call(state: State, phase: str, body: Body, *, step: str, grace: float = 0.0)
     state = replace(state, phase=phase, calls=state.calls + 1)
     deadline = state.deadline + (grace or -min(MAX_MARGIN, state.validity * MARGIN))
     effects: tuple[Effect, ...] = (
-        Send(SM_SR, body, deadline, call_id(state), state.smdp_id),
+        send_to(state, body, deadline),
         Apply(Progress(state.order_id, step)),
     )
     return Step(state, effects)
+
+
+def send_to(state: State, body: Body, deadline: float) -> Send:
+    """An ES3 call to the SM-SR that manages the eUICC."""
+    dest = destination(state.foreign_smsr)
+    return Send(dest, body, deadline, call_id(state), state.smdp_id, state.foreign_smsr)
 
 
 def finish(state: State) -> Step[State]:
@@ -88,4 +97,7 @@ def finish(state: State) -> Step[State]:
     )
     outcome = "done" if status.ok else "failed"
     audit = Audit("DownloadProfile", outcome, object=state.iccid, detail=f"{status.code} {status.message}".strip())
-    return Step(replace(state, phase="ended"), (Apply(change), audit, Done()))
+    reply: tuple[Effect, ...] = ()
+    if state.reply:
+        reply = (Reply(es2.ES2DownloadProfileResponse(status=status, iccid=state.iccid if status.ok else "")),)
+    return Step(replace(state, phase="ended"), (Apply(change), audit, *reply, Done()))
