@@ -26,6 +26,7 @@ from ferryman.platform.store import CommitHook
 from ferryman.profile.demo_template import demo_template
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
+from ferryman.soap_gateway.settings import SOAPSettings
 from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings
 from ferryman_sim.card_maker.batch import write as write_batch
@@ -181,6 +182,7 @@ class Platform:
     entropy: Callable[[int], bytes] = field(default_factory=lambda: SeededEntropy("platform"))
     https_port: int = 0
     smsc: bool = True  # False: no SMSC is configured at all
+    soap: SOAPSettings | None = None
 
     def configuration(self) -> Configuration:
         """Settings as a deployment would have them."""
@@ -208,6 +210,7 @@ class Platform:
             sm_dp=self.sm_dp,
             smpp=smpp if self.smsc else None,
             https=HTTPSSettings("127.0.0.1", self.https_port) if self.https_port else None,
+            soap=self.soap,
             threaded=self.threaded,
             on_commit=self.on_commit,
             before_commit=self.before_commit,
@@ -227,7 +230,9 @@ class Platform:
         """Stop in order."""
         await self.installation.stop()
 
-    async def set_up(self, operator: Operator, template: bytes | None = None, name: str = "demo") -> None:
+    async def set_up(
+        self, operator: Operator, template: bytes | None = None, name: str = "demo", *, cards: bool = True
+    ) -> None:
         """Everything an operator does once: trust, certificate, cards, template, subscriptions."""
         folder = self.world.folder
         await operator.crypto(crypto.ImportTrustAnchor(pem=(folder / "ci.pem").read_bytes()))
@@ -238,7 +243,8 @@ class Platform:
         await operator.crypto(crypto.ImportCertificate(role="dp", certificate=certify(folder, pem)))
         key = bytes.fromhex((folder / "transport-key.hex").read_text().strip())
         await operator.crypto(crypto.ImportTransportKey(eum_id=self.world.batch["eum"]["oid"], key=key))
-        await operator.sm_sr(admin.RegisterEIS(xml=(folder / "eis.xml").read_bytes()))
+        if cards:
+            await operator.sm_sr(admin.RegisterEIS(xml=(folder / "eis.xml").read_bytes()))
         der = template if template is not None else demo_template()
         await operator.sm_dp(admin.ImportTemplate(owner=OWNER, name=name, der=der))
         await operator.import_subscriptions(self.world.csv.encode(), name)

@@ -106,7 +106,7 @@ async def test_every_function(gateway: Gateway, parties: dict[str, Party]) -> No
             await asyncio.sleep(0.02)
     answered = {type(decode(found.body).body) for found in receiver.got}
     assert answered == {each.response.body for each in asked if each.style is Style.ASYNC and each.response}
-    assert peer.check.sent == len(asked)
+    assert peer.transport.sent == len(asked)
     peer.close()
     await receiver.stop()
 

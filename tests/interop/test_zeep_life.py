@@ -1,0 +1,134 @@
+"""The whole life of a profile by zeep over mutual TLS, with a real installation and a simulated card behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from esm_samples import RPS
+from ferryman.contracts import peers
+from ferryman.contracts.message import Body
+from ferryman.contracts.peers import Peer, PeerKind
+from ferryman.soap_gateway.esm.body import decode
+from ferryman.soap_gateway.settings import SOAPSettings
+from parties import Party
+from rig import OWNER, Platform, World, free_port
+from soap_world import DP, EUM, SR, Receiver
+from zeep_client import ZeepPeer
+
+PATIENCE = 90.0  # seconds of real time for one change of a card on a busy machine
+
+
+class Life:
+    """An Operator and a card maker with zeep, and what they were told."""
+
+    def __init__(self, url: str, parties: dict[str, Party], receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.mno = ZeepPeer(url, parties["mno"], parties["ours"], OWNER, reply_to=receiver.url("/back"))
+        self.eum = ZeepPeer(url, parties["eum"], parties["ours"], EUM)
+        self.seen = 0
+
+    async def ask(self, function: str, provider: str = SR, **values: Any) -> Any:
+        return await asyncio.to_thread(self.mno.call, function, provider, **values)
+
+    async def later(self, function: str, provider: str = SR, **values: Any) -> Any:
+        """Call an asynchronous function and wait for its callback."""
+        assert await self.ask(function, provider, **values) is None
+        name = f"{function.replace('.', '-')}Response"
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = self.receiver.got[self.seen :]
+                self.seen += len(found)
+                for message in found:
+                    if str(message.body.tag).endswith(name):
+                        body: Body = decode(message.body).body
+                        return body
+                await asyncio.sleep(0.05)
+
+    def close(self) -> None:
+        self.mno.close()
+        self.eum.close()
+
+
+async def test_a_whole_life(tmp_path: Path, parties: dict[str, Party]) -> None:
+    folder = tmp_path / "world"
+    folder.mkdir()
+    world = World(folder, seed="zeep")
+    world.prepare()
+    await world.start()
+    ours = parties["ours"]
+    soap = SOAPSettings("127.0.0.1", 0, str(ours.certificate_file), str(ours.key_file))
+    platform = Platform(world, tmp_path / "data", "https", https_port=free_port(), soap=soap, threaded=True)
+    operator = await platform.open()
+    receiver = Receiver(parties["mno"], ours)
+    await receiver.start()
+    try:
+        await platform.set_up(operator, cards=False)
+        endpoints = {"ES2": receiver.url("/es2"), "ES4": receiver.url("/es4")}
+        for kind, oid, party in (
+            (PeerKind.OPERATOR, OWNER, "mno"),
+            (PeerKind.EUM, world.batch["eum"]["oid"], "eum"),
+        ):
+            record = Peer(
+                name=party,
+                kind=kind,
+                oid=oid,
+                certificates=(parties[party].pem,),
+                endpoints=endpoints if kind is PeerKind.OPERATOR else {},
+            )
+            await operator.gateway(peers.PutPeer(peer=record))
+        assert platform.installation.soap is not None
+        life = Life(platform.installation.soap.ours.url, parties, receiver)
+        life.eum.oid = world.batch["eum"]["oid"]
+        await _live(life, world)
+        life.close()
+    finally:
+        await platform.close()
+        await world.stop()
+        await receiver.stop()
+
+
+async def _live(life: Life, world: World) -> None:
+    [eid] = world.eids
+    delivery = etree.parse(str(world.folder / "eis.xml"))
+    document = etree.tostring(delivery.find(f".//{{{RPS}}}Eis"), method="c14n", exclusive=True)
+    eis = await asyncio.to_thread(life.eum.eis, document)
+    registered = await asyncio.to_thread(life.eum.call, "ES1.RegisterEIS", SR, Eis=eis)
+    assert registered["FunctionExecutionStatus"]["Status"] == "EXECUTED_SUCCESS", registered
+
+    order = {"Eid": eid, "SmSr-id": SR, "ProfileType": "demo", "EnableProfile": False}
+    loaded = await life.later("ES2.DownloadProfile", DP, **order)
+    assert loaded.status.ok, loaded
+    profile = {"Eid": eid, "Iccid": loaded.iccid}
+
+    shown = await life.ask("ES4.GetEIS", Eid=eid)
+    states = {one["Iccid"]: one["State"] for one in shown["Eis"]["ProfileInfo"]}
+    assert states[loaded.iccid] == "Disabled"
+    enabled = await life.later("ES4.EnableProfile", **profile)
+    assert enabled.status.ok, enabled
+    assert world.status(eid)["authenticated"]
+
+    audited = await life.later("ES4.AuditEIS", Eid=eid)
+    assert audited.status.ok, audited
+    assert {one.iccid: one.state.value for one in audited.eis.profiles}[loaded.iccid] == "Enabled"
+
+    rules = {"Rule": [{"Subject": "PROFILE", "Action": "DISABLE", "Qualification": "Not-Allowed"}]}
+    changed = await life.ask("ES4.UpdatePolicyRules", **profile, pol2=rules)
+    assert changed["FunctionExecutionStatus"]["Status"] == "EXECUTED_SUCCESS"
+    refused = await life.later("ES4.DisableProfile", **profile)
+    assert refused.status.code == "8.2.3/3.8"
+    lifted = await life.ask("ES2.UpdatePolicyRules", DP, **profile, **{"Smsr-id": SR}, pol2={"Rule": []})
+    assert lifted["FunctionExecutionStatus"]["Status"] == "EXECUTED_SUCCESS", lifted
+
+    disabled = await life.later("ES2.DisableProfile", DP, **profile, **{"Smsr-id": SR})
+    assert disabled.status.ok, disabled
+    deleted = await life.later("ES4.DeleteProfile", **profile)
+    assert deleted.status.ok, deleted
+    after = await life.ask("ES2.GetEIS", DP, Eid=eid, **{"Smsr-id": SR})
+    assert after["FunctionExecutionStatus"]["Status"] == "EXECUTED_SUCCESS"
+    assert loaded.iccid not in {one["Iccid"] for one in after["Eis"]["ProfileInfo"]}
+    unknown = await life.later("ES4.EnableProfile", **profile)
+    assert unknown.status.code == "8.2.1/3.9"
