@@ -14,8 +14,10 @@ from typing import Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Update,
     bindparam,
+    case,
     delete,
     exists,
     insert,
@@ -77,6 +79,66 @@ _ENTER: Final = Prepared(
         .values({name: bindparam(name) for name in _ENTERED})
         .on_conflict_do_nothing(index_elements=["sms_id"])
     )
+)
+
+_JOB: Final = outgoing.c.seq == bindparam("job")
+_PART: Final = (part.c.sms_seq == bindparam("job")) & (part.c.number == bindparam("which"))
+# The first submission to a number has the reference 0, each later one the next.
+_REFERENCE: Final = Prepared(
+    lambda dialect: (
+        dialect.insert(reference)
+        .values(destination=bindparam("to"), last=literal_column("0"))
+        .on_conflict_do_update(
+            index_elements=["destination"],
+            set_={"last": (reference.c.last + literal_column("1")) % bindparam("turn", type_=Integer)},
+        )
+        .returning(reference.c.last)
+    )
+)
+_BEGIN: Final = Prepared(
+    lambda _: (
+        update(outgoing)
+        .where(_JOB)
+        .values(
+            status=literal_column(f"'{SENDING}'"),
+            account=bindparam("by"),
+            max_ud=bindparam("room"),
+            reference=bindparam("chosen"),
+        )
+    )
+)
+_PARTS: Final = Prepared(lambda _: select(part.c.number, part.c.status).where(part.c.sms_seq == bindparam("job")))
+_NEW_PART: Final = Prepared(
+    lambda _: insert(part).values(
+        sms_seq=bindparam("job"),
+        number=bindparam("which"),
+        last=bindparam("is_last"),
+        status=literal_column(f"'{WAITING}'"),
+        attempts=literal_column("0"),
+        unknowns=literal_column("0"),
+        message_id=literal_column("''"),
+    )
+)
+_LEAVES: Final = Prepared(
+    lambda _: (
+        update(part)
+        .where(_PART)
+        .values(
+            attempts=part.c.attempts + literal_column("1"),
+            status=case(
+                (part.c.status == literal_column(f"'{UNKNOWN}'"), part.c.status),
+                else_=literal_column(f"'{SENDING}'"),
+            ),
+        )
+    )
+)
+_TAKEN: Final = Prepared(
+    lambda _: (
+        update(part).where(_PART).values(status=literal_column(f"'{ACCEPTED}'"), message_id=bindparam("named"))
+    )
+)
+_FINISH: Final = Prepared(
+    lambda _: update(outgoing).where(_JOB).values(status=bindparam("end"), finished=bindparam("at"))
 )
 
 
@@ -165,17 +227,9 @@ def begin(tx: Tx, job: Job, account: str, max_ud: int) -> int:
         started["doubt"] = or_(outgoing.c.doubt, exists().where(part.c.sms_seq == job.seq, _maybe_sent()))
         connection.execute(update(outgoing).where(row).values(started))
         connection.execute(delete(part).where(part.c.sms_seq == job.seq))
-    mine = reference.c.destination == job.destination
-    last: int | None = connection.execute(select(reference.c.last).where(mine)).scalar()
-    if last is None:
-        chosen = 0
-        connection.execute(insert(reference), {"destination": job.destination, "last": chosen})
-    else:
-        chosen = (last + 1) % REFERENCES
-        connection.execute(update(reference).where(mine).values(last=chosen))
-    started = {"status": SENDING, "account": account, "max_ud": max_ud, "reference": chosen}
-    connection.execute(update(outgoing).where(row).values(started))
-    return chosen
+    [(chosen,)] = _REFERENCE.rows(tx.session, {"to": job.destination, "turn": REFERENCES})
+    _BEGIN.count(tx.session, {"job": job.seq, "by": account, "room": max_ud, "chosen": chosen})
+    return int(chosen)
 
 
 def open_parts(tx: Tx, job: Job, total: int) -> list[int]:
@@ -183,32 +237,29 @@ def open_parts(tx: Tx, job: Job, total: int) -> list[int]:
 
     A part whose sending a restart interrupted becomes unknown.
     """
-    connection = tx.connection
-    rows = connection.execute(select(part.c.number, part.c.status).where(part.c.sms_seq == job.seq)).all()
+    rows = _PARTS.rows(tx.session, {"job": job.seq})
     if not rows:
-        fresh = {"sms_seq": job.seq, "status": WAITING, "attempts": 0, "unknowns": 0, "message_id": ""}
-        connection.execute(
-            insert(part), [{**fresh, "number": number, "last": number == total} for number in range(1, total + 1)]
+        numbers = list(range(1, total + 1))
+        _NEW_PART.many(
+            tx.session, [{"job": job.seq, "which": number, "is_last": number == total} for number in numbers]
         )
-        return list(range(1, total + 1))
-    connection.execute(
+        return numbers
+    tx.connection.execute(
         update(part)
         .where(part.c.sms_seq == job.seq, part.c.status == SENDING)
         .values(status=UNKNOWN, unknowns=part.c.unknowns + 1)
     )
-    return sorted(row.number for row in rows if row.status != ACCEPTED)
+    return sorted(number for number, status in rows if status != ACCEPTED)
 
 
 def about_to_send(tx: Tx, job: Job, number: int) -> None:
     """Record that a part leaves now. A part of unknown fate stays unknown until the SMSC accepts it."""
-    values = {"attempts": part.c.attempts + 1}
-    tx.connection.execute(_one_part(job, number).values(values))
-    tx.connection.execute(_one_part(job, number).where(part.c.status != UNKNOWN).values(status=SENDING))
+    _LEAVES.count(tx.session, {"job": job.seq, "which": number})
 
 
 def was_accepted(tx: Tx, job: Job, number: int, message_id: str, next_number: int | None) -> None:
     """Record the SMSC's name of a part; the next one leaves, or the whole submission is accepted."""
-    tx.connection.execute(_one_part(job, number).values(status=ACCEPTED, message_id=message_id[:MESSAGE_ID]))
+    _TAKEN.count(tx.session, {"job": job.seq, "which": number, "named": message_id[:MESSAGE_ID]})
     if next_number is not None:
         about_to_send(tx, job, next_number)
         return
@@ -268,4 +319,4 @@ def _one_part(job: Job, number: int) -> Update:
 
 
 def _finish(tx: Tx, job: Job, status: str) -> None:
-    tx.connection.execute(update(outgoing).where(outgoing.c.seq == job.seq).values(status=status, finished=tx.now))
+    _FINISH.count(tx.session, {"job": job.seq, "end": status, "at": tx.now})

@@ -10,17 +10,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, literal_column, select, update
 
 from ferryman.codec.smpp.receipt import MessageState, Receipt, message_id_forms
 from ferryman.contracts.es5 import SMSReceipt
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
 from ferryman.transport_sms.letters import send_about_sms
 from ferryman.transport_sms.schema import ADDRESS, MESSAGE_ID, early_receipt, outgoing, part
 
 EARLY_KEEP: Final = 600.0  # seconds a receipt waits for the answer that it overtook
 MAX_EARLY: Final = 1_000  # such receipts kept at once; the SMSC can send any number of them
 _ACCEPTED: Final = "accepted"
+_EARLY: Final = Prepared(
+    lambda _: (
+        select(early_receipt.c.seq)
+        .where(early_receipt.c.at > bindparam("since"))
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
+    )
+)
 
 
 def take(tx: Tx, receipt: Receipt, account: str = "") -> None:
@@ -50,7 +59,8 @@ def take(tx: Tx, receipt: Receipt, account: str = "") -> None:
 
 def match_early(tx: Tx, sms_seq: int, number: str, account: str, message_id: str) -> None:
     """The SMSC has just named the last part of a submission: tell of a receipt that came before the name."""
-    if not message_id:
+    # Receipts overtake answers rarely: that there is none at all is found with the least ado.
+    if not message_id or _EARLY.row(tx.session, {"since": tx.now - EARLY_KEEP}) is None:
         return
     rows = tx.connection.execute(
         select(early_receipt)
