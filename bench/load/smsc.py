@@ -2,7 +2,8 @@
 
 `python -m bench.load.smsc` prints its port, and for each connection that ends the number of its messages and the
 sum of the checksums of their bodies: the same for everybody who sends the same messages in whatever order. With a
-number as argument the sums are of user data alone, and the moment when so many have come is printed at once.
+number as argument the sums are of user data alone, and every bind and the moment when so many have come are
+printed at once.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class SMSC(asyncio.Protocol):
                 message_id = b"%d\0" % self._count
                 answers.append(HEADER.pack(16 + len(message_id), SUBMIT | RESPONSE, 0, sequence) + message_id)
             elif command in BINDS:
+                if EXPECTED:
+                    _say("bound")
                 answers.append(HEADER.pack(21, command | RESPONSE, 0, sequence) + b"smsc\0")
             elif command in (ENQUIRE, UNBIND):
                 answers.append(HEADER.pack(16, command | RESPONSE, 0, sequence))

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bench.frame import Benchmark, Figures, Skipped, paired, same
 from bench.load.module_ours import PACKET
-from bench.load.process import ROOT, served
+from bench.load.process import ROOT, Served, served
 from bench.reference import kannel
 
-MESSAGES = 2_000
+MESSAGES = 10_000
 ROUNDS = 3
 SECONDS = 120
 
@@ -27,12 +27,19 @@ def _module(folder: Path) -> tuple[float, str]:
             command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=SECONDS
         )
         begun = float(done.stdout.split()[-1])
+        _bound(smsc)
         ended, sums = smsc.line().split()
     return MESSAGES / (float(ended) - begun), sums
 
 
+def _bound(smsc: Served) -> None:
+    if smsc.line() != "bound":
+        raise RuntimeError("nobody has bound")
+
+
 def _kannel(folder: Path) -> tuple[float, str]:
     with served("bench.load.smsc", str(MESSAGES)) as smsc, kannel.running(folder, smsc.port) as running:
+        _bound(smsc)  # a while after the start, and no part of what is measured
         begun = asyncio.run(kannel.send(running, PACKET, MESSAGES))
         ended, sums = smsc.line().split()
     return MESSAGES / (float(ended) - begun), sums

@@ -19,6 +19,7 @@ from sqlalchemy import MetaData, create_engine
 from bench.frame import Benchmark, Figures, Unequal, paired
 from bench.reference import group_commit
 from ferryman.contracts.message import Body, Codec, Header, encode
+from ferryman.platform import loop
 from ferryman.platform.bus import InProcessBus
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox
@@ -269,7 +270,7 @@ def _procedure_steps() -> Figures:
 
 def _compare_steps(folder: Path) -> Figures:
     first, second = _fresh(folder, "ours"), _fresh(folder, "reference")
-    _, raws = asyncio.run(_run_engine(first, STEPS))
+    _, raws = loop.run(_run_engine(first, STEPS))
     rows = steps_of(first, raws, STEPS)
     _write(second, rows)
     _same_rows(first, second)
@@ -279,7 +280,7 @@ def _compare_steps(folder: Path) -> Figures:
         return len(rows) / _write(path, rows)
 
     def ours() -> float:
-        return asyncio.run(_run_engine(_fresh(folder, "ours"), STEPS))[0]
+        return loop.run(_run_engine(_fresh(folder, "ours"), STEPS))[0]
 
     return paired(ours, reference, rounds=ROUNDS, warm_up=False)
 
@@ -337,7 +338,7 @@ def _compare_outbox(folder: Path) -> Figures:
     for number in range(LETTERS):
         head, body = letter(number)
         values.append((number + 1, head.message_id, PEER, head.eid, encode(head, body), NOW, ""))
-    _, raws = asyncio.run(_run_outbox(_fresh(folder, "ours"), LETTERS))
+    _, raws = loop.run(_run_outbox(_fresh(folder, "ours"), LETTERS))
     if sorted(raws) != sorted(row[4] for row in values):
         raise Unequal("messages that reached the other role")
 
@@ -350,7 +351,7 @@ def _compare_outbox(folder: Path) -> Figures:
         return LETTERS / elapsed
 
     def ours() -> float:
-        return asyncio.run(_run_outbox(_fresh(folder, "ours"), LETTERS))[0]
+        return loop.run(_run_outbox(_fresh(folder, "ours"), LETTERS))[0]
 
     return paired(ours, reference, rounds=ROUNDS, warm_up=False)
 

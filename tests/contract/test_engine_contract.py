@@ -743,12 +743,12 @@ class Flaky:
         self.outcome = outcome
         self.writes = 0
 
-    async def write(self, unit: Any, then: Any = None) -> Any:
+    async def write(self, unit: Any, then: Any = None, **options: Any) -> Any:
         self.writes += 1
         hit = self.writes % self.every == 0
         if hit and self.outcome == "lost":
             raise Unavailable("database", retry_after=0.002)
-        result = await self.real.write(unit, None if hit else then)
+        result = await self.real.write(unit, None if hit else then, **options)
         if hit:
             raise Unavailable("database", retry_after=0.002)
         return result

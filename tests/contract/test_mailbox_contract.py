@@ -356,11 +356,11 @@ class Flaky:
         self.plan: list[str] = []
         self.reads: list[str] = []
 
-    async def write(self, unit, then=None):
+    async def write(self, unit, then=None, **options):
         step = self.plan.pop(0) if self.plan else "ok"
         if step == "lost":
             raise Unavailable("database", retry_after=0.002)
-        result = await self._real.write(unit, then if step == "ok" else None)
+        result = await self._real.write(unit, then if step == "ok" else None, **options)
         if step == "unknown":
             raise Unavailable("database", retry_after=0.002)
         return result

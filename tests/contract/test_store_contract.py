@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, String, Table, func, insert, select
@@ -366,6 +367,44 @@ async def test_a_locked_database_is_unavailable_then_fine(
     other.close()
     await store.write(add(1))
     assert await store.read(count) == 1
+
+
+@pytest.mark.parametrize("store_kind", ["sqlite-threaded"], indirect=True)
+async def test_a_locked_database_does_not_stop_the_loop(ready: Backend, store_address: str) -> None:
+    """Another process writes: the loop goes on, and the commit follows when that one has ended."""
+    store = ready.open()
+    other = sqlite3.connect(store_address, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(store.write(add(1)))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert not waiting.done()
+    assert await store.read(count) == 0
+    other.execute("ROLLBACK")
+    other.close()
+    assert await waiting == 1
+    await store.write(add(2))
+    assert await store.read(ids) == [1, 2]
+
+
+@pytest.mark.parametrize("store_kind", ["sqlite-threaded"], indirect=True)
+async def test_a_long_unit_does_not_stop_the_loop(ready: Backend) -> None:
+    store = ready.open()
+    go_on = threading.Event()
+
+    def long(connection: Connection) -> int:
+        assert go_on.wait(30)  # for something that only a running loop can do
+        return add(1)(connection)
+
+    waiting = asyncio.create_task(store.write(long, long=True))
+    await asyncio.sleep(0.01)
+    behind = asyncio.create_task(store.write(add(2)))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    assert not behind.done()
+    go_on.set()
+    assert await asyncio.gather(waiting, behind) == [1, 2]
+    assert await store.read(ids) == [1, 2]
 
 
 async def test_a_wrong_statement_is_a_bug_and_not_unavailable(ready: Backend) -> None:

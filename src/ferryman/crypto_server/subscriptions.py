@@ -169,7 +169,7 @@ class Subscriptions:
             return imports.ImportClosed(rows=record.rows, left=left)
 
         self._readers.pop(body.import_id, None)
-        return await self._mailbox.transact(unit)
+        return await self._mailbox.transact(unit, long=True)
 
     # -- rows -------------------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class Subscriptions:
             raise InputError("run", f"has more than {MAX_CHUNK} bytes")
         reader = await self._mailbox.store.read(lambda connection: self._reader(connection, body))
         rows = reader.read(body.data, body.line)
-        return await self._mailbox.transact(lambda tx: self._store(tx, body, rows))
+        return await self._mailbox.transact(lambda tx: self._store(tx, body, rows), long=True)
 
     def _reader(self, connection: Connection, body: imports.ImportChunk) -> RowReader:
         record = import_rows.require_running(connection, body.owner, body.import_id)
@@ -271,7 +271,7 @@ class Subscriptions:
             secrets = key_maker.make(wanted, operator, len(public), self._entropy)
             return self._store(tx, body, Rows(lines, public, secrets))
 
-        return await self._mailbox.transact(unit)
+        return await self._mailbox.transact(unit, long=True)
 
     # -- use --------------------------------------------------------------------------------------------------
 
@@ -301,7 +301,7 @@ class Subscriptions:
             tx.audit(actor=header.requester, action="ExportSubscriptions", outcome="done", detail=detail)
             return imports.SubscriptionsExported(rows=rows)
 
-        return await self._mailbox.transact(unit)
+        return await self._mailbox.transact(unit, long=True)
 
     def _exported(
         self, connection: Connection, body: imports.ExportSubscriptions, key: bytes, row: SubscriptionPublic

@@ -46,11 +46,15 @@ _SQLSTATE_TROUBLE = frozenset({"08", "40", "53", "57", "58"})
 
 
 class Job(NamedTuple):
-    """A unit, who waits for it, and what follows its commit whether anybody still waits or not."""
+    """A unit, who waits for it, and what follows its commit whether anybody still waits or not.
+
+    `long`: it may take longer than an event loop can spare.
+    """
 
     unit: Unit[Any]
     future: asyncio.Future[Any]
     then: Then[Any] | None
+    long: bool
 
 
 def is_trouble(problem: BaseException) -> bool:

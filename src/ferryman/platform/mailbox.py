@@ -181,8 +181,8 @@ class Mailbox:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def transact[T](self, unit: Callable[[Tx], T]) -> T:
-        """Run `unit`, commit, then let its letters go.
+    async def transact[T](self, unit: Callable[[Tx], T], *, long: bool = False) -> T:
+        """Run `unit`, commit, then let its letters go; `long` when it may take more than some milliseconds.
 
         Raises what `unit` raises (then nothing is committed), or Unavailable (then the outcome is unknown).
         """
@@ -204,7 +204,7 @@ class Mailbox:
             self._forget_now()  # the commit is made anyway
         try:
             # The commit is not undone when nobody waits for it any more: its letters leave all the same.
-            return await self.store.write(run, let_go)
+            return await self.store.write(run, let_go, long=long)
         except Unavailable:
             # The commit may have happened: what it sent must leave without waiting for a restart.
             if not self._rescanning and not self._stopping:
@@ -347,7 +347,7 @@ class Mailbox:
         identifiers = await self.store.read(lambda c: c.execute(old).scalars().all())
         if identifiers:
             statement = delete(table).where(table.c.message_id.in_(identifiers))
-            await self.store.write(lambda c: _execute(c, statement))
+            await self.store.write(lambda c: _execute(c, statement), long=True)
         return len(identifiers) == SWEEP_BATCH
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

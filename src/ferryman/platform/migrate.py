@@ -77,7 +77,7 @@ async def upgrade(store: Store, role: str) -> bool:
     upgrader = _alembic(role)
     lock = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     async with lock:
-        await store.write(upgrader)
+        await store.write(upgrader, long=True)
     log.info("database migrated", role=role, before=stored or "new", after=newest)
     return True
 

@@ -46,11 +46,11 @@ BUSY_MS = 30_000  # how long SQLite waits for another process (a backup, a conso
 class Store(Protocol):
     """A role's database."""
 
-    async def write[T](self, unit: Unit[T], then: Then[T] | None = None) -> T:
+    async def write[T](self, unit: Unit[T], then: Then[T] | None = None, *, long: bool = False) -> T:
         """Run `unit` in a transaction and return its result once it is durable; raises Unavailable.
 
         `then` is called in the event loop with the result as soon as it is durable, also when the caller was
-        cancelled meanwhile.
+        cancelled meanwhile. `long` says that the unit may take longer than the event loop can spare.
         """
         ...
 
@@ -85,7 +85,12 @@ def _sqlite_engine(path: str) -> Engine:
 
 
 class SQLiteStore:
-    """The embedded default. `threaded=False` runs units in the event loop (deterministic tests)."""
+    """The embedded default. `threaded=False` does everything in the event loop (deterministic tests).
+
+    Units run in the event loop: they are short, and two threads that take turns at the interpreter's lock for each
+    statement spend more on that than on the statements. What waits for the disk or for another process (the
+    commit, a locked database) and units that are called long run in a thread.
+    """
 
     def __init__(
         self,
@@ -102,12 +107,16 @@ class SQLiteStore:
         self._dead = False
         self._closed = False
         self._waiting: list[Job] = []
-        self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._busy = False  # with a commit
+        self._idle: asyncio.Future[None] | None = None  # who waits for the end of the last one
         self._loop = asyncio.get_running_loop()
         # What follows a commit belongs to the store, not to the caller that happened to come first.
         self._context = contextvars.copy_context()
+        # Batches; those with outcomes have run and are only to be committed.
+        self._batches: queue.SimpleQueue[tuple[list[Job], list[Outcome] | None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         if threaded:
+            self._patience(0)
             self._thread = threading.Thread(target=self._work, name=f"writer {path}", daemon=True)
             self._thread.start()
 
@@ -116,17 +125,17 @@ class SQLiteStore:
         """For migrations at start-up only."""
         return self._engine
 
-    async def write[T](self, unit: Unit[T], then: Then[T] | None = None) -> T:
-        """Queue `unit` for the writer and wait for the commit."""
+    async def write[T](self, unit: Unit[T], then: Then[T] | None = None, *, long: bool = False) -> T:
+        """Queue `unit` and wait for the commit."""
         future: asyncio.Future[T] = self._loop.create_future()
         if self._dead:
             return await future  # the machine "died": nothing ever answers
         if self._closed:
             raise Unavailable("database (closed)")
-        # All that one turn of the loop brings shares a commit.
-        if not self._waiting:
-            self._loop.call_soon(self._hand_over, context=self._context)
-        self._waiting.append(Job(unit, future, then))
+        # All that comes in one turn of the loop, or during a commit, shares the next commit.
+        if not self._waiting and not self._busy:
+            self._loop.call_soon(self._next, context=self._context)
+        self._waiting.append(Job(unit, future, then, long))
         return await future
 
     async def read[T](self, unit: Unit[T]) -> T:
@@ -147,10 +156,13 @@ class SQLiteStore:
         if self._closed or self._dead:
             self._closed = True
             return
-        self._hand_over()
         self._closed = True
+        self._next()
+        while self._waiting or self._busy:
+            self._idle = self._loop.create_future()
+            await self._idle
         if self._thread is not None:
-            self._jobs.put(None)
+            self._batches.put(None)
             await self._loop.run_in_executor(None, self._thread.join)
         self._disconnect()
 
@@ -159,7 +171,7 @@ class SQLiteStore:
         self._dead = True
         self._waiting.clear()
         if self._thread is not None:
-            self._jobs.put(None)
+            self._batches.put(None)
             self._thread.join()
         self._disconnect()
 
@@ -168,48 +180,90 @@ class SQLiteStore:
         self._writer.close()
         self._engine.dispose()
 
-    def _hand_over(self) -> None:
-        jobs, self._waiting = self._waiting, []
-        if self._thread is not None:
-            self._jobs.put(jobs)
+    # -- commits --------------------------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """Begin the next commit."""
+        if self._busy or self._dead or not self._waiting:
             return
-        while jobs and not self._dead:
-            batch, jobs = jobs[:MAX_BATCH], jobs[MAX_BATCH:]
-            outcomes = self._commit(batch)
-            if not self._dead:
-                settle(batch, outcomes)
+        self._busy = True
+        jobs, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        if self._thread is None:
+            self._done(jobs, self._commit(jobs))
+        elif any(job.long for job in jobs) or not self._begun():
+            self._batches.put((jobs, None))
+        else:
+            self._run_here(jobs)
 
-    def _work(self) -> None:
-        pending: list[Job] = []
-        stop = False
-        while not self._dead:
-            while not stop and (not pending or not self._jobs.empty()):
-                jobs = self._jobs.get()
-                stop = jobs is None
-                pending += jobs or ()
-            if not pending:
-                return
-            batch, pending = pending[:MAX_BATCH], pending[MAX_BATCH:]
-            outcomes = self._commit(batch)
-            if not self._dead:
-                self._loop.call_soon_threadsafe(settle, batch, outcomes, context=self._context)
-
-    def _commit(self, jobs: list[Job]) -> list[Outcome]:
-        """One transaction; a batch that the database did not take is Unavailable for each of its units."""
+    def _begun(self) -> bool:
         try:
             self._writer.exec_driver_sql("BEGIN IMMEDIATE")
-            outcomes = run_together(self._writer, jobs)
+        except Exception:  # another process writes, or worse: the thread waits for the one and finds out the other
+            self._rollback()
+            return False
+        return True
+
+    def _run_here(self, jobs: list[Job]) -> None:
+        try:
+            outcomes = self._run(jobs)
+        except Exception as problem:  # the database failed: nothing of the batch is durable
+            self._rollback()
+            self._done(jobs, [(False, unavailable(problem))] * len(jobs))
+            return
+        self._batches.put((jobs, outcomes))
+
+    def _done(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
+        """A commit was made, or not."""
+        self._busy = False
+        if self._dead:
+            return
+        settle(jobs, outcomes)
+        if self._waiting:
+            # Who was waiting for this commit may join the next one first.
+            self._loop.call_soon(self._next, context=self._context)
+        elif self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _work(self) -> None:
+        while (batch := self._batches.get()) is not None and not self._dead:
+            jobs, outcomes = batch
             if outcomes is None:
-                self._rollback()
-                self._writer.exec_driver_sql("BEGIN IMMEDIATE")
-                outcomes = run_apart(self._writer, jobs)
-            if none_done(outcomes):
-                self._rollback()
-                return outcomes
-            if self._deaths.before():
-                self._dead = True
-                self._rollback()
-                return outcomes
+                self._patience(BUSY_MS)
+                outcomes = self._commit(jobs)
+                self._patience(0)
+            else:
+                outcomes = self._end(jobs, outcomes)
+            if not self._dead:
+                self._loop.call_soon_threadsafe(self._done, jobs, outcomes, context=self._context)
+
+    def _commit(self, jobs: list[Job]) -> list[Outcome]:
+        """One transaction from beginning to end."""
+        try:
+            self._writer.exec_driver_sql("BEGIN IMMEDIATE")
+            outcomes = self._run(jobs)
+        except Exception as problem:  # nothing of the batch is durable
+            self._rollback()
+            return [(False, unavailable(problem))] * len(jobs)
+        return self._end(jobs, outcomes)
+
+    def _run(self, jobs: list[Job]) -> list[Outcome]:
+        outcomes = run_together(self._writer, jobs)
+        if outcomes is None:
+            self._rollback()
+            self._writer.exec_driver_sql("BEGIN IMMEDIATE")
+            outcomes = run_apart(self._writer, jobs)
+        return outcomes
+
+    def _end(self, jobs: list[Job], outcomes: list[Outcome]) -> list[Outcome]:
+        """Commit; a batch that the database did not take is Unavailable for each of its units."""
+        if none_done(outcomes):
+            self._rollback()
+            return outcomes
+        if self._deaths.before():
+            self._dead = True
+            self._rollback()
+            return outcomes
+        try:
             self._writer.exec_driver_sql("COMMIT")
         except Exception as problem:  # nothing of the batch is durable, or it is unknown
             self._rollback()
@@ -223,6 +277,10 @@ class SQLiteStore:
         driver: Any = self._writer.connection.driver_connection
         if driver.in_transaction:
             self._writer.exec_driver_sql("ROLLBACK")
+
+    def _patience(self, milliseconds: int) -> None:
+        """How long the writer waits for another process; not at all while the event loop waits with it."""
+        self._writer.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
 
 
 class PostgresStore:
@@ -253,14 +311,14 @@ class PostgresStore:
         """For migrations at start-up only."""
         return self._engine
 
-    async def write[T](self, unit: Unit[T], then: Then[T] | None = None) -> T:
+    async def write[T](self, unit: Unit[T], then: Then[T] | None = None, *, long: bool = False) -> T:
         """Queue `unit` for the writer and wait for the commit."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._dead:
             return await future
         if self._closed:
             raise Unavailable("database (closed)")
-        self._waiting.append(Job(unit, future, then))
+        self._waiting.append(Job(unit, future, then, long))
         self._wake.set()
         return await future
 

@@ -184,7 +184,7 @@ class SMDP:
             tx.audit(actor=header.requester, action="ImportTemplate", object=body.name, outcome="done")
             return new
 
-        new = await self.mailbox.transact(unit)
+        new = await self.mailbox.transact(unit, long=True)
         slots = tuple(slot.name for slot in compiled.slots)
         warnings = (*compiled.notes, *(str(finding) for finding in imported.warnings))
         return admin.TemplateImported(name=body.name, size=len(body.der), slots=slots, new=new, warnings=warnings)
@@ -215,7 +215,8 @@ class SMDP:
         return await self.mailbox.transact(
             lambda tx: stock.register(
                 tx, body.owner, body.import_id, body.number, body.rows, body.lines, lenient=body.lenient
-            )
+            ),
+            long=True,
         )
 
     async def _close_registration(
@@ -233,7 +234,7 @@ class SMDP:
                 )
             return closed
 
-        return await self.mailbox.transact(unit)
+        return await self.mailbox.transact(unit, long=True)
 
     # -- orders -------------------------------------------------------------------------------------------
 

@@ -137,7 +137,7 @@ class Registrar:
                 )
 
         if cards:
-            await self._mailbox.transact(unit)
+            await self._mailbox.transact(unit, long=True)
 
     async def _refuse_known_iccids(self, delivery: eis_xml.Delivery) -> None:
         for profile in delivery.profiles:

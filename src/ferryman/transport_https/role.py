@@ -316,7 +316,7 @@ class TransportHTTPS:
         while True:
             old = delete(table).where(table.c.closed < self._clock.now() - SESSION_KEEP)
             try:
-                await self.mailbox.store.write(partial(_execute, statement=old))
+                await self.mailbox.store.write(partial(_execute, statement=old), long=True)
             except Unavailable:
                 log.warning("old sessions not forgotten")
             await asyncio.sleep(SESSION_SWEEP)

@@ -8,8 +8,7 @@ over (only while no part is accepted) it starts anew, and `doubt` remembers what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -65,7 +64,7 @@ _NEXT: Final = Prepared(
             outgoing.c.status.in_((literal_column(f"'{QUEUED}'"), literal_column(f"'{SENDING}'"))),
         )
         .order_by(outgoing.c.seq)
-        .limit(literal_column("1"))
+        .limit(literal_column("2"))
         .offset(literal_column("0"))
     )
 )
@@ -142,8 +141,7 @@ _FINISH: Final = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One submission that is not finished; times in seconds since 1970."""
 
     seq: int
@@ -165,10 +163,10 @@ def destinations_due(connection: Connection) -> list[str]:
     return list(connection.execute(_DUE).scalars())
 
 
-def next_job(connection: Connection, destination: str) -> Job | None:
-    """The oldest unfinished submission to a number."""
-    row = _NEXT.row(connection, {"to": destination})
-    return None if row is None else Job(*row)
+def next_job(connection: Connection, destination: str) -> tuple[Job | None, bool]:
+    """The oldest unfinished submission to a number, and whether there is another one behind it."""
+    rows = _NEXT.rows(connection, {"to": destination})
+    return Job(*rows[0]) if rows else None, len(rows) > 1
 
 
 def progress(connection: Connection, job: Job) -> tuple[bool, bool]:

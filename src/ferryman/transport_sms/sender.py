@@ -84,7 +84,7 @@ class Sender:
         while not self.stopping.is_set():
             self._again.discard(destination)
             try:
-                job = await self._mailbox.store.read(lambda c: outgoing.next_job(c, destination))
+                job, more = await self._mailbox.store.read(lambda c: outgoing.next_job(c, destination))
             except Unavailable as problem:
                 await self.pause(problem.retry_after)
                 continue
@@ -95,6 +95,8 @@ class Sender:
                     await Submission(self, job).run()
             except Stopped:
                 return
+            if not more and destination not in self._again:
+                return  # what is recorded from here on wakes a new lane
 
     # --- what a submission needs ---
 

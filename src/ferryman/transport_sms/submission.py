@@ -182,7 +182,7 @@ class Submission:
         chosen, todo = await self._desk.durably(start)
         if fresh:
             self._doubt = False  # of this account; what an earlier one may have sent is in the record
-        self._job = replace(job, status=outgoing.SENDING, reference=chosen, max_ud=max_ud, account=account.name)
+        self._job = job._replace(status=outgoing.SENDING, reference=chosen, max_ud=max_ud, account=account.name)
         segments = segment(job.packet, reference=chosen, max_ud=max_ud)
         recorded = leaves_now
         for number, following in zip(todo, [*todo[1:], None], strict=True):

@@ -308,9 +308,9 @@ async def test_a_post_on_its_way_to_the_disk_is_not_lost_when_the_card_leaves(pa
         gate = asyncio.Event()
         write = w.store.write
 
-        async def slow(unit: Callable[[Any], Any], then: Any = None) -> Any:
+        async def slow(unit: Callable[[Any], Any], then: Any = None, **options: Any) -> Any:
             await gate.wait()
-            return await write(unit, then)
+            return await write(unit, then, **options)
 
         w.store.write = slow  # type: ignore[method-assign]
         async with card(w.port) as c:
@@ -328,7 +328,7 @@ async def test_the_database_is_away(path: Path) -> None:
     async with world(path) as w, card(w.port) as c:
         write = w.store.write
 
-        async def broken(unit: Callable[[Any], Any], then: Any = None) -> Any:
+        async def broken(unit: Callable[[Any], Any], then: Any = None, **options: Any) -> Any:
             raise Unavailable("database")
 
         w.store.write = broken  # type: ignore[method-assign]
