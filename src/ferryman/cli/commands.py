@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
+import io
 from pathlib import Path
 
+import msgspec
 from cyclopts import App
 
-from ferryman.cli import output
+from ferryman.cli import eis_file, output
+from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator
 from ferryman.contracts import admin, crypto
 from ferryman.contracts.eis import EIS
@@ -17,6 +21,7 @@ from ferryman.profile.definition import combined
 
 OWNER = "1.3.6.1.4.1.99999.30"  # Mno-id used when none is given: a documentation OID (docs/divergences.md)
 DATA = Path("var/ferryman")
+SHOWN = 20  # refused cards of an import that are printed; the report has all
 POLL = 0.2  # s between looks at an order that is waited for
 
 template = App(name="template", help="Profile templates.")
@@ -86,16 +91,64 @@ async def template_import(
 
 
 @euicc.command(name="import")
-async def euicc_import(file: Path, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
-    """Register the cards of a card maker's EIS delivery (XML), all or none."""
-    request = admin.RegisterEIS(xml=read_file(file))
+async def euicc_import(
+    file: Path,
+    *,
+    each: bool = False,
+    report: Path | None = None,
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
+) -> int:
+    """Register the cards of a card maker's EIS delivery (XML), all or none.
+
+    Parameters
+    ----------
+    each
+        Every card for itself, read piece by piece with progress; exit status 1 when one was refused.
+    report
+        File for one line of CSV for each card that was refused.
+    """
     async with operator(data, owner) as calls:
-        done = await calls.sm_sr(request)
+        if each:
+            done = await _import_each(calls, file)
+        else:
+            answer = await calls.sm_sr(admin.RegisterEIS(xml=read_file(file)))
+            done = answer if isinstance(answer, admin.Registered) else admin.Registered(new=(), known=())
+    if report is not None:
+        write_file(report, _report(done))
     if json:
         output.emit(done)
-    elif isinstance(done, admin.Registered):
-        output.line(f"{len(done.new)} eUICCs registered, {len(done.known)} were there before")
-    return output.DONE
+    else:
+        refused = f", {len(done.refused)} refused" if each else ""
+        output.line(f"{len(done.new)} eUICCs registered, {len(done.known)} were there before{refused}")
+        for row in done.refused[:SHOWN]:
+            output.line(f"  card {row.number} {row.eid}: {row.status.code} {row.status.message}")
+    return output.FAILED if done.refused else output.DONE
+
+
+async def _import_each(calls: Operator, file: Path) -> admin.Registered:
+    new: list[str] = []
+    known: list[str] = []
+    refused: list[admin.RefusedCard] = []
+    for first, xml in eis_file.pieces(file):
+        answer = await calls.sm_sr(admin.RegisterEIS(xml=xml, each=True))
+        if isinstance(answer, admin.Registered):
+            new += answer.new
+            known += answer.known
+            refused += [msgspec.structs.replace(row, number=row.number + first - 1) for row in answer.refused]
+        count = len(new) + len(known) + len(refused)
+        output.progress.print(f"{count} cards: {len(new)} new, {len(known)} known, {len(refused)} refused")
+    return admin.Registered(new=tuple(new), known=tuple(known), refused=tuple(refused))
+
+
+def _report(done: admin.Registered) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("number", "eid", "code", "message"))
+    for row in done.refused:
+        rows.writerow((row.number, row.eid, row.status.code, row.status.message))
+    return text.getvalue()
 
 
 @euicc.command(name="list")

@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from ferryman import __version__
-from ferryman.cli import commands, output, subscription_commands
+from ferryman.cli import commands, euicc_commands, output, subscription_commands
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
 from ferryman.cli.maintenance import parked
@@ -32,6 +32,7 @@ app = App(
 )
 for group in (*commands.ALL, subscription_commands.subscription):
     app.command(group)
+commands.euicc.command(euicc_commands.types)
 app.command(script)
 app.command(operation)
 app.command(profile)
