@@ -100,11 +100,13 @@ class SRWorld:
 
 
 @contextlib.asynccontextmanager
-async def sr_world(path: Path, *cards: EUICC, settings: SRSettings | None = None) -> AsyncIterator[SRWorld]:
+async def sr_world(
+    path: Path, *cards: EUICC, settings: SRSettings | None = None, file: str = "sr.db"
+) -> AsyncIterator[SRWorld]:
     """A running SM-SR with these cards; use it inside a virtual loop."""
     bus = InProcessBus()
     clock = LoopClock()
-    store = SQLiteStore(str(path / "sr.db"), threaded=False)
+    store = SQLiteStore(str(path / file), threaded=False)
     mailbox = Mailbox(role=SM_SR, store=store, tables=PLATFORM, bus=bus, clock=clock)
     numbers = itertools.count()
     role = SMSR(
@@ -120,7 +122,7 @@ async def sr_world(path: Path, *cards: EUICC, settings: SRSettings | None = None
         bus.register(dest, world._keep(dest))
     bus.serve(SM_SR, role.serve)
     bus.serve(CRYPTO_SERVER, _crypto)
-    await store.write(lambda c: METADATA.create_all(c))
+    await store.write(lambda c: METADATA.create_all(c))  # what is there already stays
     await world.add(*cards)
     await role.start()
     try:

@@ -18,6 +18,7 @@ from ferryman.cli.maintenance import parked
 from ferryman.cli.nats_commands import nats_config, nats_streams
 from ferryman.cli.peer_commands import peer
 from ferryman.cli.profile_commands import profile
+from ferryman.cli.restore import restore
 from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
 from ferryman.cli.up import up
@@ -40,6 +41,7 @@ app.command(parked)
 app.command(peer)
 app.command(up)
 app.command(serve)
+app.command(restore)
 app.command(nats_config)
 app.command(nats_streams)
 app.command(demo)
