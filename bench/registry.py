@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import download, gateway, imports, ota, procedures, psk, smpp
+from bench.rows import download, gateway, imports, ota, procedures, profiles, psk, smpp
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *ota.BENCHMARKS,
@@ -13,4 +13,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *imports.BENCHMARKS,
     *procedures.BENCHMARKS,
     *download.BENCHMARKS,
+    *profiles.BENCHMARKS,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,18 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from ferryman.codec import tlv  # noqa: E402
+from ferryman.codec.saip import decode as decode_package  # noqa: E402
+from ferryman.codec.saip import encode as encode_package  # noqa: E402
+from ferryman.codec.saip.schema import SCHEMAS  # noqa: E402
 from ferryman.codec.smpp import messages as m  # noqa: E402
 from ferryman.codec.smpp.pdu import encode  # noqa: E402
 from ferryman.codec.smpp.tlv import TLV  # noqa: E402
+from ferryman.profile.definition import combined  # noqa: E402
 from ferryman.profile.demo_template import demo_template  # noqa: E402
+from ferryman.profile.documents import dump_yaml, write_package  # noqa: E402
 from ferryman.secure import certificate, ecka  # noqa: E402
 from psk_peer import EID, IDENTITY, ISDR, request_bytes  # noqa: E402
+from saip_generator import generated_package  # noqa: E402
 
 MAX_SEED = 4_096  # octets of one seed; what is longer only slows the start down
 MAX_SEEDS = 32  # of one harness
@@ -298,6 +305,36 @@ def saip_package() -> Iterator[bytes]:
     yield tlv.encode(0xA0, header.replace(bytes.fromhex("810103"), bytes.fromhex("81020003"), 1)) + elements[-1]
     for each in elements[1:-1]:
         yield elements[0] + each + elements[-1]
+    for number, version in enumerate(sorted(SCHEMAS)):
+        for turn in range(2):
+            yield encode_package(generated_package(random.Random(100 * turn + number), version))
+
+
+def saip_notation() -> Iterator[bytes]:
+    for number, version in enumerate(sorted(SCHEMAS)):
+        package = generated_package(random.Random(number), version)
+        yield write_package(package, "asn1")
+        yield write_package(package, "yaml")
+    yield b"-- comment --\r\n/* one /* two */ */ " + write_package(decode_package(demo_template()), "asn1")[:3000]
+
+
+def template_definition() -> Iterator[bytes]:
+    variables = {
+        "iccid": {"type": "digits", "length": "18..20"},
+        "iccid_ef": {"derive": "iccid_ef(iccid)"},
+        "ki": {"type": "hex", "length": 16, "secret": True, "sample": "00" * 16},
+        "name": {"type": "text", "length": "0..16", "default": "x"},
+    }
+    places = {
+        "mf.ef-iccid.content": "{iccid_ef}",
+        "akaParameter[usim].key": "{ki}",
+        "usim.ef-spn.content": "00{name}FF",
+        "pinCodes[2].pinCodes[keyReference=secondPINAppl1].pinValue": "3132333435363738",
+    }
+    declarations = dump_yaml({"variables": variables, "map": places}).encode()
+    yield declarations
+    yield combined(demo_template(), declarations)[:MAX_SEED]
+    yield combined(write_package(decode_package(demo_template()), "yaml"), dump_yaml({"variables": {}}).encode())
 
 
 def gp_certificate() -> Iterator[bytes]:
@@ -345,6 +382,8 @@ MAKERS = (
     eis_xml,
     eum_signature,
     saip_package,
+    saip_notation,
+    template_definition,
     gp_certificate,
     subscriptions_csv,
 )
@@ -357,7 +396,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.bin"):
             old.unlink()
-        limit = 8 * MAX_SEED if maker in (http_exchange, eis_xml, saip_package) else MAX_SEED
+        limit = 8 * MAX_SEED if maker in (http_exchange, eis_xml, saip_package, template_definition) else MAX_SEED
         found = list(dict.fromkeys(seed for seed in maker() if len(seed) <= limit))
         for number, seed in enumerate(found[:MAX_SEEDS]):
             (folder / f"{number:02}.bin").write_bytes(seed)

@@ -1,4 +1,4 @@
-"""Files and documents from outside: EIS XML, profile packages, GlobalPlatform certificates, subscription files."""
+"""Files and documents from outside: EIS XML, GlobalPlatform certificates, subscription files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 
 from ferryman.codec import eis_xml
-from ferryman.codec.saip import package as saip
 from ferryman.errors import InputError, PeerError
 from ferryman.profile.subscriptions import (
     DEFAULT,
@@ -74,13 +73,6 @@ def _verify(document: bytes) -> None:
             continue
 
 
-def check_package(data: bytes) -> None:
-    """A profile package: DER has one form, so what was read is written to the same octets."""
-    package = declared(saip.decode, data)
-    if package is not None:
-        same(saip.encode(package), data, "package")
-
-
 def check_certificate(data: bytes) -> None:
     """A certificate `7F21`."""
     read = declared(certificate.parse_certificate, data)
@@ -140,7 +132,6 @@ _XML_WORDS = (
     b"\xc2\xb2",
     b"true",
 )
-_SAIP_WORDS = words("A0 B0 AA 8001 8002 8101 A007 8500 30 04 06 BF 1F 0500 0C 820103 8400 C0 C3")
 _DER_WORDS = words(
     "30 0603 0201 A3 A0 04 0500 2A8648CE3D0201 2A8648CE3D030107 2B2403030208010107 551D11 8802 0101FF 170D"
 )
@@ -151,7 +142,6 @@ _CERTIFICATE_WORDS = words(
 HARNESSES = (
     Harness("eis_xml", check_eis, _XML_WORDS, 8192),
     Harness("eum_signature", check_signature, (*_XML_WORDS, *_DER_WORDS), 2048),
-    Harness("saip_package", check_package, _SAIP_WORDS, 4096),
     Harness("gp_certificate", check_certificate, _CERTIFICATE_WORDS, 512),
     Harness(
         "subscriptions_csv",

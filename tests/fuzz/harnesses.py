@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fuzz import decoders_documents, decoders_https, decoders_ota, decoders_smpp, decoders_sms
+from fuzz import decoders_documents, decoders_https, decoders_ota, decoders_profiles, decoders_smpp, decoders_sms
 from fuzz.engine import Harness, read_folder
 
 HERE = Path(__file__).resolve().parent
 HARNESSES: dict[str, Harness] = {
     harness.name: harness
-    for module in (decoders_smpp, decoders_sms, decoders_ota, decoders_https, decoders_documents)
+    for module in (
+        decoders_smpp,
+        decoders_sms,
+        decoders_ota,
+        decoders_https,
+        decoders_documents,
+        decoders_profiles,
+    )
     for harness in module.HARNESSES
 }
 

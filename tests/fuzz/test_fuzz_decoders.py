@@ -15,7 +15,12 @@ from fuzz.engine import Campaign, fuzz, measure, read_folder
 from fuzz.harnesses import HARNESSES, HERE, regressions, seeds
 
 RUNS = 1_500  # inputs made on every run: a tenth of a second
-SLOW_RUNS = {"http_exchange": 250, "smpp_stream": 300, "tls_flight": 400}  # those that read each input three times
+SLOW_RUNS = {
+    "http_exchange": 250,
+    "saip_notation": 400,
+    "smpp_stream": 300,
+    "tls_flight": 400,
+}  # those that read each input three times
 SOAK = bool(os.environ.get("FERRYMAN_SOAK"))
 
 

@@ -182,7 +182,10 @@ def read(variable: Variable, text: str) -> Datum:
 
 def checked(variable: Variable, value: Datum) -> Datum:
     """The value in its kind's form, or InputError. Bytes for digits and text are UTF-8, FF behind them padding."""
-    if isinstance(value, bytes) and variable.kind in ("digits", "text"):
+    if isinstance(value, bytes) and variable.kind in ("hex", "octets"):
+        if variable.minimum <= len(value) <= variable.maximum:  # nearly always
+            return value
+    elif isinstance(value, bytes):
         try:
             value = value.rstrip(b"\xff").decode("utf-8")
         except UnicodeDecodeError:

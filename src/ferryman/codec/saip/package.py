@@ -12,6 +12,7 @@ from ferryman.codec.saip.decoder import decode_value
 from ferryman.codec.saip.der import Place, Tlv, context_tag, fault, misfit, read_tlv
 from ferryman.codec.saip.elements import PE_HEADER
 from ferryman.codec.saip.encoder import Part, encode_content, join_constants, wrap
+from ferryman.codec.saip.fast import Doubtful, read_fast
 from ferryman.codec.saip.schema import ELEMENT_NAMES, ELEMENT_TAGS, END, HEADER, SCHEMAS, Schema, schema_for
 from ferryman.codec.saip.types import MAX_ELEMENT_BYTES, Integer, Value
 
@@ -185,7 +186,10 @@ def _element(schema: Schema, der: bytes, tlv: Tlv, place: Place) -> ProfileEleme
     kind = schema.elements.get(name)
     if kind is None:
         return _raw_element(name, der, tlv, place)
-    fields = decode_value(kind, der, tlv.body, tlv.end, place)
+    try:
+        fields = read_fast(kind, der, tlv.body, tlv.end)
+    except Doubtful:
+        fields = decode_value(kind, der, tlv.body, tlv.end, place)
     return ProfileElement(name, fields if isinstance(fields, dict) else {}, None, tlv.tag)
 
 
