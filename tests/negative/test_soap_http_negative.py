@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from esm_samples import EID, ICCID
 from ferryman.contracts import es4
 from ferryman.contracts.peers import PeerKind
@@ -76,18 +74,16 @@ SMUGGLED = {
 }
 
 
-@pytest.mark.parametrize("fields", SMUGGLED.values(), ids=SMUGGLED.keys())
 @virtual
-async def test_smuggling_forms(tmp_path: Path, parties: dict[str, Party], fields: bytes) -> None:
+async def test_smuggling_forms(tmp_path: Path, parties: dict[str, Party]) -> None:
     async with world(tmp_path, parties) as (gateway, client):
         good = client.compose(UPDATE)
-        hidden = b"POST /es4 HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml\r\nContent-Length: "
-        inner = hidden + str(len(good)).encode() + b"\r\n\r\n" + good
-        head = b"POST /es4 HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml\r\n" + fields + b"\r\n"
-        response = await client.raw(head + b"0\r\n\r\n" + inner)
-        assert response.status in (400, 415, 501), fields
+        inner = HEAD + f"Content-Length: {len(good)}\r\n\r\n".encode() + good
+        for name, fields in SMUGGLED.items():
+            response = await client.raw(HEAD + fields + b"\r\n" + b"0\r\n\r\n" + inner)
+            assert response.status in (400, 415, 501), name
         await asyncio.sleep(1.0)
-        unchanged(gateway)  # the connection ended with the refusal: what follows it was not read
+        unchanged(gateway)  # each connection ended with its refusal: what followed was not read
 
 
 CHUNKS = {
@@ -102,14 +98,12 @@ CHUNKS = {
 }
 
 
-@pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS.keys())
 @virtual
-async def test_chunks_that_readers_read_differently(
-    tmp_path: Path, parties: dict[str, Party], chunks: bytes
-) -> None:
+async def test_chunks_that_readers_read_differently(tmp_path: Path, parties: dict[str, Party]) -> None:
     async with world(tmp_path, parties) as (gateway, client):
         head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-        assert (await client.raw(head + chunks)).status == 400
+        for name, chunks in CHUNKS.items():
+            assert (await client.raw(head + chunks)).status == 400, name
         unchanged(gateway)
 
 

@@ -1,0 +1,68 @@
+"""The SM-DP of one installation downloads through the SM-SR of another, over SOAP and mutual TLS (SGP.02 3.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import two_trees
+from ferryman.contracts import admin
+from parties import Party
+from rig import OWNER, World
+from virtual_loop import virtual
+
+
+async def world_at(folder: Path) -> World:
+    world = two_trees.prepared(folder)
+    await world.start()
+    return world
+
+
+@virtual
+async def test_a_download_through_a_foreign_sm_sr(tmp_path: Path, parties: dict[str, Party]) -> None:
+    world = await world_at(tmp_path / "world")
+    trees = two_trees.make(tmp_path, parties, world)
+    a, b = await trees.open_both()
+    await trees.set_up(a, b)
+    [eid] = world.eids
+    await trees.order(eid)
+    status, iccid = await trees.result(3_600.0)
+    assert status.ok, status
+    assert world.status(eid)["authenticated"]
+    page = await b.sm_sr(admin.ShowEUICC(owner=OWNER, eid=eid))
+    assert isinstance(page, admin.EUICCPage)
+    states = {profile.iccid: (profile.state.value, profile.smdp_id) for profile in page.euiccs[0].profiles}
+    assert states[iccid] == ("Enabled", two_trees.A_DP)
+    # A's own SM-SR has never heard of the card.
+    mine = await a.sm_sr(admin.ListEUICCs(owner=OWNER))
+    assert isinstance(mine, admin.EUICCPage)
+    assert mine.euiccs == ()
+    await trees.a.close()
+    await trees.b.close()
+    await world.stop()
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+@virtual
+async def test_an_installation_is_away_for_a_while(tmp_path: Path, parties: dict[str, Party], side: str) -> None:
+    """Stopped in the middle of the download and started again a minute later: the other one goes on trying."""
+    world = await world_at(tmp_path / "world")
+    trees = two_trees.make(tmp_path, parties, world)
+    a, b = await trees.open_both()
+    await trees.set_up(a, b)
+    [eid] = world.eids
+    await trees.order(eid)
+    stopped = trees.a if side == "a" else trees.b
+    for _ in range(3):
+        await asyncio.sleep(0.4)
+        await stopped.close()
+        await asyncio.sleep(60.0)
+        await stopped.open()
+    status, _ = await trees.result(7_200.0)
+    assert status.ok, status
+    assert world.status(eid)["authenticated"]
+    await trees.a.close()
+    await trees.b.close()
+    await world.stop()
