@@ -18,6 +18,7 @@ from ferryman.cli.maintenance import parked
 from ferryman.cli.nats_commands import nats_config, nats_streams
 from ferryman.cli.peer_commands import peer
 from ferryman.cli.profile_commands import profile
+from ferryman.cli.queue_commands import queue
 from ferryman.cli.restore import restore
 from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
@@ -36,6 +37,7 @@ for group in (*commands.ALL, subscription_commands.subscription):
 commands.euicc.command(euicc_commands.types)
 app.command(script)
 app.command(operation)
+app.command(queue)
 app.command(profile)
 app.command(parked)
 app.command(peer)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import imports, operations, workflow
+from ferryman.contracts import imports, operations, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
@@ -303,6 +303,7 @@ SM_SR_REQUESTS: tuple[type[Body], ...] = (
     ShowCall,
     *operations.REQUESTS,
     *workflow.ASKED,
+    *queue.ASKED,
 )
 SM_DP_REQUESTS: tuple[type[Body], ...] = (
     ImportTemplate,
@@ -329,4 +330,5 @@ ANSWER_CODEC: Codec[Body] = Codec(
     OrderPage,
     *workflow.ANSWERED,
     *imports.SM_DP_ANSWERS,
+    *queue.ANSWERED,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from ferryman.contracts import admin, codes, operations, workflow
+from ferryman.contracts import admin, codes, operations, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord
 from ferryman.contracts.message import Body, Header, encode
 from ferryman.contracts.status import failed, from_refusal
@@ -22,6 +22,7 @@ from ferryman.sm_sr.policy import Function, Question, World, decide
 from ferryman.sm_sr.port import FunctionPort
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
+from ferryman.sm_sr.queue.desk import QueueDesk
 from ferryman.sm_sr.records import EUICC, ISDP
 from ferryman.sm_sr.registration import Registrar
 from ferryman.sm_sr.scripts.desk import ScriptDesk
@@ -47,7 +48,9 @@ class Admin:
         links: Links,
         scripts: ScriptDesk,
         operator: OperatorCalls,
+        queue: QueueDesk,
     ) -> None:
+        self._queue = queue
         self._scripts = scripts
         self._mailbox = mailbox
         self._registrar = registrar
@@ -71,6 +74,8 @@ class Admin:
         match body:
             case _ if isinstance(body, workflow.ASKED):
                 return await self._scripts.answer(header, body)
+            case _ if isinstance(body, queue.ASKED):
+                return await self._queue.answer(header, body)
             case admin.RegisterEIS():
                 return await self._register(header, body)
             case admin.ListEUICCs() | admin.FindEUICCs():

@@ -9,6 +9,7 @@ import msgspec
 
 from ferryman.contracts import es1, es3, es4, operations
 from ferryman.contracts.message import Body, Header
+from ferryman.contracts.queue import RunScript, RunScriptResponse
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import PeerError
 from ferryman.platform.engine import Start
@@ -23,6 +24,7 @@ from ferryman.sm_sr.procedures import (
     notification,
     one_command,
     rotate_keys,
+    run_script,
     send_data,
     settle,
     update,
@@ -56,6 +58,7 @@ FUNCTIONS: dict[type[Body], Function] = {
     es4.ES4DisableProfile: Function("disable", change.State, es4.ES4DisableProfileResponse),
     es4.ES4DeleteProfile: Function("delete-isdp", change.State, es4.ES4DeleteProfileResponse),
     es4.ES4AuditEIS: Function("audit", audit.State, es4.ES4AuditEISResponse),
+    RunScript: Function("run-script", run_script.State, RunScriptResponse),
     **{
         request: Function("update", update.State, response, exclusive=False)
         for request, response in update.RESPONSES.items()
@@ -80,6 +83,7 @@ _KINDS = (
     ProcedureKind("disable", change.State, change.step),
     ProcedureKind("delete-isdp", change.State, change.step),
     ProcedureKind("audit", audit.State, audit.step),
+    ProcedureKind("run-script", run_script.State, run_script.step),
     ProcedureKind("update", update.State, update.step),
     ProcedureKind("connectivity", send_data.State, send_data.step),
     ProcedureKind("master-delete", one_command.State, one_command.step),

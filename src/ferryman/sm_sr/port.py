@@ -12,6 +12,7 @@ import msgspec
 
 from ferryman.contracts import admin, codes, es1, es3, es4, operations
 from ferryman.contracts.message import Body, Codec, Header, encode_body
+from ferryman.contracts.queue import RunScriptResponse
 from ferryman.contracts.roles import SOAP_GATEWAY
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, failed, from_refusal
 from ferryman.errors import PeerError, Refused
@@ -25,7 +26,9 @@ from ferryman.sm_sr.settings import SRSettings
 from ferryman.sm_sr.visibility import Viewer, view
 
 REQUESTS: tuple[type[Body], ...] = (*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *operations.FUNCTIONS)
-ANSWERS: Codec[Body] = Codec(*es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *operations.RESPONSES)
+ANSWERS: Codec[Body] = Codec(
+    *es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *operations.RESPONSES, RunScriptResponse
+)
 FIRST_LOOK, LAST_LOOK = 0.002, 0.1  # s between looks for the answer of a synchronous function
 MAX_WAIT = 30.0  # s that a caller is held for it: it needs one commit
 CLOCKS_DIFFER = 60.0  # s: deadlines are absolute, and the clocks of two machines are not one

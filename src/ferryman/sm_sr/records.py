@@ -134,6 +134,7 @@ class Facts:
     holder_kind: str = ""
     elsewhere: ISDP | None = None  # the ISD-P with the ICCID asked for, when it is on another card
     type: Effective | None = None  # of the card; None: what the settings say
+    waiting: bool = False  # for the channel: an entry of the card's queue is due or on its way
     scripted: bool = False  # a script of the deployment is active: it is asked, not the built-in policy
 
     @property

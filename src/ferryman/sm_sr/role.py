@@ -10,6 +10,7 @@ from ferryman.codec.isdr_answers import parse_notification
 from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
 from ferryman.contracts import admin, es5
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
+from ferryman.contracts.roles import SM_SR
 from ferryman.contracts.workflow import Decide, Decided
 from ferryman.errors import PeerError
 from ferryman.platform.bus import Calls
@@ -20,22 +21,26 @@ from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.procedure import Received, Signal
 from ferryman.sm_sr import eis_store, port
 from ferryman.sm_sr.admin import Admin
-from ferryman.sm_sr.functions import KINDS
+from ferryman.sm_sr.functions import FUNCTIONS, KINDS
 from ferryman.sm_sr.operator_calls import OperatorCalls
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
+from ferryman.sm_sr.queue import store as queue_store
+from ferryman.sm_sr.queue.desk import QueueDesk
+from ferryman.sm_sr.queue.runner import QueueRunner
 from ferryman.sm_sr.records import EUICC, ISDP, Facts
 from ferryman.sm_sr.registration import Registrar
 from ferryman.sm_sr.scripts.desk import ScriptDesk
 from ferryman.sm_sr.scripts.runner import ChildDecider, Decider
-from ferryman.sm_sr.settings import SRSettings
+from ferryman.sm_sr.settings import HTTPS_PULL, SRSettings
 from ferryman.sm_sr.type_store import TypeBook
 from ferryman.sm_sr.writer import EISWriter
 
 log = structlog.get_logger("ferryman.sm_sr")
 
-INCOMING: Codec[Body] = Codec(*port.REQUESTS, *es5.FROM_SMS, *es5.FROM_HTTPS)
+SELF = tuple(dict.fromkeys(function.response for function in FUNCTIONS.values()))  # to entries of queues
+INCOMING: Codec[Body] = Codec(*port.REQUESTS, *es5.FROM_SMS, *es5.FROM_HTTPS, *SELF)
 CALLS: Codec[Body] = Codec(*port.REQUESTS, *admin.SM_SR_REQUESTS)
 
 
@@ -55,6 +60,7 @@ class SMSR:
     ) -> None:
         self.mailbox = mailbox
         self.settings = settings
+        self._clock = clock
         self.types = TypeBook(settings)
         self.writer = EISWriter(settings=settings, smdps=smdps)
         self._lease = mailbox.tables.lease
@@ -77,6 +83,17 @@ class SMSR:
         self.port = port.FunctionPort(
             mailbox=mailbox, engine=self.engine, registrar=registrar, clock=clock, settings=settings, smdps=smdps
         )
+        self.queue = QueueRunner(
+            mailbox=mailbox,
+            engine=self.engine,
+            clock=clock,
+            sweep=settings.queue_sweep,
+            window=settings.queue_window,
+            is_pulled=self._is_pulled,
+        )
+        desk = QueueDesk(
+            mailbox=mailbox, runner=self.queue, entropy=entropy, raw_requesters=settings.raw_script_requesters
+        )
         self.admin = Admin(
             mailbox=mailbox,
             registrar=registrar,
@@ -86,6 +103,7 @@ class SMSR:
             links=self.writer.links,
             scripts=self.scripts,
             operator=OperatorCalls(engine=self.engine, port=self.port, clock=clock, settings=settings),
+            queue=desk,
         )
 
     async def start(self) -> None:
@@ -93,9 +111,11 @@ class SMSR:
         await self.mailbox.start()
         await self.scripts.start()
         await self.engine.start()
+        await self.queue.start()
 
     async def stop(self) -> None:
         """Stop; nothing that was accepted is lost."""
+        await self.queue.stop()
         await self.engine.stop()
         await self.scripts.stop()
         await self.mailbox.stop()
@@ -108,8 +128,14 @@ class SMSR:
                 await self._sms(header, body)
             case es5.SMSAccepted() | es5.SMSRejected() | es5.SMSReceipt():
                 await self._channel(header.eid, header, body)
-            case es5.HTTPSPosted() | es5.HTTPSClosed():
+            case es5.HTTPSPosted():
+                await self.queue.session_opened(body.eid, body.session_id)
                 await self._channel(body.eid, header, body)
+            case es5.HTTPSClosed():
+                self.queue.session_closed(body.eid, body.session_id)
+                await self._channel(body.eid, header, body)
+            case _ if header.sender == SM_SR:  # the answer to an entry of a queue
+                await self.queue.answered(header, body)
             case _:
                 await self.port.receive(header, body)
 
@@ -166,8 +192,14 @@ class SMSR:
             holder_kind=row.kind if row is not None else "",
             elsewhere=elsewhere,
             scripted=self._decider.active,
+            waiting=isinstance(state, Channel) and queue_store.lively(connection, eid, self._clock.now()),
             type=None if card is None else self.types.of(connection, card),
         )
+
+    def _is_pulled(self, connection: Connection, eid: str) -> bool:
+        """Whether this eUICC comes by itself and is not called."""
+        card = eis_store.load(connection, eid)
+        return card is not None and self.types.of(connection, card).transport == HTTPS_PULL
 
     async def _ask(self, header: Header, body: Body) -> Body:
         """Questions of procedures: the CryptoServer's, and those to the deployment's script."""

@@ -171,3 +171,32 @@ script_decision = Table(
     Column("problem", String(400), nullable=False),
     Index("script_decision_by_eid", "eid", "seq"),
 )
+
+# What waits for each eUICC.
+queue_entry = Table(
+    "queue_entry",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # order of arrival
+    Column("eid", String(32), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("function", String(20), nullable=False),
+    Column("iccid", String(20), nullable=False),
+    Column("request", LargeBinary, nullable=False),  # the function's request, JSON
+    Column("priority", Integer, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reason", String(400), nullable=False),
+    Column("result", Text, nullable=False),
+    Column("pulled", Boolean, nullable=False),  # the eUICC comes by itself: nothing begins before it is there
+    Column("key", String(100)),
+    Column("campaign", String(100)),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    UniqueConstraint("eid", "key", name="queue_entry_key"),
+    UniqueConstraint("campaign", "eid", name="queue_entry_campaign"),
+    Index("queue_entry_by_eid", "eid", "state", "priority", "seq"),
+    Index("queue_entry_by_due", "state", "pulled", "not_before"),
+    Index("queue_entry_by_end", "state", "expires"),
+)

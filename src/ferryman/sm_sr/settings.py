@@ -42,6 +42,9 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
     operators: tuple[str, ...] = ()  # Mno-ids with an ES4 link of their own: told directly
     foreign_smdps: tuple[str, ...] = ()  # Smdp-ids that the gateway reaches on ES3
     max_validity: float = 30 * 86_400.0  # longest ValidityPeriod; a longer one is refused with this as acceptable
+    queue_sweep: float = 300.0  # at most between two looks for entries that other processes have added
+    queue_window: int = 500  # entries on their way at once to eUICCs that are called
+    raw_script_requesters: tuple[str, ...] = ()  # who may put raw scripts into a queue
     change_timeout: float = 600.0  # from EnableProfile to the card's notification, at most the validity period
 
     def __post_init__(self) -> None:

@@ -19,6 +19,8 @@ from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import DONE
 from ferryman.sm_sr import eis_store, trail
 from ferryman.sm_sr.owners import Change, Interface, Links, Notice, notices
+from ferryman.sm_sr.procedures.delivery import EntryDelivered
+from ferryman.sm_sr.queue import store as queue_store
 from ferryman.sm_sr.records import DISABLED, ISDP, RemoveISDP, SetState
 from ferryman.sm_sr.schema import held_notice
 from ferryman.sm_sr.scripts import store as script_store
@@ -72,6 +74,9 @@ class EISWriter:
             trail.note(tx, eid=record.eid, smsr_id=self._settings.smsr_id, requester=record.requester, audit=audit)
 
     def _apply(self, tx: Tx, record: Record, change: object, collected: dict[str, _Collected]) -> None:
+        if isinstance(change, EntryDelivered):
+            queue_store.delivered(tx.connection, change.entry, tx.now)
+            return
         if isinstance(change, Decision):
             script_store.record(tx.connection, record.eid, change, tx.now)
             return

@@ -79,7 +79,9 @@ def _received(state: Channel, body: object, effects: Effects) -> Channel:
     match body:
         case es5.SMSReceived():
             return channel_sms.received(state, body, effects)
-        case es5.SMSAccepted() | es5.SMSReceipt():
+        case es5.SMSReceipt():
+            return channel_sms.receipt(state, body, effects)
+        case es5.SMSAccepted():
             return state  # a hint; only the card's own answer counts
         case es5.SMSRejected():
             state, refused = channel_sms.rejected(state, body, effects)

@@ -13,7 +13,7 @@ from ferryman.contracts import es5
 from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures import channel_notification
 from ferryman.sm_sr.procedures.channel_state import Answer, Channel, Effects, Pending
-from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, notification
+from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, entry_delivered, notification
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.workflow.plan import Packaging, Transport
 from ferryman.workflow.question import Moment
@@ -83,6 +83,8 @@ def _give(state: Channel, command: Command, effects: Effects) -> Channel:
         body=body,
     )
     _answer(state, answer, effects)
+    for change in entry_delivered(command):
+        effects.apply(change)
     effects.no_timer(LINGER)
     effects.timer(ANSWER, effects.effective.https_answer_timeout)
     return replace(
@@ -125,7 +127,7 @@ def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
     state = pump(replace(state, token=token, answer=None), effects)
     if state.post:
         settings = effects.settings
-        effects.timer(LINGER, settings.hold if state.announced else settings.linger)
+        effects.timer(LINGER, settings.hold if state.announced or effects.facts.waiting else settings.linger)
     return state
 
 

@@ -13,7 +13,7 @@ from ferryman.contracts.crypto import SCP80Wrap
 from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures import channel_notification
 from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects, Flight, Pending
-from ferryman.sm_sr.procedures.delivery import R_APDU, Command, Outcome, OutcomeKind
+from ferryman.sm_sr.procedures.delivery import R_APDU, Command, Outcome, OutcomeKind, entry_delivered
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import EUICC
 from ferryman.workflow.plan import Packaging, Trigger
@@ -274,6 +274,15 @@ def rejected(state: Channel, body: es5.SMSRejected, effects: Effects) -> tuple[C
     if flight.command is None:
         return _land(state, effects), None
     return state, Pending(command=flight.command, moment=Moment.REJECTED, aloft=True, detail=body.reason)
+
+
+def receipt(state: Channel, body: es5.SMSReceipt, effects: Effects) -> Channel:
+    """The terminal took the packet: a hint for people; only the card's own answer counts."""
+    flight = state.flight
+    if flight is not None and flight.command is not None and body.sms_id == flight.sms_id and body.delivered:
+        for change in entry_delivered(flight.command):
+            effects.apply(change)
+    return state
 
 
 def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -97,6 +98,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     kind: OutcomeKind
     script: bytes = b""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDelivered:
+    """The card was given a command of this entry of its queue."""
+
+    entry: str
+
+
+ENTRY = "/queue:"  # in the identifier of a procedure that an entry started, before the entry's own
+
+
+def entry_delivered(command: Command) -> tuple[EntryDelivered, ...]:
+    """The change to an entry that a delivered command means; none for other commands."""
+    _, found, entry = command.owner.partition(ENTRY)
+    return (EntryDelivered(entry),) if found else ()
 
 
 def channel_id(eid: str) -> str:

@@ -1,0 +1,246 @@
+"""Commands on the queue of an eUICC: add, list, show, move, hold, release, cancel; and campaigns."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from cyclopts import App
+
+from ferryman.cli import output
+from ferryman.cli.commands import DATA, OWNER
+from ferryman.cli.operator import Operator
+from ferryman.cli.session import operator
+from ferryman.contracts.queue import (
+    CampaignPage,
+    EntryView,
+    QueueAdd,
+    QueueCampaign,
+    QueueChange,
+    QueueItem,
+    QueueList,
+    QueuePage,
+    QueueShow,
+)
+from ferryman.errors import InputError
+
+queue = App(name="queue", help="What waits for an eUICC.")
+
+
+@queue.command
+async def add(
+    eid: str = "",
+    *,
+    function: str,
+    iccid: str = "",
+    script: str = "",
+    sd_aid: str = "",
+    reason: str = "",
+    priority: int = 0,
+    not_before: str = "",
+    validity: float = 7 * 86_400.0,
+    hold: bool = False,
+    key: str = "",
+    campaign: str = "",
+    eum: str = "",
+    platform_type: str = "",
+    platform_version: str = "",
+    profile_type: str = "",
+    after: str = "",
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
+) -> int:
+    """Put a function into the queue of one eUICC, or with --campaign into those of all that fit.
+
+    A campaign adds page by page and says how far it is; stopped, it is resumed with the same name and --after, and
+    gives no eUICC a second entry.
+
+    Parameters
+    ----------
+    eid
+        The eUICC; empty with --campaign.
+    function
+        enable, disable, delete, audit or raw.
+    iccid
+        The profile for enable, disable, delete.
+    script
+        For raw: command TLVs in hexadecimal, as in ES3.SendData.
+    sd_aid
+        For raw: AID of the security domain; the ISD-R when none is given.
+    reason
+        For raw: why it is needed.
+    priority
+        A higher one goes first.
+    not_before
+        Time (ISO 8601, UTC when it has no zone) before which it does not begin.
+    validity
+        Seconds until it expires.
+    hold
+        Add it held; `release` lets it go.
+    key
+        With the same key again, the first entry is the answer.
+    campaign
+        Name of a campaign: one entry for each eUICC that fits the following filters.
+    eum
+        Eum-id of the eUICCs.
+    platform_type
+        PlatformType of the eUICCs.
+    platform_version
+        PlatformVersion of the eUICCs.
+    profile_type
+        The profile of this type that the eUICC has.
+    after
+        Continue a campaign behind this EID.
+    """
+    item = QueueItem(
+        function=function,
+        iccid=iccid,
+        data=_octets("--script", script),
+        sd_aid=_octets("--sd-aid", sd_aid),
+        reason=reason,
+        priority=priority,
+        not_before=_when(not_before),
+        validity=validity,
+        hold=hold,
+    )
+    if bool(eid) == bool(campaign):
+        raise InputError("EID", "give one eUICC, or --campaign with filters")
+    async with operator(data, owner) as calls:
+        if not campaign:
+            return _one(await calls.sm_sr(QueueAdd(owner=owner, eid=eid, item=item, key=key)), json=json)
+        request = QueueCampaign(
+            owner=owner,
+            campaign=campaign,
+            item=item,
+            eum_id=eum,
+            platform_type=platform_type,
+            platform_version=platform_version,
+            profile_type=profile_type,
+            after=after,
+        )
+        return await _campaign(calls, request, json=json)
+
+
+async def _campaign(calls: Operator, request: QueueCampaign, *, json: bool) -> int:
+    added = known = skipped = 0
+    begun = time.monotonic()
+    while True:
+        page = await calls.sm_sr(request)
+        if not isinstance(page, CampaignPage):
+            return output.FAILED
+        added, known, skipped = added + page.added, known + page.known, skipped + page.skipped
+        if not page.after:
+            break
+        rate = (added + known) / max(time.monotonic() - begun, 1e-3)
+        output.progress.print(f"{added} added, {rate:.0f}/s; to resume: --after {page.after}")
+        request = msgspec.structs.replace(request, after=page.after)
+    if json:
+        output.emit({"added": added, "known": known, "skipped": skipped})
+    else:
+        output.line(f"{added} entries added, {known} were there before, {skipped} eUICCs have no such profile")
+    return output.DONE
+
+
+@queue.command(name="list")
+async def list_entries(
+    eid: str, *, all: bool = False, data: Path = DATA, owner: str = OWNER, json: bool = False
+) -> int:
+    """List what waits for an eUICC, in order.
+
+    Parameters
+    ----------
+    eid
+        The eUICC.
+    all
+        Also what has ended.
+    """
+    async with operator(data, owner) as calls:
+        page = await calls.sm_sr(QueueList(owner=owner, eid=eid, open_only=not all))
+    entries = page.entries if isinstance(page, QueuePage) else ()
+    if json:
+        output.emit({"entries": [msgspec.to_builtins(one) for one in entries]})
+    else:
+        rows = [
+            [one.entry, one.function, one.iccid, str(one.priority), one.state, _clock(one.expires), one.reason]
+            for one in entries
+        ]
+        output.table(
+            f"queue of {eid}", ["entry", "function", "ICCID", "priority", "state", "expires", "reason"], rows
+        )
+    return output.DONE
+
+
+@queue.command
+async def show(eid: str, entry: str, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Show one entry with its result."""
+    async with operator(data, owner) as calls:
+        return _one(await calls.sm_sr(QueueShow(owner=owner, eid=eid, entry=entry)), json=json)
+
+
+async def _change(
+    eid: str, entry: str, action: str, data: Path, owner: str, *, json: bool, priority: int = 0
+) -> int:
+    request = QueueChange(owner=owner, eid=eid, entry=entry, action=action, priority=priority)
+    async with operator(data, owner) as calls:
+        return _one(await calls.sm_sr(request), json=json)
+
+
+@queue.command
+async def move(
+    eid: str, entry: str, *, priority: int, data: Path = DATA, owner: str = OWNER, json: bool = False
+) -> int:
+    """Give an entry that waits another priority; a higher one goes first."""
+    return await _change(eid, entry, "move", data, owner, json=json, priority=priority)
+
+
+@queue.command
+async def hold(eid: str, entry: str, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Keep an entry that waits from going."""
+    return await _change(eid, entry, "hold", data, owner, json=json)
+
+
+@queue.command
+async def release(eid: str, entry: str, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Let a held entry go."""
+    return await _change(eid, entry, "release", data, owner, json=json)
+
+
+@queue.command
+async def cancel(eid: str, entry: str, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
+    """Take an entry out of the queue; one that has begun stays."""
+    return await _change(eid, entry, "cancel", data, owner, json=json)
+
+
+def _one(found: object, *, json: bool) -> int:
+    if isinstance(found, EntryView):
+        if json:
+            output.emit(msgspec.to_builtins(found))
+        else:
+            output.line(
+                f"entry {found.entry}: {found.function} {found.iccid} {found.state} {found.reason}".rstrip()
+            )
+    return output.DONE
+
+
+def _octets(name: str, text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise InputError(name, "must be hexadecimal") from None
+
+
+def _when(text: str) -> float:
+    if not text:
+        return 0.0
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError("--not-before", "must be a time like 2026-11-22T01:00") from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="minutes")

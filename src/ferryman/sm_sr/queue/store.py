@@ -1,0 +1,220 @@
+"""Entries as rows; every function runs inside a transaction of the caller. Times in seconds since 1970."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, exists, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ferryman.contracts.queue import OPEN, RUNNING, EntryState, EntryView
+from ferryman.sm_sr.schema import queue_entry
+
+MAX_REASON = 400  # characters
+
+_e = queue_entry.c
+_open = _e.state.in_(OPEN)
+_running = _e.state.in_(RUNNING)
+
+_DUE = (
+    select(queue_entry)
+    .where(
+        _e.eid == bindparam("eid"),
+        _e.state == EntryState.QUEUED,
+        _e.not_before <= bindparam("now"),
+        _e.expires > bindparam("now"),
+    )
+    .order_by(_e.priority.desc(), _e.seq)
+    .limit(1)
+)
+_BUSY = select(_e.id).where(_e.eid == bindparam("eid"), _running).limit(1)
+_LIVELY = (
+    select(_e.id)
+    .where(
+        _e.eid == bindparam("eid"),
+        (_e.state == EntryState.SENT) | and_(_e.state == EntryState.QUEUED, _e.not_before <= bindparam("now")),
+    )
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row."""
+
+    id: str
+    eid: str
+    owner: str
+    function: str
+    request: bytes
+    priority: int
+    not_before: float
+    expires: float
+    state: EntryState
+
+
+def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    """New entries; one whose key or campaign the eUICC has already is left out. Returns how many are new."""
+    if not rows:
+        return 0
+    if connection.dialect.name == "postgresql":
+        statement: Any = postgresql.insert(queue_entry).on_conflict_do_nothing()
+    else:
+        statement = sqlite.insert(queue_entry).on_conflict_do_nothing()
+    before = _count(connection, rows)
+    connection.execute(statement, list(rows))
+    return _count(connection, rows) - before
+
+
+def _count(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    ids = [row["id"] for row in rows]
+    return int(connection.execute(select(func.count()).where(_e.id.in_(ids))).scalar_one())
+
+
+def next_due(connection: Connection, eid: str, now: float) -> Entry | None:
+    """The entry that goes next; None when nothing is due, or one is on its way."""
+    if connection.execute(_BUSY, {"eid": eid}).first() is not None:
+        return None
+    row = connection.execute(_DUE, {"eid": eid, "now": now}).first()
+    return _entry(row) if row is not None else None
+
+
+def lively(connection: Connection, eid: str, now: float) -> bool:
+    """Whether a command will come soon: an entry has begun and the card has nothing of it yet, or one is next."""
+    return connection.execute(_LIVELY, {"eid": eid, "now": now}).first() is not None
+
+
+def claim(connection: Connection, entry: str, eid: str, now: float) -> bool:
+    """The entry is sent now, unless it was changed, or another one of the same eUICC is on its way."""
+    other = queue_entry.alias()
+    free = ~exists(select(other.c.id).where(other.c.eid == eid, other.c.state.in_(RUNNING)))
+    done = connection.execute(
+        update(queue_entry)
+        .where(_e.id == entry, _e.state == EntryState.QUEUED, _e.expires > now, free)
+        .values(state=EntryState.SENT, updated=now)
+    )
+    return done.rowcount == 1
+
+
+def delivered(connection: Connection, entry: str, now: float) -> None:
+    """The card was given a command of it."""
+    connection.execute(
+        update(queue_entry)
+        .where(_e.id == entry, _e.state == EntryState.SENT)
+        .values(state=EntryState.DELIVERED, updated=now)
+    )
+
+
+def ended(connection: Connection, entry: str, state: EntryState, reason: str, result: str, now: float) -> None:
+    """Its procedure has answered."""
+    connection.execute(
+        update(queue_entry)
+        .where(_e.id == entry, _running)
+        .values(state=state, reason=reason[:MAX_REASON], result=result, updated=now)
+    )
+
+
+def change(connection: Connection, entry: str, eid: str, values: dict[str, Any]) -> bool:
+    """Change an entry that waits; False when it does not."""
+    waiting = _e.state.in_((EntryState.QUEUED, EntryState.HELD))
+    done = connection.execute(update(queue_entry).where(_e.id == entry, _e.eid == eid, waiting).values(**values))
+    return done.rowcount == 1
+
+
+def expire(connection: Connection, now: float, limit: int) -> int:
+    """End what waited too long; returns how many."""
+    late = (
+        select(_e.id)
+        .where(_e.state.in_((EntryState.QUEUED, EntryState.HELD)), _e.expires <= now)
+        .order_by(_e.expires)
+        .limit(limit)
+    )
+    done = connection.execute(
+        update(queue_entry)
+        .where(_e.id.in_(late))
+        .values(state=EntryState.EXPIRED, reason="its validity is over", updated=now)
+    )
+    return done.rowcount
+
+
+def due_eids(connection: Connection, now: float, limit: int) -> list[str]:
+    """EUICCs that are called when something is due for them, and nothing is on its way."""
+    other = queue_entry.alias()
+    busy = exists(select(other.c.id).where(other.c.eid == _e.eid, other.c.state.in_(RUNNING)))
+    statement = (
+        select(_e.eid)
+        .where(_e.state == EntryState.QUEUED, _e.pulled.is_(False), _e.not_before <= now, _e.expires > now, ~busy)
+        .distinct()
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def first_end(connection: Connection) -> float | None:
+    """When the first entry that waits expires."""
+    waiting = _e.state.in_((EntryState.QUEUED, EntryState.HELD))
+    found: float | None = connection.execute(select(func.min(_e.expires)).where(waiting)).scalar()
+    return found
+
+
+def first_due(connection: Connection, now: float) -> float | None:
+    """When the next entry that is not due yet becomes so, for an eUICC that is called."""
+    later = select(func.min(_e.not_before)).where(
+        _e.state == EntryState.QUEUED, _e.pulled.is_(False), _e.not_before > now
+    )
+    found: float | None = connection.execute(later).scalar()
+    return found
+
+
+def running(connection: Connection) -> int:
+    """How many are on their way to eUICCs that are called."""
+    statement = select(func.count()).where(_running, _e.pulled.is_(False))
+    return int(connection.execute(statement).scalar_one())
+
+
+def view(connection: Connection, eid: str, entry: str, owner: str) -> EntryView | None:
+    """One entry of this owner."""
+    row = connection.execute(select(queue_entry).where(_e.id == entry, _e.eid == eid, _e.owner == owner)).first()
+    return _view(row) if row is not None else None
+
+
+def by_key(connection: Connection, eid: str, key: str) -> str | None:
+    """Identifier of the entry with this key."""
+    found: str | None = connection.execute(select(_e.id).where(_e.eid == eid, _e.key == key)).scalar()
+    return found
+
+
+def views(connection: Connection, eid: str, owner: str, *, open_only: bool, limit: int) -> tuple[EntryView, ...]:
+    """Entries of one eUICC and owner, in their order."""
+    statement = select(queue_entry).where(_e.eid == eid, _e.owner == owner)
+    if open_only:
+        statement = statement.where(_open)
+    statement = statement.order_by(_e.priority.desc(), _e.seq).limit(limit)
+    return tuple(_view(row) for row in connection.execute(statement))
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        row.id, row.eid, row.owner, row.function, row.request, row.priority, row.not_before, row.expires,
+        EntryState(row.state),
+    )  # fmt: skip
+
+
+def _view(row: Any) -> EntryView:
+    return EntryView(
+        entry=row.id,
+        eid=row.eid,
+        function=row.function,
+        iccid=row.iccid,
+        state=EntryState(row.state),
+        reason=row.reason,
+        priority=row.priority,
+        not_before=row.not_before,
+        expires=row.expires,
+        created=row.created,
+        updated=row.updated,
+        campaign=row.campaign or "",
+        result=row.result,
+    )
