@@ -61,6 +61,7 @@ from ferryman.platform.timer_queue import Timer, TimerQueue
 __all__ = ["DEADLINE", "Conflict", "Engine", "Record", "Start", "refusal_status"]
 
 MAX_STEPS = 200  # steps in one dispatch; more means two procedures signal each other for ever
+MAX_FIRING = 1_000  # timers handled at once: after a long stop all are due, and each one takes some kilobytes
 MAX_CONFLICTS = 5  # times a dispatch gives way to another process before its message is put back
 ASK_SECONDS = 30.0  # a question to the CryptoServer is worthless after that
 TAKE_UP_DELAY = 1.0  # seconds from a commit of unknown outcome to the look at what it left
@@ -137,6 +138,7 @@ class Engine:
         self._last_arrival = 0.0
         self._taking_up = False
         self._stopping = False
+        self._firing = 0  # timers that are handled now
         self.steps = 0  # of this run, as are the next
         self.dispatches = 0
         self.conflicts = 0
@@ -415,8 +417,8 @@ class Engine:
 
     def _arm(self) -> None:
         due = self._timers.next_due()
-        if due is None or self._stopping:
-            return
+        if due is None or self._stopping or self._firing >= MAX_FIRING:
+            return  # with all hands full, the one that is done arms it
         if self._alarm is not None:
             if self._alarm_due <= due:
                 return  # rings too early at worst, and is set anew then
@@ -427,9 +429,18 @@ class Engine:
 
     def _ring(self) -> None:
         self._alarm = None
-        for timer in self._timers.take_due(self._clock.now()):
-            self._spawn(self._fire(timer))
+        for timer in self._timers.take_due(self._clock.now(), MAX_FIRING - self._firing):
+            self._firing += 1
+            self._spawn(self._fired(timer))
         self._arm()
+
+    async def _fired(self, timer: Timer) -> None:
+        try:
+            await self._fire(timer)
+        finally:
+            self._firing -= 1
+            if self._firing == MAX_FIRING - 1:
+                self._arm()
 
     async def _fire(self, timer: Timer) -> None:
         async def attempt() -> None:

@@ -7,6 +7,7 @@ until the dead outnumber the living, so that a platform whose calls end long bef
 from __future__ import annotations
 
 import heapq
+import sys
 from typing import NamedTuple
 
 SLACK = 1_000  # dead entries that are never worth a rebuild
@@ -69,10 +70,10 @@ class TimerQueue:
             heapq.heappop(self._heap)
         return self._heap[0].due if self._heap else None
 
-    def take_due(self, now: float) -> list[Timer]:
-        """Remove and return what is due, oldest first."""
+    def take_due(self, now: float, most: int = sys.maxsize) -> list[Timer]:
+        """Remove and return what is due, oldest first; no more than `most`."""
         taken: list[Timer] = []
-        while (due := self.next_due()) is not None and due <= now:
+        while len(taken) < most and (due := self.next_due()) is not None and due <= now:
             timer = heapq.heappop(self._heap)
             names = self._live[timer.procedure_id]
             del names[timer.name]
