@@ -14,7 +14,7 @@ from ferryman import __version__
 from ferryman.cli import commands, euicc_commands, output, subscription_commands
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
-from ferryman.cli.maintenance import parked
+from ferryman.cli.maintenance import parked, procedure
 from ferryman.cli.nats_commands import nats_config, nats_streams
 from ferryman.cli.peer_commands import peer
 from ferryman.cli.profile_commands import profile
@@ -41,6 +41,7 @@ app.command(queue)
 app.command(profile)
 app.command(parked)
 app.command(peer)
+app.command(procedure)
 app.command(up)
 app.command(serve)
 app.command(restore)

@@ -1,18 +1,21 @@
-"""Messages that were set aside, for who keeps a process running: `ferryman parked list` and `parked release`.
+"""For who keeps a process running: messages that were set aside, and how its procedures went.
 
-They are asked of the process itself, over the control socket in its data directory: a parked message is in the
-database of the role that sent it, or in the broker's stream of the role that could not take it.
+Asked of the process itself, over the control socket in its data directory. A parked message is in the database of
+the role that sent it, or in the broker's stream of the role that could not take it.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cyclopts import App
-from sqlalchemy import select
+from sqlalchemy import Connection, Select, select
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA
@@ -22,12 +25,15 @@ from ferryman.contracts import maintenance as words
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.roles import OPERATOR
 from ferryman.errors import FerrymanError, Refused, Unavailable
+from ferryman.platform.metrics import LIVING
+from ferryman.platform.step_journal import NotReplayable
 from ferryman.transport_sms import schema as sms_schema
 
 PAGE = 1_000  # messages of one answer: each is an alarm, and a person reads them
 CALL_SECONDS = 60.0
 NUMBER_OCTETS = 6  # of the digest of a short message: enough to name one among those that are kept
 
+procedure = App(name="procedure", help="Procedures of a running process, and what they did.")
 parked = App(name="parked", help="Messages that were set aside because nobody could take them.")
 
 
@@ -43,10 +49,50 @@ class Maintenance:
         return encode(header, await self._answer(body))
 
     async def _answer(self, body: Body) -> Body:
-        if isinstance(body, words.ReleaseParked):
-            return await self._release(body)
+        match body:
+            case words.ReleaseParked():
+                return await self._release(body)
+            case words.ListProcedures():
+                return await self._procedures(body)
+            case words.ReplayProcedure(procedure_id=procedure_id):
+                return await self._replay(procedure_id)
         found = sorted(await self._listed(), key=lambda one: (one.since, one.number))
         return words.ParkedPage(messages=tuple(found[:PAGE]), more=len(found) > PAGE)
+
+    async def _procedures(self, body: words.ListProcedures) -> words.ProcedurePage:
+        found: list[words.ProcedureLine] = []
+        for role, engine in self._installation.engines.items():
+            p = engine.tables.procedure.c
+            wanted = select(p.id, p.kind, p.eid, p.status, p.created, p.updated)
+            if body.eid:
+                wanted = wanted.where(p.eid == body.eid)
+            if not body.ended:
+                wanted = wanted.where(p.status.in_(LIVING))
+            wanted = wanted.order_by(p.created.desc()).limit(PAGE + 1)
+            rows = await engine.mailbox.store.read(partial(_rows, statement=wanted))
+            for name, kind, eid, status, created, updated in rows:
+                found.append(words.ProcedureLine(role, name, kind, eid, status, created, updated))
+        found.sort(key=lambda one: one.created, reverse=True)
+        return words.ProcedurePage(procedures=tuple(found[:PAGE]), more=len(found) > PAGE)
+
+    async def _replay(self, procedure_id: str) -> Body:
+        for role, engine in self._installation.engines.items():
+            try:
+                found = await engine.replay(procedure_id)
+            except NotReplayable as problem:
+                return words.NotDone(reason=str(problem))
+            if found is not None:
+                steps = tuple(words.ReplayedStep(one.at, one.event, one.effects) for one in found.steps)
+                return words.Replayed(
+                    role=role,
+                    procedure_id=procedure_id,
+                    kind=found.kind,
+                    status=found.status,
+                    whole=found.whole,
+                    agrees=found.agrees,
+                    steps=steps,
+                )
+        return words.NotDone(reason=f"no procedure {procedure_id}")
 
     async def _listed(self) -> list[words.ParkedMessage]:
         found: list[words.ParkedMessage] = []
@@ -108,6 +154,10 @@ class Maintenance:
         return words.Released(found=True)
 
 
+def _rows(connection: Connection, statement: Select[Any]) -> Sequence[Any]:
+    return connection.execute(statement).all()
+
+
 async def _ask(data: Path, body: Body) -> Body:
     header = Header(
         message_id=f"{OPERATOR}/{secrets.token_hex(8)}",
@@ -150,7 +200,7 @@ async def parked_list(*, data: Path = DATA, json: bool = False) -> int:
 
 def _shown(one: words.ParkedMessage) -> str:
     """The three words that `parked release` takes, then what a person wants to know."""
-    since = datetime.fromtimestamp(one.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.since else "-"
+    since = _moment(one.since) if one.since else "-"
     card = f" eUICC {one.eid}" if one.eid else ""
     return f"{one.role} {one.place} {one.number}: {since} from {one.sender} to {one.dest}{card}: {one.reason}"
 
@@ -182,3 +232,57 @@ async def parked_release(role: str, place: str, number: int, *, data: Path = DAT
     if not json:
         output.line(f"message {number} is on its way to its receiver again")
     return output.DONE
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@procedure.command(name="list")
+async def procedure_list(*, eid: str = "", ended: bool = False, data: Path = DATA, json: bool = False) -> int:
+    """Show procedures, newest first.
+
+    Parameters
+    ----------
+    eid
+        Of this eUICC only.
+    ended
+        Also those that have ended.
+    data
+        Data directory of the process that runs SM-DP or SM-SR.
+    """
+    page = await _ask(data, words.ListProcedures(eid=eid, ended=ended))
+    if not isinstance(page, words.ProcedurePage):
+        raise Unavailable("the running ferryman")
+    if json:
+        output.emit(page)
+        return output.DONE
+    for one in page.procedures:
+        output.line(f"{one.procedure_id} ({one.role}, {one.kind}) {one.status} since {_moment(one.updated)}")
+    output.line(f"{len(page.procedures)} procedures" + (", and there are more" if page.more else ""))
+    return output.DONE
+
+
+@procedure.command(name="replay")
+async def procedure_replay(procedure_id: str, *, data: Path = DATA, json: bool = False) -> int:
+    """Take the steps of a procedure again from its journal; fails when they do not lead to the stored state.
+
+    Parameters
+    ----------
+    procedure_id
+        As `procedure list` shows it.
+    data
+        Data directory of the process that runs its role.
+    """
+    done = await _ask(data, words.ReplayProcedure(procedure_id=procedure_id))
+    if not isinstance(done, words.Replayed):
+        raise Unavailable("the running ferryman")
+    if json:
+        output.emit(done)
+    else:
+        for step in done.steps:
+            output.line(f"{_moment(step.at)} {step.event}: {', '.join(step.effects) or 'nothing'}")
+        since = "its beginning" if done.whole else "the oldest state that is kept"
+        verdict = "to the stored state" if done.agrees else "to ANOTHER state than the stored one"
+        output.line(f"{len(done.steps)} steps from {since} lead {verdict} ({done.kind}, {done.status})")
+    return output.DONE if done.agrees else output.FAILED

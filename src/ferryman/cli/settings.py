@@ -19,6 +19,7 @@ from ferryman.contracts.roles import TRANSPORT_HTTPS, TRANSPORT_SMS
 from ferryman.contracts.routes import ROLES
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import BusSettings
+from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.observe import MetricsSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
@@ -27,7 +28,7 @@ from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 FILE = "ferryman.toml"
-SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "bus", "metrics", "log")
+SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "bus", "metrics", "journal", "log")
 _SECRETS = ("password", "password_file")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -44,13 +45,20 @@ class Settings:
     soap: SOAPSettings | None = None
     bus: BusSettings = field(default_factory=BusSettings)
     metrics: MetricsSettings | None = None
+    journal: JournalSettings = field(default_factory=JournalSettings)
     log_level: str = "warning"
     log_format: str = "console"
 
     def configuration(self) -> Configuration:
         """For an installation with its transports."""
         return Configuration(
-            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, smpp=self.smpp, https=self.https, soap=self.soap
+            data=self.data,
+            sm_sr=self.sm_sr,
+            sm_dp=self.sm_dp,
+            smpp=self.smpp,
+            https=self.https,
+            soap=self.soap,
+            journal=self.journal,
         )
 
     def without_transports(self) -> Configuration:
@@ -58,7 +66,9 @@ class Settings:
         # The transports are somewhere else, not absent: what waits for them must go on waiting.
         inside = frozenset(ROLES) - {TRANSPORT_SMS, TRANSPORT_HTTPS}
         soap = None if self.soap is None else dataclasses.replace(self.soap, listen=False)
-        return Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, soap=soap, roles=inside)
+        return Configuration(
+            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, soap=soap, journal=self.journal, roles=inside
+        )
 
 
 def load(data: Path) -> Settings:
@@ -83,6 +93,7 @@ def load(data: Path) -> Settings:
         soap=_soap(content, data) if "soap" in content else None,
         bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
         metrics=_section(content, "metrics", MetricsSettings) if "metrics" in content else None,
+        journal=_section(content, "journal", JournalSettings),
         log_level=log["level"],
         log_format=log["format"],
     )

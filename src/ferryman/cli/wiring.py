@@ -25,6 +25,7 @@ from ferryman.platform.bus import Handler, InProcessBus
 from ferryman.platform.bus_settings import NATS, BusSettings
 from ferryman.platform.clock import Clock, Entropy, LoopClock, system_entropy
 from ferryman.platform.engine import Engine
+from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.migrate import upgrade
 from ferryman.platform.schema import PlatformTables
@@ -65,6 +66,7 @@ class Configuration:
     soap: SOAPSettings | None = None
     roles: frozenset[str] = frozenset(ROLES)  # those of this process; the others are reached over the bus
     bus: BusSettings = field(default_factory=BusSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     threaded: bool = True
     on_commit: CommitHook | None = None  # for the crash tests, as is the next
     before_commit: CommitHook | None = None
@@ -182,6 +184,7 @@ class Installation:
             clock=self.clock,
             entropy=self._entropy,
             smdps=frozenset({configuration.sm_dp.smdp_id}),
+            record_steps=self.configuration.journal.steps,
         )
         self.engines[SM_SR] = smsr.engine
         self._register(SM_SR, smsr.receive)
@@ -203,6 +206,7 @@ class Installation:
             settings=msgspec.structs.replace(self.configuration.sm_dp, smsr_id=self.configuration.sm_sr.smsr_id),
             clock=self.clock,
             entropy=self._entropy,
+            record_steps=self.configuration.journal.steps,
         )
         self.engines[SM_DP] = smdp.engine
         self._register(SM_DP, smdp.receive)

@@ -1,4 +1,4 @@
-"""What is asked of one process by who has its data directory: messages set aside.
+"""What is asked of one process by who has its data directory: messages set aside, and how procedures went.
 
 Asked over the control socket of the process alone, never over the bus.
 """
@@ -54,11 +54,63 @@ class Released(Body, frozen=True, kw_only=True, tag=True):
     problem: str = ""
 
 
+class ListProcedures(Body, frozen=True, kw_only=True, tag=True):
+    """Procedures of this process, of one eUICC or of all; those that have ended only with `ended`."""
+
+    eid: str = ""
+    ended: bool = False
+
+
+class ProcedureLine(msgspec.Struct, frozen=True):
+    """One of them; times in seconds since 1970."""
+
+    role: str
+    procedure_id: str
+    kind: str
+    eid: str
+    status: str
+    created: float
+    updated: float
+
+
+class ProcedurePage(Body, frozen=True, kw_only=True, tag=True):
+    """Newest first; `more` when there are more than one page holds."""
+
+    procedures: tuple[ProcedureLine, ...]
+    more: bool = False
+
+
+class ReplayProcedure(Body, frozen=True, kw_only=True, tag=True):
+    """Take the steps of a procedure again from its journal and compare with what is stored."""
+
+    procedure_id: str
+
+
+class ReplayedStep(msgspec.Struct, frozen=True):
+    """A step; `at` in seconds since 1970."""
+
+    at: float
+    event: str
+    effects: tuple[str, ...]
+
+
+class Replayed(Body, frozen=True, kw_only=True, tag=True):
+    """`whole`: from the beginning of the procedure. `agrees`: the steps lead to the stored state."""
+
+    role: str
+    procedure_id: str
+    kind: str
+    status: str
+    whole: bool
+    agrees: bool
+    steps: tuple[ReplayedStep, ...]
+
+
 class NotDone(Body, frozen=True, kw_only=True, tag=True):
     """The question makes no sense here."""
 
     reason: str
 
 
-REQUESTS: Codec[Body] = Codec(ListParked, ReleaseParked)
-ANSWERS: Codec[Body] = Codec(ParkedPage, Released, NotDone)
+REQUESTS: Codec[Body] = Codec(ListParked, ReleaseParked, ListProcedures, ReplayProcedure)
+ANSWERS: Codec[Body] = Codec(ParkedPage, Released, ProcedurePage, Replayed, NotDone)

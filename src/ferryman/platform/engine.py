@@ -13,6 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, assert_never
 
 import structlog
@@ -56,6 +57,7 @@ from ferryman.platform.procedure_rows import (
     end,
 )
 from ferryman.platform.schema import PlatformTables
+from ferryman.platform.step_journal import SNAPSHOT_EVERY, Entry, Replay, StepRecorder, replay
 from ferryman.platform.timer_queue import Timer, TimerQueue
 
 __all__ = ["DEADLINE", "Conflict", "Engine", "Record", "Start", "refusal_status"]
@@ -117,6 +119,7 @@ class Engine:
         apply_change: ApplyChange,
         answers: Codec[Body],
         apply_all: ApplyAll | None = None,
+        record_steps: bool = False,
     ) -> None:
         self.mailbox = mailbox
         self.tables: PlatformTables = mailbox.tables
@@ -126,9 +129,9 @@ class Engine:
         self._load_facts = load_facts
         self._apply_change = apply_change
         self._apply_all = apply_all  # in place of apply_change, for a role that looks at a whole dispatch
-        self._rows = ProcedureRows(
-            tables=mailbox.tables, role=mailbox.role, kinds={kind.name: kind for kind in kinds}, answers=answers
-        )
+        self._recorder = StepRecorder() if record_steps else None
+        self.kinds = {kind.name: kind for kind in kinds}
+        self._rows = ProcedureRows(tables=mailbox.tables, role=mailbox.role, kinds=self.kinds, answers=answers)
         # A lock lives as long as somebody holds it or waits for it.
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._timers = TimerQueue()
@@ -247,6 +250,11 @@ class Engine:
             lambda c: self._rows.answer_of(c, requester, function_call_id, function)
         )
 
+    async def replay(self, procedure_id: str) -> Replay | None:
+        """Take the recorded steps of a procedure again; None when there is none. Raises NotReplayable."""
+        read = partial(replay, tables=self.tables, kinds=self.kinds, procedure_id=procedure_id)
+        return await self.mailbox.store.read(read)
+
     # -- admission: one writer per EID --------------------------------------------------------------------
 
     async def _admit(self, eid: str) -> None:
@@ -314,6 +322,8 @@ class Engine:
             entropy=self._entropy(32),
             facts=facts,
         )
+        if self._recorder is not None:
+            record.steps.append((event, context))
         result = record.kind.step(record.state, event, context)
         record.state = result.state
         record.dirty = True
@@ -367,6 +377,7 @@ class Engine:
     async def _commit(self, work: _Work, eid: str, header: Header | None) -> None:
         rows = self._rows
         changed = [record for record in work.records.values() if record.dirty]
+        steps = self._recorded(changed)
 
         def unit(tx: Tx) -> bool | None:
             if header is not None and not tx.first_time(header.message_id):
@@ -376,6 +387,8 @@ class Engine:
             released = False
             for record in changed:
                 released = rows.save(tx, record) or released
+            for record, entry in steps:
+                rows.keep(tx, record, *entry)
             for number, (record, send) in enumerate(work.sends):
                 rows.send(tx, record, send, number)
             if self._apply_all is not None:
@@ -394,14 +407,34 @@ class Engine:
                 )
             return released
 
-        released = await self._transact(unit)
+        try:
+            released = await self._transact(unit)
+        except BaseException:
+            self._not_recorded(changed)
+            raise
         if released is None:
+            self._not_recorded(changed)
             return  # another process was quicker with this message
         for record in changed:
             self._set_timers(record)
         self._arm()
         if released:
             self._spawn(self._admit(eid))
+
+    def _recorded(self, changed: list[Record]) -> list[tuple[Record, Entry]]:
+        """What the journal keeps of the steps, so that they can be taken again."""
+        if self._recorder is None:
+            return []
+        found: list[tuple[Record, Entry]] = []
+        for record in changed:
+            keep = not record.stepped or record.version % SNAPSHOT_EVERY == 0
+            entries = self._recorder.entries(record.id, record.steps, record.origin if keep else None)
+            found += [(record, entry) for entry in entries]
+        return found
+
+    def _not_recorded(self, changed: list[Record]) -> None:
+        if self._recorder is not None:
+            self._recorder.forget(record.id for record in changed)
 
     def _set_timers(self, record: Record) -> None:
         if record.status == DONE:

@@ -21,7 +21,7 @@ from ferryman.contracts.message import Body, Codec, Header, encode_body
 from ferryman.errors import FerrymanError, Refused
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
-from ferryman.platform.procedure import DEADLINE, ProcedureKind, Send, Signal
+from ferryman.platform.procedure import DEADLINE, Context, Event, ProcedureKind, Send, Signal
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.timer_queue import Timer
 
@@ -54,6 +54,9 @@ class Record:
     dirty: bool = False
     reply: Body | None = None
     timers: dict[str, float | None] = field(default_factory=dict)
+    origin: bytes = b""  # the state that was loaded, or with which it began, encoded
+    stepped: bool = False  # before this dispatch
+    steps: list[tuple[Event, Context]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +267,8 @@ class ProcedureRows:
             status=status,
             exclusive=bool(exclusive),
             version=version,
+            origin=state,
+            stepped=status == RUNNING,
         )
 
     def make(self, creation: Signal, eid: str) -> Record:
@@ -278,6 +283,7 @@ class ProcedureRows:
             status=RUNNING,
             exclusive=False,
             version=0,
+            origin=msgspec.json.encode(creation.initial),
         )
 
     # -- saving ---------------------------------------------------------------------------------------------
@@ -361,6 +367,21 @@ class ProcedureRows:
         )
         tx.send(send.dest, header, send.body)
         self.journal(tx, record.id, record.eid, "out", header.message_id, send.body)
+
+    def keep(self, tx: Tx, record: Record, direction: str, kind: str, name: str, body: bytes) -> None:
+        """An entry of the journal that is no message (`step_journal`)."""
+        self._statements.journal.count(
+            tx.session,
+            {
+                "procedure_id": record.id,
+                "eid": record.eid,
+                "at": tx.now,
+                "direction": direction,
+                "kind": kind,
+                "message_id": name,
+                "body": body,
+            },
+        )
 
     def journal(self, tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
         """Keep what was received or sent, for replay and for the eyes of an operator."""

@@ -40,7 +40,14 @@ class SMDP:
     """One SM-DP."""
 
     def __init__(
-        self, *, mailbox: Mailbox, calls: Calls, settings: DPSettings, clock: Clock, entropy: Entropy
+        self,
+        *,
+        mailbox: Mailbox,
+        calls: Calls,
+        settings: DPSettings,
+        clock: Clock,
+        entropy: Entropy,
+        record_steps: bool = False,
     ) -> None:
         self.mailbox = mailbox
         self.settings = settings
@@ -58,6 +65,7 @@ class SMDP:
             load_facts=self._facts,
             apply_change=self._apply,
             answers=ANSWERS,
+            record_steps=record_steps,
         )
 
     async def start(self) -> None:

@@ -57,6 +57,7 @@ class SMSR:
         entropy: Entropy,
         smdps: frozenset[str],
         decider: Decider | None = None,
+        record_steps: bool = False,
     ) -> None:
         self.mailbox = mailbox
         self.settings = settings
@@ -78,6 +79,7 @@ class SMSR:
             apply_change=eis_store.apply,
             apply_all=self.writer.apply_all,
             answers=port.ANSWERS,
+            record_steps=record_steps,
         )
         registrar = Registrar(mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
         self.port = port.FunctionPort(
