@@ -20,8 +20,9 @@ from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.soap_gateway import rows, trial
-from ferryman.soap_gateway.answers import INCOMING, keep_header, kept_header
+from ferryman.soap_gateway.answers import INCOMING, keep_header
 from ferryman.soap_gateway.book import PeerBook
+from ferryman.soap_gateway.calls import CallDesk
 from ferryman.soap_gateway.client import Reply
 from ferryman.soap_gateway.desk import Desk
 from ferryman.soap_gateway.esm import addressing, body, envelope, functions
@@ -61,7 +62,7 @@ class SOAPGateway:
         self._identities = (smsr_id, smdp_id)
         self.book = PeerBook(mailbox)
         self.post = Post(mailbox=mailbox, settings=settings, clock=clock, book=self.book, on_reply=self._on_reply)
-        self.desk = Desk(
+        self.calls = CallDesk(
             mailbox=mailbox,
             calls=calls,
             settings=settings,
@@ -69,6 +70,14 @@ class SOAPGateway:
             entropy=entropy,
             book=self.book,
             post=self.post,
+            ours=lambda: self.ours,
+        )
+        self.desk = Desk(
+            mailbox=mailbox,
+            call_desk=self.calls,
+            settings=settings,
+            clock=clock,
+            book=self.book,
             ours=lambda: self.ours,
             password=password,
         )
@@ -111,7 +120,7 @@ class SOAPGateway:
         header, message = decode(raw, INCOMING)
         function, kind = functions.BY_BODY[type(message)]
         if kind.shape is Shape.RESPONSE:
-            await self.desk.answered(header, message)
+            await self.calls.answered(header, message)
         else:
             await self._send(header, function, kind.shape, message)
 
@@ -293,6 +302,3 @@ def _domain(letter: Letter) -> str:
     text = letter.envelope.decode()
     start = text.index("<wsa:MessageID>//") + len("<wsa:MessageID>//")
     return text[start : text.index("</wsa:MessageID>")].partition("?")[0]
-
-
-__all__ = ["SOAPGateway", "kept_header"]
