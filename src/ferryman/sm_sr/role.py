@@ -6,6 +6,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, select
 
+from ferryman.codec import ids
 from ferryman.codec.isdr_answers import parse_notification
 from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
 from ferryman.contracts import admin, es5
@@ -186,7 +187,9 @@ class SMSR:
             .where(lease.c.eid == eid)
         ).first()
         card = eis_store.load(connection, eid)
-        elsewhere = self._elsewhere(connection, card, getattr(state, "request", None))
+        elsewhere = self._elsewhere(
+            connection, card, getattr(state, "request", None), getattr(state, "requester", "")
+        )
         return Facts(
             settings=self.settings,
             euicc=card,
@@ -210,10 +213,14 @@ class SMSR:
         return await self._crypto.ask(header, body)
 
     @staticmethod
-    def _elsewhere(connection: Connection, card: EUICC | None, request: object) -> ISDP | None:
+    def _elsewhere(connection: Connection, card: EUICC | None, request: object, requester: str) -> ISDP | None:
         """The profile asked for, when it is on another card."""
-        iccid = getattr(request, "iccid", "")
-        if card is None or not iccid or card.by_iccid(iccid) is not None:
+        aid, iccid = getattr(request, "sd_aid", b""), getattr(request, "iccid", "")
+        if card is None:
+            return None
+        if aid and aid != ids.ISDR_AID and card.by_aid(aid) is None:
+            return eis_store.profile_of_aid(connection, aid, requester)
+        if not iccid or card.by_iccid(iccid) is not None:
             return None
         return eis_store.profile_of_iccid(connection, iccid)
 

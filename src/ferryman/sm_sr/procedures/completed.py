@@ -18,7 +18,7 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
-from ferryman.sm_sr.policy import find_target
+from ferryman.sm_sr.policy import find_target, invalid_rule
 from ferryman.sm_sr.records import CREATED, DISABLED, CompleteISDP
 
 
@@ -51,6 +51,9 @@ def _begin(state: State, context: Context) -> Step[State]:
     if target.state != CREATED and not found_by_audit:
         sentence = f"the profile is {target.state}, not {CREATED}"
         return _end(state, failed(*codes.PROFILE_STATE, sentence, request.iccid))
+    problem = invalid_rule(request.pol2)
+    if problem:
+        return _end(state, failed(*codes.POL2_INVALID, problem, request.iccid))
     change = CompleteISDP(
         aid=target.aid,
         profile_type=request.profile_type,

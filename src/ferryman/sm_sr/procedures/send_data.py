@@ -108,10 +108,13 @@ def _target(state: State, card: EUICC, facts: Facts) -> tuple[ExecutionStatus | 
     request = state.request
     if isinstance(request, ES3UpdateConnectivityParameters):
         question = policy.Question(policy.Function.CONNECTIVITY, state.requester, request.iccid)
-        verdict = policy.decide(question, policy.World(card, facts.effective))
+        verdict = policy.decide(question, policy.World(card, facts.effective, facts.elsewhere))
         return verdict.refusal, verdict.target.aid if verdict.target is not None else b""
     target = card.by_aid(request.sd_aid)
     if request.sd_aid != ids.ISDR_AID and (target is None or target.smdp_id != state.requester):
+        if target is None and facts.elsewhere is not None:
+            sentence = "the requester's ISD-P with this AID is on another eUICC"
+            return failed(*codes.SD_AID_OTHER_EUICC, sentence, request.sd_aid.hex().upper()), b""
         # A foreign ISD-P is answered like one that does not exist.
         sentence = "no such security domain on this eUICC"
         return failed(*codes.SD_AID_UNKNOWN, sentence, request.sd_aid.hex().upper()), b""
