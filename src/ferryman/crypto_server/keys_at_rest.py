@@ -14,10 +14,12 @@ from ferryman.codec import ota_packet
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
 from ferryman.crypto_server import import_rows
+from ferryman.crypto_server.card_key_cache import CardKeyCache
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.secure import scp80
+from ferryman.secure.card_key import CardKey
 from ferryman.secure.kcv import kcv
 
 AES_CBC_CMAC = 0x2  # low nibble of KIc and KID: AES in CBC, AES-CMAC (TS 102 225 5.1.2, 5.1.3)
@@ -49,6 +51,7 @@ class CardKeys:
     def __init__(self, mailbox: Mailbox, vault: Vault) -> None:
         self._mailbox = mailbox
         self._vault = vault
+        self._kept = CardKeyCache(vault)
 
     async def import_transport_key(self, header: Header, body: crypto.ImportTransportKey) -> crypto.Stored:
         """Store the key agreed with a card maker."""
@@ -150,12 +153,13 @@ class CardKeys:
         key = self._vault.get(connection, key_ref(eid, version, index))
         return key if key is not None else self._vault.get(connection, made_ref(eid, version, index))
 
-    async def _pair(self, eid: str, version: int) -> tuple[bytes, bytes]:
-        def unit(connection: Connection) -> tuple[bytes | None, bytes | None]:
-            return (
-                self._current(connection, eid, version, KIC),
-                self._current(connection, eid, version, KID),
-            )
+    async def _pair(self, eid: str, version: int) -> tuple[CardKey, CardKey]:
+        def unit(connection: Connection) -> list[CardKey | None]:
+            return [
+                self._kept.get(connection, key_ref(eid, version, index))
+                or self._kept.get(connection, made_ref(eid, version, index))
+                for index in (KIC, KID)
+            ]
 
         kic, kid = await self._mailbox.store.read(unit)
         if kic is None or kid is None:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from ferryman.crypto_server.schema import secret
 from ferryman.errors import InputError
 from ferryman.platform.clock import Entropy
+from ferryman.platform.prepared import Prepared
 
 VERSION = b"\x01"
 NONCE_BYTES = 12
@@ -25,7 +26,7 @@ KEY_BYTES = 32
 CHECK_REF = "vault/check"
 CHECK_VALUE = b"ferryman vault"
 
-_BY_REF = select(secret.c.sealed).where(secret.c.ref == bindparam("ref"))
+_BY_REF = Prepared(lambda _: select(secret.c.sealed).where(secret.c.ref == bindparam("ref")))
 
 
 def open_key_file(path: Path, entropy: Entropy) -> bytes:
@@ -70,8 +71,13 @@ class Vault:
 
     def get(self, connection: Connection, ref: str) -> bytes | None:
         """The value, or None when there is none. Raises InputError when it does not open."""
-        sealed = connection.execute(_BY_REF, {"ref": ref}).scalar()
-        return None if sealed is None else self._open(ref, bytes(sealed))
+        sealed = self.sealed(connection, ref)
+        return None if sealed is None else self.open(ref, sealed)
+
+    def sealed(self, connection: Connection, ref: str) -> bytes | None:
+        """The value as it is stored, None when there is none."""
+        row = _BY_REF.row(connection, {"ref": ref})
+        return None if row is None else bytes(row[0])
 
     def remove(self, connection: Connection, prefix: str) -> int:
         """Destroy every value whose reference is `prefix` or starts with `prefix/`."""
@@ -90,13 +96,14 @@ class Vault:
 
     def open_one(self, bound: bytes, sealed: bytes) -> bytes:
         """A value of `seal_many`. Raises InputError when it does not open."""
-        return self._open(bound.decode(), sealed)
+        return self.open(bound.decode(), sealed)
 
     def _seal(self, ref: str, value: bytes) -> bytes:
         nonce = self._entropy(NONCE_BYTES)
         return VERSION + nonce + self._cipher.encrypt(nonce, value, ref.encode())
 
-    def _open(self, ref: str, sealed: bytes) -> bytes:
+    def open(self, ref: str, sealed: bytes) -> bytes:
+        """What was sealed under a reference. Raises InputError when it does not open."""
         nonce, ciphered = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, ciphered, ref.encode())

@@ -68,9 +68,11 @@ class CardConnection(asyncio.Protocol):
         self._peer = ""
         self._phase = Phase.HANDSHAKE
         self._pump = server.new_pump()
-        self._exchange = HTTPExchange(server.settings.body_framing)
+        self._http: HTTPExchange | None = None  # from the first plaintext on: most strangers never send any
         self._identity = b""
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._action: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._discarded = 0
         self._ended = False  # we have told the card that there is no more work
@@ -104,6 +106,9 @@ class CardConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._finish(CloseReason.CONNECTION_LOST, "" if exc is None else type(exc).__name__)
         self._disarm()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._phase = Phase.CLOSING
         self._transport = None
         self._server.gone(self)
@@ -315,6 +320,12 @@ class CardConnection(asyncio.Protocol):
 
     # small things
 
+    @property
+    def _exchange(self) -> HTTPExchange:
+        if self._http is None:
+            self._http = HTTPExchange(self._server.settings.body_framing)
+        return self._http
+
     def _start(self, work: Coroutine[Any, Any, None], *, eager: bool = False) -> None:
         # Eager: a look-up that need not wait is done here and now, without a turn of the loop.
         task = asyncio.Task(work, loop=self._loop, eager_start=eager)
@@ -351,13 +362,26 @@ class CardConnection(asyncio.Protocol):
             self._transport.write(octets)
 
     def _arm(self, seconds: float, action: Callable[[], None]) -> None:
-        self._disarm()
-        self._timer = self._loop.call_later(seconds, action)
+        """Call `action` in so many seconds, and nothing that was armed before."""
+        self._deadline, self._action = self._loop.time() + seconds, action
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return  # rings too early at worst, and is set anew then
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        action, self._timer = self._action, None
+        if action is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._ring)
+            return
+        self._action = None
+        action()
 
     def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._action = None
 
     def _pause(self) -> None:
         if self._transport is not None:

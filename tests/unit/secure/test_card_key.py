@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +81,33 @@ def test_a_kept_key_is_for_aes_only() -> None:
 
 def test_its_text_says_nothing() -> None:
     assert repr(CardKey(KEY)) == "CardKey(***)"
+
+
+def outcome(work: Callable[[], object]) -> object:
+    try:
+        return work()
+    except PeerError as problem:
+        return str(problem)
+
+
+@given(st.binary(max_size=80), st.binary(max_size=30), st.integers(0, 200), st.integers(0, 255))
+def test_hostile_packets_meet_the_same_refusal(junk: bytes, data: bytes, at: int, octet: int) -> None:
+    """Cut, changed or made up: kept keys refuse what key bytes refuse, with the same words."""
+    kic, kid = CardKey(KEY), CardKey(OTHER)
+    response, command = answer(KEY, OTHER, data), wrap(KEY, OTHER, data)
+    for packet in (junk, response[:at], command[:at], _changed(response, at, octet), _changed(command, at, octet)):
+        for opens in (open_response, open_command):
+            assert outcome(partial(opens, packet, kic, kid)) == outcome(partial(opens, packet, KEY, OTHER))
+
+
+def open_response(packet: bytes, kic: packet_cipher.Key, kid: packet_cipher.Key) -> scp80.Response:
+    return scp80.unwrap_response(kic, kid, packet, spi2=0x39, kic=0x12, kid=0x12, tar=TAR, counter=5)
+
+
+def open_command(packet: bytes, kic: packet_cipher.Key, kid: packet_cipher.Key) -> scp80.Command:
+    return scp80.unwrap_command(kic, kid, packet)
+
+
+def _changed(packet: bytes, at: int, octet: int) -> bytes:
+    place = at % len(packet)
+    return packet[:place] + bytes((octet,)) + packet[place + 1 :]
