@@ -23,6 +23,9 @@ OBJECT_OVERHEAD = 32
 BLOCK = 4
 """Bytes that content is rounded up to."""
 
+MOST = 1 << 32
+"""What one stated size counts at most: no card has more, and the sum stays a number that can be stored."""
+
 _FILES = ("ef-", "df-", "adf-")
 
 
@@ -114,7 +117,7 @@ def _stated(fcp: dict[str, Value]) -> int | None:
         return 0
     proprietary = as_record(fcp.get("proprietaryEFInfo", {}))
     sizes = (fcp.get("efFileSize"), proprietary.get("maximumFileSize"))
-    found = [int.from_bytes(size) for size in sizes if isinstance(size, bytes) and size]
+    found = [min(int.from_bytes(size), MOST) for size in sizes if isinstance(size, bytes) and size]
     return max(found) if found else None
 
 
@@ -122,7 +125,7 @@ def _application(element: ProfileElement) -> int:
     """A load block with its limits, and its instances."""
     block = as_record(element.fields.get("loadBlock", {}))
     limits = sum(
-        int.from_bytes(value)
+        min(int.from_bytes(value), MOST)
         for name in ("nonVolatileCodeLimitC6", "nonVolatileDataLimitC8")
         if isinstance(value := block.get(name), bytes)
     )

@@ -36,7 +36,7 @@ def slot(component: str) -> Slot | None:
 
 
 def open_header(header: dict[str, Value]) -> dict[str, bytes | None]:
-    """Puts the slots into a profile header, in place; gives what stood there.
+    """Puts the slots into a profile header, in place; gives the TLVs that stood there, empty for none.
 
     None is for a component that the template makes from a variable, which no order replaces.
     """
@@ -44,7 +44,7 @@ def open_header(header: dict[str, Value]) -> dict[str, bytes | None]:
     for component in COMPONENTS:
         value = header.get(component, b"")
         if isinstance(value, bytes):
-            own[component] = value
+            own[component] = encode_tlv(COMPONENTS[component], value) if component in header else b""
             header[component] = Whole(_SLOTS[component])
         else:
             own[component] = None
@@ -64,8 +64,9 @@ def chosen(own: Mapping[str, bytes | None], *, pol1: bytes | None, connectivity:
             if ordered is not None:
                 raise InputError(component, "is made from a variable of the template, an order cannot replace it")
             continue
-        value = standing if ordered is None else ordered
-        found[_SLOTS[component].name] = encode_tlv(COMPONENTS[component], value) if value else b""
+        if ordered:
+            standing = encode_tlv(COMPONENTS[component], ordered)
+        found[_SLOTS[component].name] = standing if ordered != b"" else b""
     return found
 
 
