@@ -14,6 +14,7 @@ from ferryman import __version__
 from ferryman.cli import commands, euicc_commands, output, subscription_commands
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
+from ferryman.cli.es2_commands import app as es2
 from ferryman.cli.maintenance import parked, procedure
 from ferryman.cli.nats_commands import nats_config, nats_streams
 from ferryman.cli.peer_commands import peer
@@ -38,6 +39,7 @@ commands.euicc.command(euicc_commands.types)
 app.command(script)
 app.command(operation)
 app.command(queue)
+app.command(es2)
 app.command(profile)
 app.command(parked)
 app.command(peer)

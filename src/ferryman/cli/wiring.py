@@ -200,10 +200,16 @@ class Installation:
         return tuple(name for name in configuration.sm_sr.installed if there[Transport(name)])
 
     async def _start_sm_dp(self) -> None:
+        configuration = self.configuration
+        settings = msgspec.structs.replace(
+            configuration.sm_dp,
+            smsr_id=configuration.sm_sr.smsr_id,
+            tells_operators=configuration.sm_dp.tells_operators or configuration.soap is not None,
+        )
         smdp = SMDP(
             mailbox=await self._mailbox(SM_DP, dp_schema.PLATFORM),
             calls=self._way(SM_DP),
-            settings=msgspec.structs.replace(self.configuration.sm_dp, smsr_id=self.configuration.sm_sr.smsr_id),
+            settings=settings,
             clock=self.clock,
             entropy=self._entropy,
             record_steps=self.configuration.journal.steps,

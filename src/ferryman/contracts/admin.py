@@ -10,9 +10,15 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import imports, operations, queue, workflow
+from ferryman.contracts import es2_calls, imports, operations, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
+from ferryman.contracts.orders import CreateOrder as CreateOrder
+from ferryman.contracts.orders import ListOrders as ListOrders
+from ferryman.contracts.orders import OrderPage as OrderPage
+from ferryman.contracts.orders import OrderStep as OrderStep
+from ferryman.contracts.orders import OrderView as OrderView
+from ferryman.contracts.orders import ShowOrder as ShowOrder
 from ferryman.contracts.status import ExecutionStatus
 
 
@@ -231,63 +237,6 @@ class TemplateImported(Body, frozen=True, kw_only=True, tag=True):
     warnings: tuple[str, ...] = ()
 
 
-class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
-    """ES2.DownloadProfile (SGP.02 5.3.2) as an order; `validity` in seconds.
-
-    Either `iccid`, or `profile_type` to take the next free subscription of that type.
-    """
-
-    owner: str
-    eid: str
-    iccid: str = ""
-    profile_type: str = ""
-    enable: bool = True
-    validity: float = 86_400.0
-
-
-class ShowOrder(Body, frozen=True, kw_only=True, tag=True):
-    """One order."""
-
-    owner: str
-    order_id: str
-
-
-class ListOrders(Body, frozen=True, kw_only=True, tag=True):
-    """The owner's orders, oldest first."""
-
-    owner: str
-
-
-class OrderStep(msgspec.Struct, frozen=True):
-    """A step of an order that was reached at `at` (seconds since 1970)."""
-
-    name: str
-    at: float
-
-
-class OrderView(Body, frozen=True, kw_only=True, tag=True):
-    """State of an order: `state` is running or done; `status` the result once it is done."""
-
-    order_id: str
-    eid: str
-    iccid: str
-    profile_type: str
-    enable: bool
-    state: str
-    step: str
-    steps: tuple[OrderStep, ...]
-    status: ExecutionStatus | None = None
-    isdp_aid: str = ""
-    profile_bytes: int = 0
-    pe_statuses: tuple[str, ...] = ()
-
-
-class OrderPage(Body, frozen=True, kw_only=True, tag=True):
-    """Orders."""
-
-    orders: tuple[OrderView, ...]
-
-
 SM_SR_REQUESTS: tuple[type[Body], ...] = (
     RegisterEIS,
     ListEUICCs,
@@ -311,6 +260,7 @@ SM_DP_REQUESTS: tuple[type[Body], ...] = (
     ShowOrder,
     ListOrders,
     *imports.SM_DP_REQUESTS,
+    *es2_calls.REQUESTS,
 )
 SM_SR_CODEC: Codec[Body] = Codec(*SM_SR_REQUESTS)
 SM_DP_CODEC: Codec[Body] = Codec(*SM_DP_REQUESTS)
@@ -331,4 +281,5 @@ ANSWER_CODEC: Codec[Body] = Codec(
     *workflow.ANSWERED,
     *imports.SM_DP_ANSWERS,
     *queue.ANSWERED,
+    es2_calls.ES2View,
 )

@@ -17,6 +17,7 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     smdp_id: str = "1.3.6.1.4.1.99999.10"
     smsr_id: str = "1.3.6.1.4.1.99999.20"  # of the SM-SR beside us; every other one is reached over SOAP
+    tells_operators: bool = False  # hand notifications on to Operators by the SOAP gateway
     segment: int = MAX_SEGMENT
     segments_per_message: int = 8  # `86` TLVs in one ES3.SendData; the SM-SR cuts them for the bearer
     session_attempts: int = 5  # key establishments and SCP03t sessions tried when answers are lost
@@ -49,7 +50,6 @@ class Facts:
     template_size: int = 0
     package: Package | None = None
     installed: frozenset[str] = frozenset()  # ICCIDs that we have installed on this card
-    owned: bool = False  # whether the profile asked for is one of the Operator's, installed by us
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +81,12 @@ class FinishOrder:
     pe_statuses: tuple[str, ...]
 
 
-type Change = Progress | StorePackage | FinishOrder
+@dataclass(frozen=True, slots=True)
+class ProfileGone:
+    """The profile was deleted from the card on the Operator's word; its subscription stays used up."""
+
+    eid: str
+    iccid: str
+
+
+type Change = Progress | StorePackage | FinishOrder | ProfileGone

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
 from sqlalchemy import Connection
 
 from ferryman.codec.ids import EID, ICCID
-from ferryman.contracts import admin, codes, es2, es3, imports
+from ferryman.contracts import admin, codes, es2, es2_calls, es3, imports
+from ferryman.contracts.es2_calls import ES2AuditEISResponse
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
@@ -22,15 +22,14 @@ from ferryman.profile.automatic import PUBLIC_FIELDS
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import CompiledTemplate
-from ferryman.sm_dp import es2_port
 from ferryman.sm_dp.factory import orders, stock, templates
+from ferryman.sm_dp.operator_port import RELAY, OperatorPort
 from ferryman.sm_dp.procedures import download, install, relay
-from ferryman.sm_dp.procedures.relay import RelayState
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts
 
-INCOMING: Codec[Body] = Codec(*es3.RESPONSES, *es3.NOTIFICATIONS, *es2.REQUESTS)
-ANSWERS: Codec[Body] = Codec(*es2.RESPONSES)
+INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)
+ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, ES2AuditEISResponse)
 DOWNLOAD = "download"
 MAX_PAGE = 10_000  # subscriptions in one answer
 MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
@@ -57,16 +56,14 @@ class SMDP:
             mailbox=mailbox,
             clock=clock,
             entropy=entropy,
-            kinds=(
-                ProcedureKind(DOWNLOAD, State, download.step),
-                ProcedureKind(relay.KIND, RelayState, relay.step),
-            ),
+            kinds=(ProcedureKind(DOWNLOAD, State, download.step), ProcedureKind(RELAY, relay.State, relay.step)),
             ask=crypto.ask,
             load_facts=self._facts,
             apply_change=self._apply,
             answers=ANSWERS,
             record_steps=record_steps,
         )
+        self.port = OperatorPort(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
 
     async def start(self) -> None:
         """Resume what an earlier run left."""
@@ -79,62 +76,41 @@ class SMDP:
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
-        """An answer or notification of an SM-SR, or a call of an Operator; returns after its commit."""
+        """A call of an Operator, an answer or a notification of the SM-SR; returns after its commit."""
         header, body = decode(raw, INCOMING)
-        if type(body) in es2_port.RESPONSES:
-            await self._called(header, body)
-            return
-        if type(body) in es3.NOTIFICATIONS:
-            await self._told(header, body)
-            return
-        if header.function_call_id.startswith(f"{relay.KIND}/"):
-            procedure_id = header.function_call_id
+        if isinstance(body, es2.ES2DownloadProfile):
+            await self._download(header, body)
+        elif type(body) in es2.REQUESTS:
+            await self.port.call(header, body)
+        elif type(body) in es3.NOTIFICATIONS:
+            await self.port.told(header, body)
+        else:
+            name, _, _ = header.function_call_id.rpartition("-")
+            relayed = name.removeprefix(relay.CALL_PREFIX)
+            procedure_id = f"{DOWNLOAD}/{name}" if relayed == name else f"{RELAY}/{relayed}"
             await self.engine.deliver(header.eid, procedure_id, Received(header, body), header=header)
-            return
-        order_id, _, _ = header.function_call_id.rpartition("-")
-        await self.engine.deliver(header.eid, f"{DOWNLOAD}/{order_id}", Received(header, body), header=header)
 
-    async def _called(self, header: Header, body: Body) -> None:
-        """ES2: entered as an order or a procedure that passes it on; its answer goes back as a message."""
+    async def _download(self, header: Header, body: es2.ES2DownloadProfile) -> None:
+        """ES2.DownloadProfile (5.3.2) from outside: an order that is answered at its end; a refusal at once."""
+        wanted = admin.CreateOrder(
+            owner=header.requester,
+            eid=body.eid,
+            iccid=body.iccid,
+            profile_type="" if body.iccid else body.profile_type,
+            enable=body.enable,
+            validity=min(max(header.deadline - self._clock.now(), 1.0), MAX_VALIDITY),
+        )
         try:
-            if isinstance(body, es2.ES2DownloadProfile):
-                smsr = es2_port.foreign(self.settings, body.smsr_id)
-                order = es2_port.order_of(header, body, self._clock.now())
-                await self._order(header, order, foreign_smsr=smsr, reply=True)
-            else:
-                await self.engine.call(header, es2_port.relay_of(header, body, self.settings))
-        except (Refused, PeerError, InputError) as problem:
-            answer = es2_port.refusal(body, problem)
-            back = msgspec.structs.replace(
-                header,
-                message_id=f"{self.mailbox.role}/answer/{header.message_id}",
-                sender=self.mailbox.role,
-                causation_id=header.message_id,
+            foreign = self.port.foreign(body.smsr_id)
+            _check_order(wanted)
+            await self._start_download(header, wanted, body, foreign_smsr=foreign, reply=True)
+        except (Refused, InputError) as problem:
+            status = (
+                from_refusal(problem)
+                if isinstance(problem, Refused)
+                else failed(*codes.FORMAT_INVALID, str(problem))
             )
-
-            def unit(tx: Tx) -> None:
-                if tx.first_time(header.message_id):
-                    tx.send(header.sender, back, answer)
-
-            await self.mailbox.transact(unit)
-
-    async def _told(self, header: Header, body: Body) -> None:
-        """A profile changed its state (5.4.12 to 5.4.15): recorded once."""
-
-        def unit(tx: Tx) -> None:
-            if tx.first_time(header.message_id):
-                action = type(body).__name__.removeprefix("ES3")
-                iccid, owner = getattr(body, "iccid", ""), getattr(body, "owner", "")
-                tx.audit(
-                    actor=header.requester,
-                    action=action,
-                    eid=header.eid,
-                    object=iccid,
-                    outcome="received",
-                    detail=f"for {owner}",
-                )
-
-        await self.mailbox.transact(unit)
+            await self.port.refuse(header, es2.ES2DownloadProfileResponse(status=status))
 
     async def serve(self, caller: str, raw: bytes) -> bytes:
         """One call of the operator's tools; a refusal is an answer."""
@@ -152,6 +128,10 @@ class SMDP:
         match body:
             case admin.ImportTemplate():
                 return await self._import_template(header, body)
+            case es2_calls.StartES2():
+                return await self.port.start(header, body)
+            case es2_calls.ShowES2():
+                return await self.port.show(body.owner, body.call_id)
             case imports.OpenRegistration():
                 return await self._open_registration(body)
             case imports.RegisterChunk():
@@ -246,10 +226,20 @@ class SMDP:
 
     # -- orders -------------------------------------------------------------------------------------------
 
-    async def _order(
-        self, header: Header, body: admin.CreateOrder, *, foreign_smsr: str = "", reply: bool = False
-    ) -> Body:
+    async def _order(self, header: Header, body: admin.CreateOrder) -> Body:
         _check_order(body)
+        await self._start_download(header, body, body)
+        return await self._show(body.owner, _order_id(header))
+
+    async def _start_download(
+        self,
+        header: Header,
+        body: admin.CreateOrder,
+        request: Body,
+        *,
+        foreign_smsr: str = "",
+        reply: bool = False,
+    ) -> None:
         order_id = _order_id(header)
         now = self._clock.now()
 
@@ -261,6 +251,8 @@ class SMDP:
             orders.put_order(tx, body, order_id, row.iccid, row.profile_type)
             return State(
                 order_id=order_id,
+                foreign_smsr=foreign_smsr,
+                reply=reply,
                 smdp_id=self.settings.smdp_id,
                 owner=body.owner,
                 eid=body.eid,
@@ -271,8 +263,6 @@ class SMDP:
                 enable=body.enable,
                 deadline=now + body.validity,
                 validity=body.validity,
-                foreign_smsr=foreign_smsr,
-                reply=reply,
             )
 
         header = _with_deadline(header, body, now + body.validity)
@@ -282,10 +272,9 @@ class SMDP:
             state=first_state,
             exclusive=True,
             caller=header,
-            request=body,
+            request=request,
         )
         await self.engine.call(header, start)
-        return await self._show(body.owner, order_id)
 
     async def _show(self, owner: str, order_id: str) -> admin.OrderView:
         view = await self.mailbox.store.read(lambda c: orders.get_order(c, owner, order_id))
@@ -296,9 +285,6 @@ class SMDP:
     # -- what procedures may see and change ---------------------------------------------------------------
 
     def _facts(self, connection: Connection, eid: str, state: object) -> Facts:
-        if isinstance(state, RelayState):
-            iccid = getattr(state.request, "iccid", "")
-            return Facts(self.settings, owned=orders.is_owned(connection, state.owner, eid, iccid))
         if not isinstance(state, State):
             return Facts(self.settings)
         row = templates.get_template(connection, state.owner, state.profile_type)

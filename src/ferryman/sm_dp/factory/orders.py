@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from ferryman.contracts.admin import CreateOrder, OrderStep, OrderView
+from ferryman.contracts.orders import CreateOrder, OrderStep, OrderView
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.platform.mailbox import Tx
 from ferryman.sm_dp.factory import stock
-from ferryman.sm_dp.records import FinishOrder, Package, Progress, StorePackage
+from ferryman.sm_dp.records import Change, FinishOrder, Package, ProfileGone, Progress, StorePackage
 from ferryman.sm_dp.schema import package, profile_order
 
 RUNNING, DONE = "running", "done"
@@ -61,13 +61,6 @@ def installed_on(connection: Connection, eid: str) -> frozenset[str]:
     return frozenset(connection.execute(statement).scalars())
 
 
-def is_owned(connection: Connection, owner: str, eid: str, iccid: str) -> bool:
-    """Whether we have installed this profile of this Operator on this card."""
-    where = (profile_order.c.eid == eid, profile_order.c.iccid == iccid, profile_order.c.owner == owner)
-    statement = select(profile_order.c.order_id).where(*where, profile_order.c.isdp_aid != "")
-    return connection.execute(statement).first() is not None
-
-
 def count_orders(connection: Connection) -> int:
     """How many orders run."""
     statement = select(func.count()).select_from(profile_order).where(profile_order.c.state == RUNNING)
@@ -91,7 +84,7 @@ def _view(row: Row[tuple[object, ...]]) -> OrderView:
     )
 
 
-def apply(tx: Tx, _eid: str, change: Progress | StorePackage | FinishOrder) -> None:
+def apply(tx: Tx, _eid: str, change: Change) -> None:
     """Write one change of a procedure."""
     match change:
         case Progress(order_id, step):
@@ -112,6 +105,10 @@ def apply(tx: Tx, _eid: str, change: Progress | StorePackage | FinishOrder) -> N
             )
         case FinishOrder():
             _finish(tx, change)
+        case ProfileGone(eid, iccid):
+            table = profile_order
+            where = (table.c.eid == eid, table.c.iccid == iccid, table.c.isdp_aid != "")
+            tx.connection.execute(update(table).where(*where).values(isdp_aid=""))
 
 
 def _progress(tx: Tx, order_id: str, step: str) -> None:

@@ -1,18 +1,28 @@
-"""ES2 functions that the SM-DP only passes on to the SM-SR of the eUICC: SGP.02 3.3, 3.5, 3.7, 3.11 (pure)."""
+"""ES2 functions by way of ES3: GetEIS, AuditEIS, Enable, Disable, Delete, policy rules, subscription address
+(SGP.02 5.3, 3.3, 3.5, 3.7, 3.11; `sgp02-interfaces.md` 2.3, 7.3 to 7.5, 7.8, 7.9, 7.16).
+
+The SM-SR is asked for the EIS first: it knows every profile, and whose it is. What it says to the function itself
+is handed on with its own codes. A lost answer is never taken for a failure: the SM-SR answers by the end of the
+call's own time, and later than that the call is EXPIRED.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from ferryman.contracts import codes, es2, es3
+from ferryman.contracts import codes, crypto, es2, es3
+from ferryman.contracts.eis import EIS, ProfileInfo
+from ferryman.contracts.es2_calls import ES2AuditEIS, ES2AuditEISResponse, ES2Call
 from ferryman.contracts.message import Body
 from ferryman.contracts.roles import SM_SR, SOAP_GATEWAY
 from ferryman.contracts.status import ExecutionStatus, expired, failed
 from ferryman.platform.procedure import (
     DEADLINE,
+    Answered,
+    Apply,
+    Ask,
     Audit,
     Begin,
     Context,
@@ -22,118 +32,174 @@ from ferryman.platform.procedure import (
     Received,
     Reply,
     Send,
+    SetTimer,
+    Signalled,
     Step,
     TimerFired,
 )
-from ferryman.sm_dp.records import Facts
+from ferryman.sm_dp.records import ProfileGone
 
-KIND = "relay"
-MARGIN = 5.0  # s of the validity period kept back, so that the SM-SR's answer reaches us in time
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """One function: how its ES3 twin is asked, and the response it becomes."""
-
-    ask: type[Body]
-    fields: tuple[str, ...]
-    response: type[Body]
-
-
-RELAYS: dict[type[Body], Relay] = {
-    es2.ES2GetEIS: Relay(es3.ES3GetEIS, ("eid",), es2.ES2GetEISResponse),
-    es2.ES2UpdatePolicyRules: Relay(
-        es3.ES3UpdatePolicyRules, ("eid", "iccid", "pol2"), es2.ES2UpdatePolicyRulesResponse
-    ),
-    es2.ES2UpdateSubscriptionAddress: Relay(
-        es3.ES3UpdateSubscriptionAddress,
-        ("eid", "iccid", "imsi", "msisdn"),
-        es2.ES2UpdateSubscriptionAddressResponse,
-    ),
-    es2.ES2EnableProfile: Relay(es3.ES3EnableProfile, ("eid", "iccid"), es2.ES2EnableProfileResponse),
-    es2.ES2DisableProfile: Relay(es3.ES3DisableProfile, ("eid", "iccid"), es2.ES2DisableProfileResponse),
-    es2.ES2DeleteProfile: Relay(es3.ES3DeleteISDP, ("eid", "iccid"), es2.ES2DeleteProfileResponse),
-}
-
-type Asked = (
-    es2.ES2GetEIS
-    | es2.ES2UpdatePolicyRules
-    | es2.ES2UpdateSubscriptionAddress
-    | es2.ES2EnableProfile
-    | es2.ES2DisableProfile
-    | es2.ES2DeleteProfile
-)
-
-
-class RelayState(msgspec.Struct, frozen=True, kw_only=True):
-    """Durable state: who asks, what, and whose eUICC it is (the OID of a foreign SM-SR, or empty for ours)."""
-
-    owner: str
-    smdp_id: str
-    foreign_smsr: str
-    call_id: str
-    deadline: float
-    request: Asked
+LOOKING, CALLING, FORGETTING, ENDED = "looking", "calling", "forgetting", "ended"
+LAST_WORD = "last-word"
+LAST_WORD_TIME = 60.0  # s that the SM-SR's answer may be on its way when the call's time is over
+DESTROY = "destroy"
+KEEP_BACK, MOST_KEPT_BACK = 0.1, 30.0  # part of the time, and s, kept back from the SM-SR
+CALL_PREFIX = "es2."  # FunctionCallIdentifier of our ES3 calls, so that their answers find this kind of procedure
 
 
 def destination(foreign_smsr: str) -> str:
-    """The role that an ES3 call goes to."""
+    """The role that an ES3 call goes to: our own SM-SR, or the gateway to another's."""
     return SOAP_GATEWAY if foreign_smsr else SM_SR
 
 
-def step(state: RelayState, event: Event, context: Context) -> Step[RelayState]:
-    """Check, ask, answer."""
-    relay = RELAYS[type(state.request)]
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of an Operator. `name` is the procedure's, `foreign_smsr` empty for our own SM-SR."""
+
+    name: str
+    smdp_id: str
+    owner: str
+    call: ES2Call
+    deadline: float
+    began: float
+    foreign_smsr: str = ""
+    phase: str = ""
+    calls: int = 0
+    isdp_aid: bytes = b""
+    result: ExecutionStatus | None = None
+
+
+RESPONSES: dict[type[Body], type[Body]] = {
+    es2.ES2GetEIS: es2.ES2GetEISResponse,
+    ES2AuditEIS: ES2AuditEISResponse,
+    es2.ES2UpdatePolicyRules: es2.ES2UpdatePolicyRulesResponse,
+    es2.ES2UpdateSubscriptionAddress: es2.ES2UpdateSubscriptionAddressResponse,
+    es2.ES2EnableProfile: es2.ES2EnableProfileResponse,
+    es2.ES2DisableProfile: es2.ES2DisableProfileResponse,
+    es2.ES2DeleteProfile: es2.ES2DeleteProfileResponse,
+}
+
+
+def call_id(state: State) -> str:
+    """FunctionCallIdentifier of the ES3 call that is out."""
+    return f"{CALL_PREFIX}{state.name}-{state.calls}"
+
+
+def step(state: State, event: Event, context: Context) -> Step[State]:
+    """One step."""
     match event:
         case Begin():
-            return _ask(state, relay, context)
-        case Received(body=body):
-            return _end(state, _answer(state, relay, body))
-        case TimerFired(name=name) if name == DEADLINE:
-            return _end(state, _response(relay, expired("the SM-SR did not answer in time")))
+            return _ask(state, LOOKING, es3.ES3GetEIS(eid=context.eid))
+        case Received(header, body) if header.function_call_id == call_id(state):
+            return _received(state, body, context)
+        case Answered():
+            return _end(state, state.result or _odd())
+        case TimerFired(name):
+            return _timer(state, name, context)
+        case Received() | Signalled():
+            return Step(state)
+
+
+def _ask(state: State, phase: str, body: Body) -> Step[State]:
+    state = _with(state, phase=phase, calls=state.calls + 1)
+    deadline = state.deadline - min(MOST_KEPT_BACK, (state.deadline - state.began) * KEEP_BACK)
+    dest = destination(state.foreign_smsr)
+    return Step(state, (Send(dest, body, deadline, call_id(state), state.smdp_id, state.foreign_smsr),))
+
+
+def _received(state: State, body: Body, context: Context) -> Step[State]:
+    match state.phase, body:
+        case "looking", es3.ES3GetEISResponse():
+            if body.eis is None:
+                return _end(state, body.status if not body.status.ok else _odd())
+            return _known(state, body.eis, body.status, context)
+        case "calling", es3.ES3AuditEISResponse():
+            return _end(state, body.status, eis=body.eis)
+        case "calling", es3.ES3DeleteISDPResponse() if body.status.ok:
+            # The card's keys went with the ISD-P; ours are of no more use (SGP.02 3.6).
+            prefix = f"isdp/{context.eid}/{state.isdp_aid.hex().upper()}"
+            state = _with(state, phase=FORGETTING, result=body.status)
+            gone = Apply(ProfileGone(context.eid, _iccid(state)))
+            return Step(state, (gone, Ask(DESTROY, crypto.DestroyKeys(prefix=prefix))))
+        case "calling", _ if hasattr(body, "status"):
+            status: ExecutionStatus = body.status  # every answer of ES3 has one
+            return _end(state, status)
         case _:
             return Step(state)
 
 
-def _ask(state: RelayState, relay: Relay, context: Context) -> Step[RelayState]:
-    facts: Facts = context.facts
-    iccid = getattr(state.request, "iccid", "")
-    # A profile of another Operator is like one that we do not know (2.1).
-    if iccid and not facts.owned:
-        status = failed(*codes.ICCID_UNKNOWN, "no profile with this ICCID", iccid)
-        return _end(state, _response(relay, status))
-    make: Any = relay.ask
-    body: Body = make(**{name: getattr(state.request, name) for name in relay.fields})
-    deadline = max(context.now + 1.0, state.deadline - MARGIN)
-    send = Send(
-        destination(state.foreign_smsr),
-        body,
-        deadline,
-        state.call_id,
-        state.smdp_id,
-        state.foreign_smsr,
+def _known(state: State, eis: EIS, status: ExecutionStatus, context: Context) -> Step[State]:
+    """Whose the profile is decides before anything is sent on (5.3; the pairs of 2.1)."""
+    call = state.call
+    if isinstance(call, es2.ES2GetEIS):
+        return _end(state, status, eis=eis)
+    if isinstance(call, ES2AuditEIS):
+        foreign = [iccid for iccid in call.iccids if iccid not in {p.iccid for p in _own(state, eis)}]
+        if foreign:
+            return _end(state, failed("8.2", "1.2", "at least one ICCID is not the Operator's", foreign[0]))
+        iccids = call.iccids or tuple(p.iccid for p in _own(state, eis))
+        if not iccids:
+            return _end(state, failed(*codes.ICCID_UNKNOWN, "the Operator has no profile on this eUICC", call.eid))
+        return _ask(state, CALLING, es3.ES3AuditEIS(eid=context.eid, iccids=iccids))
+    found = next((p for p in eis.profiles if p.iccid == call.iccid), None)
+    if found is None:
+        return _end(state, failed(*codes.ICCID_UNKNOWN, "no such profile on this eUICC", call.iccid))
+    if found.owner != state.owner:
+        return _end(state, failed(*codes.ICCID_NOT_ALLOWED, "the profile is another Operator's", call.iccid))
+    return _ask(_with(state, isdp_aid=found.isdp_aid), CALLING, _function(context.eid, call))
+
+
+def _function(eid: str, call: ES2Call) -> Body:
+    """The ES3 function that stands for an ES2 function."""
+    match call:
+        case es2.ES2EnableProfile():
+            return es3.ES3EnableProfile(eid=eid, iccid=call.iccid)
+        case es2.ES2DisableProfile():
+            return es3.ES3DisableProfile(eid=eid, iccid=call.iccid)
+        case es2.ES2DeleteProfile():
+            return es3.ES3DeleteISDP(eid=eid, iccid=call.iccid)
+        case es2.ES2UpdatePolicyRules():
+            return es3.ES3UpdatePolicyRules(eid=eid, iccid=call.iccid, pol2=call.pol2)
+        case es2.ES2UpdateSubscriptionAddress():
+            return es3.ES3UpdateSubscriptionAddress(eid=eid, iccid=call.iccid, imsi=call.imsi, msisdn=call.msisdn)
+        case _:
+            raise ValueError(f"{type(call).__name__} is answered without another function")
+
+
+def _end(state: State, status: ExecutionStatus, *, eis: EIS | None = None) -> Step[State]:
+    """Answer the Operator, with what it may see of the EIS (4.6): its own profiles, nobody's audit trail."""
+    values: dict[str, Any] = {"status": status}
+    if eis is not None and status.ok:
+        values["eis"] = msgspec.structs.replace(eis, profiles=_own(state, eis), audit_trail=None)
+    name = type(state.call).__name__.removeprefix("ES2")
+    outcome = "done" if status.ok else "failed"
+    detail = f"{status.code} {status.message}".strip()
+    effects: tuple[Effect, ...] = (
+        Reply(RESPONSES[type(state.call)](**values)),
+        Audit(name, outcome, object=_iccid(state), detail=detail),
+        Done(),
     )
-    return Step(state, (send,))
+    return Step(_with(state, phase=ENDED), effects)
 
 
-def _answer(state: RelayState, relay: Relay, body: Body) -> Body:
-    status: ExecutionStatus = getattr(body, "status")  # noqa: B009 - every response has one
-    if isinstance(body, es3.ES3GetEISResponse) and body.eis is not None:
-        own = tuple(profile for profile in body.eis.profiles if profile.owner == state.owner)
-        eis = msgspec.structs.replace(body.eis, profiles=own)
-        return es2.ES2GetEISResponse(status=status, eis=eis)
-    return _response(relay, status)
+def _timer(state: State, name: str, context: Context) -> Step[State]:
+    if name == DEADLINE and state.phase != ENDED:
+        return Step(state, (SetTimer(LAST_WORD, context.now + LAST_WORD_TIME),))
+    if name == LAST_WORD and state.phase != ENDED:
+        return _end(state, state.result or expired("the SM-SR did not answer in the validity period"))
+    return Step(state)
 
 
-def _response(relay: Relay, status: ExecutionStatus) -> Body:
-    make: Any = relay.response
-    made: Body = make(status=status)
-    return made
+def _own(state: State, eis: EIS) -> tuple[ProfileInfo, ...]:
+    return tuple(profile for profile in eis.profiles if profile.owner == state.owner)
 
 
-def _end(state: RelayState, answer: Body) -> Step[RelayState]:
-    status: ExecutionStatus = getattr(answer, "status")  # noqa: B009
-    action = type(state.request).__name__.removeprefix("ES2")
-    audit = Audit(action, "done" if status.ok else "failed", object=getattr(state.request, "iccid", ""))
-    effects: tuple[Effect, ...] = (audit, Reply(answer), Done())
-    return Step(state, effects)
+def _iccid(state: State) -> str:
+    return getattr(state.call, "iccid", "")
+
+
+def _odd() -> ExecutionStatus:
+    return failed(*codes.PROVIDER_ERROR, "the SM-SR's answer cannot be understood")
+
+
+def _with(state: State, **changes: Any) -> State:
+    return msgspec.structs.replace(state, **changes)
