@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import download, gateway, imports, ota, procedures, profiles, psk, smpp
+from bench.rows import download, eis, gateway, imports, ota, procedures, profiles, psk, smpp
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *ota.BENCHMARKS,
@@ -12,6 +12,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *gateway.BENCHMARKS,
     *imports.BENCHMARKS,
     *procedures.BENCHMARKS,
+    *eis.BENCHMARKS,
     *download.BENCHMARKS,
     *profiles.BENCHMARKS,
 )

@@ -47,7 +47,7 @@ async def euicc_find(
     Parameters
     ----------
     by
-        eid, iccid, isdp_aid, msisdn, imsi, imei, tag or owner.
+        eid, iccid, isdp_aid, msisdn, imei, tag or owner.
     limit
         Cards to show at most, in the order of their EIDs.
     """

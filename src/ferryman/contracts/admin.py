@@ -76,7 +76,7 @@ class ShowEUICC(Body, frozen=True, kw_only=True, tag=True):
 
 
 class FindEUICCs(Body, frozen=True, kw_only=True, tag=True):
-    """Cards by `by`: eid, iccid, isdp_aid, msisdn, imsi, imei, tag or owner; one page in the order of the EIDs."""
+    """Cards by `by`: eid, iccid, isdp_aid, msisdn, imei, tag or owner; one page in the order of the EIDs."""
 
     owner: str
     by: str

@@ -86,6 +86,10 @@ class Property(msgspec.Struct, frozen=True):
     value: str
 
 
+# A property of ours: plain octets in one SCP03t TLV, where the eUICC type asks for fewer than usual.
+SEGMENT = "ferryman.scp03t-segment"
+
+
 class EIS(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller may see of one eUICC. Memory in bytes."""
 

@@ -9,6 +9,7 @@ import msgspec
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import InputError
 
+MIN_SEGMENT = 16  # octets: shorter ones are more framing than profile
 MAX_SEGMENT = 1007  # plain bytes of a profile in one SCP03t TLV of at most 1024 octets (SGP.02 4.1.3.3)
 
 
@@ -28,8 +29,8 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     approved_platforms: tuple[str, ...] = ()  # PlatformType; empty = every type
 
     def __post_init__(self) -> None:
-        if not 16 <= self.segment <= MAX_SEGMENT:
-            raise InputError("sm_dp.segment", f"must be between 16 and {MAX_SEGMENT}")
+        if not MIN_SEGMENT <= self.segment <= MAX_SEGMENT:
+            raise InputError("sm_dp.segment", f"must be between {MIN_SEGMENT} and {MAX_SEGMENT}")
         if self.segments_per_message < 1:
             raise InputError("sm_dp.segments_per_message", "must be at least 1")
 

@@ -25,6 +25,8 @@ MIN_SCRIPT = 64  # octets: a single command must fit
 MAX_SECONDS = 30 * 86_400.0  # s: no wait for a card is longer than the longest validity period
 MAX_ATTEMPTS = 100
 SPI_BYTES = 2
+MIN_SEGMENT = 16  # as the SM-DP's own setting
+MAX_SEGMENT = 1007  # plain octets of an SCP03t TLV of 1,020: no card takes more than 1,024
 
 
 class Effective(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +46,7 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     https_answer_timeout: float = 90.0
     trigger_attempts: int = 4
     script_limit: int = 1100
-    segment: int = 1007
+    segment: int = MAX_SEGMENT
     check_sequence: bool = True
     change_timeout: float = 600.0
     delete_enabled: str = DISABLE_FIRST
@@ -148,8 +150,8 @@ def _check(value: Effective) -> None:
         raise InputError("approval", f"must be {APPROVED} or {NOT_APPROVED}")
     if not MIN_SCRIPT <= value.script_limit <= MAX_SCRIPT:
         raise InputError("script_limit", f"must be {MIN_SCRIPT} to {MAX_SCRIPT} octets")
-    if not 1 <= value.segment <= 1007:
-        raise InputError("segment", "must be 1 to 1007 octets (a TLV of at most 1020)")
+    if not MIN_SEGMENT <= value.segment <= MAX_SEGMENT:
+        raise InputError("segment", f"must be {MIN_SEGMENT} to {MAX_SEGMENT} octets")
     for name in ("sms_attempts", "trigger_attempts"):
         if not 1 <= getattr(value, name) <= MAX_ATTEMPTS:
             raise InputError(name, f"must be 1 to {MAX_ATTEMPTS}")

@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+)
 
 from ferryman.errors import InputError
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
 from ferryman.sm_sr.records import IN_CREATION
 from ferryman.sm_sr.schema import euicc, isdp, tag
 
-KEYS = ("eid", "iccid", "isdp_aid", "msisdn", "imsi", "imei", "tag", "owner")
 MAX_PAGE = 1000  # cards in one page: an answer stays below some megabytes
 MAX_TAG = 60  # characters, as the column
 MAX_TAGS = 100  # of one card
 IMEI_DIGITS = 15
+
+
+def _page(column: Column[str], *conditions: ColumnElement[bool]) -> Prepared:
+    """EIDs behind `after` that meet the conditions, in order, at most `limit`."""
+    # A prepared statement takes no values of its own: what is fixed is written into it.
+    return Prepared(
+        lambda _: (
+            select(column)
+            .where(*conditions, column > bindparam("after"))
+            .distinct()
+            .order_by(column)
+            .limit(bindparam("limit"))
+            .offset(literal_column("0"))
+        )
+    )
+
+
+_VALUE: BindParameter[Any] = bindparam("value")
+_VISIBLE = isdp.c.state != literal_column(f"'{IN_CREATION}'")
+_FIND = {
+    "eid": _page(euicc.c.eid, euicc.c.eid == _VALUE),
+    "iccid": _page(isdp.c.eid, isdp.c.iccid == _VALUE, _VISIBLE),
+    "isdp_aid": _page(isdp.c.eid, isdp.c.aid == _VALUE, _VISIBLE),
+    "msisdn": _page(isdp.c.eid, isdp.c.msisdn == _VALUE, _VISIBLE),
+    "imei": _page(euicc.c.eid, (euicc.c.imei == _VALUE) | (euicc.c.imei == bindparam("other"))),
+    "tag": _page(tag.c.eid, tag.c.name == _VALUE),
+    "owner": _page(isdp.c.eid, isdp.c.owner == _VALUE, _VISIBLE),
+}
+KEYS = tuple(_FIND)
 
 
 def find(connection: Connection, key: str, value: str, *, after: str = "", limit: int = MAX_PAGE) -> list[str]:
@@ -22,27 +63,18 @@ def find(connection: Connection, key: str, value: str, *, after: str = "", limit
     ISD-P AIDs are the same on many cards; IMEI as its 15 digits, or in hexadecimal as the device
     told it.
     """
-    limit = max(1, min(limit, MAX_PAGE))
-    match key:
-        case "eid":
-            statement = select(euicc.c.eid).where(euicc.c.eid == value)
-        case "iccid":
-            statement = select(isdp.c.eid).where(isdp.c.iccid == value, isdp.c.state != IN_CREATION)
-        case "isdp_aid":
-            statement = select(isdp.c.eid).where(isdp.c.aid == _aid(value), isdp.c.state != IN_CREATION)
-        case "msisdn" | "imsi" | "owner":
-            statement = select(isdp.c.eid).where(isdp.c[key] == value, isdp.c.state != IN_CREATION).distinct()
-        case "imei":
-            statement = select(euicc.c.eid).where(euicc.c.imei.in_(imei_forms(value)))
-        case "tag":
-            statement = select(tag.c.eid).where(tag.c.name == value)
-        case _:
-            raise InputError("by", f"must be one of {', '.join(KEYS)}")
+    statement = _FIND.get(key)
+    if statement is None:
+        raise InputError("by", f"must be one of {', '.join(KEYS)}")
     if not value:
         raise InputError(key, "must not be empty")
-    column = statement.selected_columns[0]
-    found = connection.execute(statement.where(column > after).order_by(column).limit(limit))
-    return list(found.scalars())
+    values: dict[str, Any] = {"value": value, "after": after, "limit": max(1, min(limit, MAX_PAGE))}
+    if key == "isdp_aid":
+        values["value"] = _aid(value)
+    elif key == "imei":
+        forms = imei_forms(value)
+        values |= {"value": forms[0], "other": forms[-1]}
+    return [str(row[0]) for row in statement.rows(connection, values)]
 
 
 def _aid(value: str) -> bytes:

@@ -11,6 +11,7 @@ import asyncio
 import msgspec
 
 from ferryman.contracts import admin, codes, es1, es3, es4, operations
+from ferryman.contracts.eis import EIS, SEGMENT, Property
 from ferryman.contracts.message import Body, Codec, Header, encode_body
 from ferryman.contracts.queue import RunScriptResponse
 from ferryman.contracts.roles import SOAP_GATEWAY
@@ -20,9 +21,12 @@ from ferryman.platform.clock import Clock
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_sr import eis_store, policy
+from ferryman.sm_sr.euicc_type import MAX_SEGMENT
 from ferryman.sm_sr.functions import AT_ONCE, FUNCTIONS, SYNCHRONOUS, response_to, start_of
+from ferryman.sm_sr.records import EUICC
 from ferryman.sm_sr.registration import Registrar
 from ferryman.sm_sr.settings import SRSettings
+from ferryman.sm_sr.type_store import TypeBook
 from ferryman.sm_sr.visibility import Viewer, view
 
 REQUESTS: tuple[type[Body], ...] = (*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *operations.FUNCTIONS)
@@ -47,7 +51,9 @@ class FunctionPort:
         clock: Clock,
         settings: SRSettings,
         smdps: frozenset[str],
+        types: TypeBook,
     ) -> None:
+        self._types = types
         self._mailbox = mailbox
         self._engine = engine
         self._registrar = registrar
@@ -128,7 +134,8 @@ class FunctionPort:
                 card = await self._mailbox.store.read(lambda c: eis_store.load(c, body.eid))
                 if card is None:
                     return es3.ES3GetEISResponse(status=_no_card(body.eid))
-                return es3.ES3GetEISResponse(status=SUCCESS, eis=view(card, Viewer.SM_DP, header.requester))
+                eis = await self._for_smdp(card, header.requester)
+                return es3.ES3GetEISResponse(status=SUCCESS, eis=eis)
             case es4.ES4GetEIS():
                 card = await self._mailbox.store.read(lambda c: eis_store.load(c, body.eid))
                 if card is None:
@@ -139,6 +146,15 @@ class FunctionPort:
                 return es4.ES4GetEISResponse(status=SUCCESS, eis=view(card, Viewer.OPERATOR, header.requester))
             case _:
                 raise PeerError(f"{type(body).__name__} is not answered at once", field="kind")
+
+    async def _for_smdp(self, card: EUICC, smdp_id: str) -> EIS:
+        """What an SM-DP sees, and what it must obey of the eUICC type."""
+        seen = view(card, Viewer.SM_DP, smdp_id)
+        holds = await self._mailbox.store.read(lambda c: self._types.of(c, card))
+        if holds.segment == MAX_SEGMENT:
+            return seen
+        told = Property(SEGMENT, str(holds.segment))
+        return msgspec.structs.replace(seen, properties=(*seen.properties, told))
 
     async def _register(self, header: Header, body: es1.ES1RegisterEIS) -> es1.ES1RegisterEISResponse:
         try:

@@ -84,7 +84,13 @@ class SMSR:
         )
         registrar = Registrar(mailbox=mailbox, crypto=crypto, clock=clock, settings=settings)
         self.port = port.FunctionPort(
-            mailbox=mailbox, engine=self.engine, registrar=registrar, clock=clock, settings=settings, smdps=smdps
+            mailbox=mailbox,
+            engine=self.engine,
+            registrar=registrar,
+            clock=clock,
+            settings=settings,
+            smdps=smdps,
+            types=self.types,
         )
         self.queue = QueueRunner(
             mailbox=mailbox,

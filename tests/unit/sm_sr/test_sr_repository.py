@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import sr_steps as s
 from ferryman.contracts import admin, es3, es4
-from ferryman.contracts.eis import Property, SecurityDomain
+from ferryman.contracts.eis import SEGMENT, Property, SecurityDomain
 from ferryman.contracts.status import Status
 from ferryman.platform.procedure import Audit
+from ferryman.sm_dp.procedures.download import segment_of
 from ferryman.sm_sr import contacts, lookup
 from ferryman.sm_sr.records import CardMemory, Contacted, Counted, SetPolicy
 from sr_world import SRWorld, sr_world
@@ -34,7 +36,7 @@ def fleet(count: int) -> list[Any]:
     return [
         s.card(
             s.isdp(s.BOOT, iccid=iccid(2 * n), msisdn=f"4900{n}"),
-            s.isdp(s.NEW, iccid=iccid(2 * n + 1), msisdn=f"4911{n}", imsi=f"0010100000{n:05d}"),
+            s.isdp(s.NEW, iccid=iccid(2 * n + 1), msisdn=f"4911{n}"),
             eid=eid(n),
             platform_version="1.0.0" if n % 2 else "2.0.0",
         )
@@ -64,7 +66,6 @@ async def test_look_up_by_each_key(tmp_path: Path) -> None:
             ("eid", eid(2), [2]),
             ("iccid", iccid(5), [2]),
             ("msisdn", "49003", [3]),
-            ("imsi", "001010000000004", [4]),
             ("imei", IMEI, [3]),
             ("imei", IMEI_ON_CARD.lower(), [3]),
             ("tag", "pilot", [1, 4]),
@@ -327,3 +328,19 @@ async def test_a_dry_run_says_that_the_card_is_busy(tmp_path: Path) -> None:
         dry = await w.ask(admin.DryRun(function="DeleteProfile", eid=s.EID, requester=s.DP, iccid=s.ICCID))
         assert any("wait until enable has ended" in sentence for sentence in dry.sentences)
         assert (await w.ask(admin.DescribeEUICC(eid=s.EID))).busy == "enable"
+
+
+@virtual
+async def test_an_sm_dp_is_told_the_segment_size_of_the_type(tmp_path: Path) -> None:
+    async with sr_world(tmp_path, *fleet(1)) as w:
+        seen = (await w.ask(es3.ES3GetEIS(eid=eid(0)), s.DP)).eis
+        assert segment_of(seen) == 0, "nothing to say"
+        await w.ask(admin.SetType(eum_id="eum", says={"segment": 500}))
+        seen = (await w.ask(es3.ES3GetEIS(eid=eid(0)), s.DP)).eis
+        assert segment_of(seen) == 500
+
+
+@pytest.mark.parametrize("said", ["", "15", "1008", "-1", "many", "٥٠٠"])
+def test_a_segment_size_that_makes_no_sense_is_none(said: str) -> None:
+    eis = s.card().visible(())
+    assert segment_of(msgspec.structs.replace(eis, properties=(Property(SEGMENT, said),))) == 0

@@ -9,7 +9,7 @@ segment was taken is asked. Every failure after CreateISDP deletes the ISD-P and
 from __future__ import annotations
 
 from ferryman.contracts import codes, crypto, es3
-from ferryman.contracts.eis import EIS, ProfileState
+from ferryman.contracts.eis import EIS, SEGMENT, ProfileState
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, expired, failed, warning
 from ferryman.platform.procedure import (
@@ -29,7 +29,7 @@ from ferryman.sm_dp import eligibility
 from ferryman.sm_dp.procedures import install, keys
 from ferryman.sm_dp.procedures.failure import DELETING, fail
 from ferryman.sm_dp.procedures.state import State, call, call_id, finish, replace
-from ferryman.sm_dp.records import Facts
+from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts
 
 GET_EIS, CLEANING, CHECKING, CREATING = "get-eis", "cleaning", "checking", "creating"
 COMPLETING, ENABLING, ENDED = "completing", "enabling", "ended"
@@ -97,11 +97,18 @@ def _answered(state: State, event: Answered, context: Context) -> Step[State]:
 # -- 3.1.1: eligibility and creation of the ISD-P -------------------------------------------------------------
 
 
+def segment_of(eis: EIS) -> int:
+    """Size of a segment that the SM-SR knows of the eUICC type; 0 when it says none, or nothing sensible."""
+    said = next((one.value for one in eis.properties if one.key == SEGMENT), "")
+    return int(said) if said.isascii() and said.isdigit() and MIN_SEGMENT <= int(said) <= MAX_SEGMENT else 0
+
+
 def _eis(state: State, body: es3.ES3GetEISResponse, context: Context) -> Step[State]:
     """[3, 4] Own ISD-Ps in state Created are left-overs: no other download of ours runs on this EID."""
     eis = body.eis
     if eis is None:
         return fail(state, context, body.status if not body.status.ok else _unknown(state))
+    state = replace(state, segment=segment_of(eis))
     facts: Facts = context.facts
     created = [p.iccid for p in eis.profiles if p.state is ProfileState.CREATED]
     # One that we have installed, but could not report complete, holds a profile: never a left-over.

@@ -103,7 +103,7 @@ def _opened(state: State, body: ES3SendDataResponse, context: Context) -> Step[S
         iccid=state.iccid,
         imsi=state.imsi,
         msisdn=state.msisdn,
-        segment=facts.settings.segment,
+        segment=min(facts.settings.segment, state.segment or facts.settings.segment),
     )
     return Step(state, (Ask(PROTECT, question),))
 

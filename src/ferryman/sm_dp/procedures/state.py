@@ -48,6 +48,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     installed: bool = False
     result: ExecutionStatus | None = None
     pe_statuses: tuple[str, ...] = ()
+    segment: int = 0  # plain octets of one SCP03t TLV that the SM-SR says the card takes; 0: it says nothing
     foreign_smsr: str = ""  # OID of the SM-SR when it is not ours
     reply: bool = False  # ordered by ES2.DownloadProfile: the caller waits for its response
 
