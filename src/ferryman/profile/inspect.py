@@ -1,6 +1,7 @@
-"""A profile package for human eyes: elements, files by their usual names, secrets masked (TCA format 2.x).
+"""A profile package for human eyes: elements, files by their usual names, secrets masked (TCA format).
 
-`describe` gives a tree that can be written as JSON, `as_text` the same as indented lines. Masking goes by
+`describe` gives a tree that can be written as JSON, `as_text` the same as indented lines. Beside a value stands
+what it means. Masking goes by
 component and file: whatever may hold a key or an access code is shown as its number of bytes only.
 """
 
@@ -13,6 +14,8 @@ from ferryman.codec.saip.elements import MILENAGE, TUAK, USIM_TEST_ALGORITHM
 from ferryman.codec.saip.package import Package, ProfileElement
 from ferryman.codec.saip.tree import as_choice, as_list, as_record, choices
 from ferryman.codec.saip.types import Mixed, Slot, Value
+from ferryman.profile.annotations import CODES, component_meaning, file_meaning, has_meaning
+from ferryman.profile.files import content_of, record_length
 from ferryman.profile.template_files import FILE_IDS
 
 SHOWN_BYTES = 32
@@ -37,15 +40,15 @@ SECRET_FILE_IDS = frozenset(bytes.fromhex(text) for text in ("6F08", "6F09", "6F
 """The same for files made by generic file management, which has no names: Keys, KeysPS, hidden key, GBA, MSK."""
 
 ALGORITHMS = {MILENAGE: "milenage", TUAK: "tuak", USIM_TEST_ALGORITHM: "usim-test-algorithm"}
-CODES = {1: "PIN1", 129: "PIN2", 10: "ADM1", 11: "ADM2"}
 STRUCTURES = {0x41: "transparent", 0x42: "linear fixed", 0x46: "cyclic", 0x79: "BER-TLV", 0x78: "directory"}
 
 
 class Line(TypedDict):
-    """One line of the description: a name, what stands there, and what is below it."""
+    """One line of the description: a name, what stands there, what that means, and what is below it."""
 
     name: str
     value: NotRequired[str]
+    meaning: NotRequired[str]
     children: NotRequired[list[Line]]
 
 
@@ -59,7 +62,8 @@ def as_text(lines: list[Line], indent: str = "") -> str:
     text = ""
     for line in lines:
         value = f": {line['value']}" if line.get("value") else ""
-        text += f"{indent}{line['name']}{value}\n" + as_text(line.get("children", []), indent + "  ")
+        meaning = f" ({line['meaning']})" if line.get("meaning") else ""
+        text += f"{indent}{line['name']}{value}{meaning}\n" + as_text(line.get("children", []), indent + "  ")
     return text
 
 
@@ -104,11 +108,14 @@ def _plain(element: str, name: str, value: Value) -> Line:
         return {"name": name, "children": [_component(element, value[0], value[1])]}
     if isinstance(value, list):
         records = [_plain(element, f"{index + 1}", item) for index, item in enumerate(value)]
-        simple = all("children" not in record for record in records)
+        simple = all("children" not in record and "meaning" not in record for record in records)
         if simple:
             return {"name": name, "value": ", ".join(record.get("value", "") for record in records)}
         return {"name": name, "children": records}
-    return {"name": name, "value": _text(name, value)}
+    line: Line = {"name": name, "value": _text(name, value)}
+    if meaning := component_meaning(name, value):
+        line["meaning"] = meaning
+    return line
 
 
 def _text(name: str, value: Value) -> str:
@@ -158,9 +165,25 @@ def _file(element: str, name: str, value: Value) -> Line:
     children = [_entry(kind, item, secret) for kind, item in entries if kind not in ("fileDescriptor",)]
     for fcp in fcps:
         children += _patterns(fcp, secret)
+    if not secret:
+        children += _readings(name, entries, fcps)
     if children:
         line["children"] = children
     return line
+
+
+def _readings(name: str, entries: list[tuple[str, Value]], fcps: list[dict[str, Value]]) -> list[Line]:
+    """What the content means, by record; nothing for files with variables and for those made more than once."""
+    if not has_meaning(name):
+        return []
+    written = [value for kind, value in entries if kind == "fillFileContent"]
+    if not written or len(fcps) > 1 or not all(isinstance(value, bytes) for value in written):
+        return []
+    record = record_length(fcps[0]) if fcps else None
+    found = file_meaning(name, content_of(entries), record or 0)
+    if not record:
+        return [{"name": "reads", "value": one} for one in found if one]
+    return [{"name": f"record {number}", "value": one} for number, one in enumerate(found, start=1) if one]
 
 
 def _facts(fcp: dict[str, Value], default_id: str) -> str:
