@@ -13,7 +13,8 @@ from typing import Any
 
 from e2e.bench import Bench
 from e2e.gateway import Call, Gateway
-from ferryman.contracts import admin, es3
+from ferryman.contracts import admin, es3, es4
+from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
 from rig import OWNER, START
@@ -43,16 +44,19 @@ class Desk:
     made: int = 0
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What the card maker says of the card."""
+        return next(each for each in self.bench.world.batch["cards"] if each["eid"] == self.eid)
+
+    @property
     def spare(self) -> str:
         """ICCID of the Profile that the factory left beside the bootstrap Profile."""
-        card = next(each for each in self.bench.world.batch["cards"] if each["eid"] == self.eid)
-        return str(card["spares"][0])
+        return str(self.facts["spares"][0])
 
     @property
     def bootstrap(self) -> str:
-        """ICCID of the bootstrap Profile."""
-        card = next(each for each in self.bench.world.batch["cards"] if each["eid"] == self.eid)
-        return str(card["iccid"])
+        """ICCID of the bootstrap Profile, which has the Fall-back Attribute."""
+        return str(self.facts["iccid"])
 
     async def call(self, body: Body, requester: str) -> Call:
         """A call of ES3 or ES4 to its end."""
@@ -108,8 +112,26 @@ async def delete(desk: Desk) -> ExecutionStatus:
     return await desk.as_smdp(es3.ES3DeleteISDP(eid=desk.eid, iccid=desk.spare))
 
 
+async def enable_bootstrap(desk: Desk) -> ExecutionStatus:
+    return await desk.as_operator(es4.ES4EnableProfile(eid=desk.eid, iccid=desk.bootstrap))
+
+
 async def audit(desk: Desk) -> ExecutionStatus:
-    return await desk.as_smdp(es3.ES3AuditEIS(eid=desk.eid))
+    return await desk.as_operator(es4.ES4AuditEIS(eid=desk.eid))
+
+
+async def update_policy(desk: Desk) -> ExecutionStatus:
+    """POL2: the Profile goes when it becomes disabled."""
+    rules = (PolicyRule("DISABLE", "Auto-Delete"),)
+    return await desk.as_operator(es4.ES4UpdatePolicyRules(eid=desk.eid, iccid=desk.spare, pol2=rules))
+
+
+async def update_address(desk: Desk) -> ExecutionStatus:
+    """The same numbers again: they are those that the network knows."""
+    numbers = {"imsi": str(desk.facts["imsi"]), "msisdn": str(desk.facts["msisdn"])}
+    return await desk.as_operator(
+        es4.ES4UpdateSubscriptionAddress(eid=desk.eid, iccid=desk.bootstrap, **numbers)
+    )
 
 
 async def get_eis(desk: Desk) -> ExecutionStatus:
@@ -132,7 +154,10 @@ OPERATIONS: dict[str, Run] = {
     "enable": enable,
     "disable": disable,
     "delete": delete,
+    "enable-bootstrap": enable_bootstrap,
     "audit": audit,
+    "update-policy": update_policy,
+    "update-address": update_address,
     "get-eis": get_eis,
     "fall-back": lose_network,
     "power-cycle": power_cycle,
@@ -140,9 +165,9 @@ OPERATIONS: dict[str, Run] = {
 
 MAKES: dict[str, tuple[str, ...]] = {
     "CreateISDP": ("download", "download-enable"),
-    "EnableProfile": ("enable", "download-enable"),
+    "EnableProfile": ("enable", "enable-bootstrap", "download-enable"),
     "DisableProfile": ("disable", "delete"),
-    "DeleteProfile": ("delete", "download", "download-enable"),
+    "DeleteProfile": ("delete", "update-policy", "download", "download-enable"),
 }
 """For each command of the card with an effect, the operations that may cause it, once each."""
 

@@ -29,10 +29,10 @@ SOAK_SCHEDULES = 200
 STEPS = 50_000_000  # turns of the virtual loop
 MIXED = (
     *("download", "download-enable"),
-    *("enable", "disable", "delete", "fall-back", "power-cycle", "audit") * 2,
-    *("enable", "get-eis"),
+    *("enable", "disable", "delete", "fall-back", "enable-bootstrap", "update-policy") * 2,
+    *("enable", "audit", "get-eis", "update-address", "power-cycle"),
 )
-"""What a fleet draws from; one in eight is a download, which costs as much as all the others."""
+"""What a fleet draws from; one in ten is a download, which costs as much as all the others."""
 PAIRED = tuple(name for name in OPERATIONS if name != "download")
 """A download without enabling is half of one with it."""
 TROUBLES = (
