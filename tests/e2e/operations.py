@@ -17,6 +17,7 @@ from ferryman.contracts import admin, es3, es4
 from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
+from ferryman.sm_dp.records import DPSettings
 from rig import OWNER, START
 
 LOOK = 20.0  # s between two looks at an order
@@ -70,7 +71,7 @@ class Desk:
 
     async def as_smdp(self, body: Body) -> ExecutionStatus:
         """A call of our SM-DP's."""
-        return (await self.call(body, self.bench.platform.sm_dp.smdp_id)).status
+        return (await self.call(body, DPSettings().smdp_id)).status
 
     async def as_operator(self, body: Body) -> ExecutionStatus:
         """A call of the operator's, directly at the SM-SR."""
@@ -87,6 +88,14 @@ class Desk:
             view = found
         self.orders.append(view)
         return view.status
+
+    async def lose_network(self) -> None:
+        """The network of the enabled Profile goes for good."""
+        await self.bench.fault(self.eid, lose_connectivity=True)
+
+    async def power_cycle(self) -> None:
+        """The device is switched off and on."""
+        self.bench.device(self.eid).power_cycle()
 
 
 Run = Callable[[Desk], Awaitable[ExecutionStatus | None]]
@@ -129,9 +138,7 @@ async def update_policy(desk: Desk) -> ExecutionStatus:
 async def update_address(desk: Desk) -> ExecutionStatus:
     """The same numbers again: they are those that the network knows."""
     numbers = {"imsi": str(desk.facts["imsi"]), "msisdn": str(desk.facts["msisdn"])}
-    return await desk.as_operator(
-        es4.ES4UpdateSubscriptionAddress(eid=desk.eid, iccid=desk.bootstrap, **numbers)
-    )
+    return await desk.as_operator(es4.ES4UpdateSubscriptionAddress(eid=desk.eid, iccid=desk.bootstrap, **numbers))
 
 
 async def get_eis(desk: Desk) -> ExecutionStatus:
@@ -139,13 +146,12 @@ async def get_eis(desk: Desk) -> ExecutionStatus:
 
 
 async def lose_network(desk: Desk) -> None:
-    """The network of the enabled Profile goes for good: SGP.02 3.16."""
-    await desk.bench.fault(desk.eid, lose_connectivity=True)
+    """SGP.02 3.16."""
+    await desk.lose_network()
 
 
 async def power_cycle(desk: Desk) -> None:
-    """The device is switched off and on."""
-    desk.bench.device(desk.eid).power_cycle()
+    await desk.power_cycle()
 
 
 OPERATIONS: dict[str, Run] = {
