@@ -148,6 +148,9 @@ async def judge(desk: Desk, holders: Mapping[str, str]) -> list[str]:
     wrong = []
     try:
         await checks.card_agrees(bench, eid)
+        known, state = await checks.eis(bench, eid), bench.device(eid).card._core.state
+        assert known.scp80_version in {keyset.kvn for keyset in state.scp80}, "SCP80 key set of EIS and card"
+        assert known.scp81_version in {0, *(keyset.kvn for keyset in state.scp81)}, "SCP81 key set of EIS and card"
         for order in [each for each in desk.orders if holders.get(each.iccid, eid) == eid]:
             await checks.order_is_final(bench, order)
     except AssertionError as problem:

@@ -13,12 +13,12 @@ from typing import Any
 
 from e2e.bench import Bench
 from e2e.gateway import Call, Gateway
-from ferryman.contracts import admin, es3, es4
+from ferryman.contracts import admin, es3, es4, operations
 from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.sm_dp.records import DPSettings
-from rig import OWNER, START
+from rig import OWNER, SMSR_ADDRESS, START
 
 LOOK = 20.0  # s between two looks at an order
 
@@ -77,6 +77,16 @@ class Desk:
         """A call of the operator's, directly at the SM-SR."""
         return (await self.call(body, OWNER)).status
 
+    async def as_console(self, operation: Any) -> ExecutionStatus:
+        """An operation that only the operator of the SM-SR can ask for."""
+        start = operations.StartOperation(owner=OWNER, operation=operation, validity=self.validity)
+        view: Any = await self.bench.operator.sm_sr(start)
+        while view.status is None:
+            await asyncio.sleep(LOOK - asyncio.get_running_loop().time() % LOOK)
+            view = await self.bench.operator.sm_sr(operations.ShowOperation(owner=OWNER, call_id=view.call_id))
+        status: ExecutionStatus = view.status
+        return status
+
     async def order(self, *, enable: bool) -> ExecutionStatus:
         """ES2.DownloadProfile."""
         view = await self.bench.order(self.eid, enable=enable, validity=self.validity)
@@ -129,6 +139,20 @@ async def audit(desk: Desk) -> ExecutionStatus:
     return await desk.as_operator(es4.ES4AuditEIS(eid=desk.eid))
 
 
+async def set_fallback(desk: Desk) -> ExecutionStatus:
+    return await desk.as_console(operations.SetFallbackAttribute(eid=desk.eid, iccid=desk.spare))
+
+
+async def rotate_keys(desk: Desk) -> ExecutionStatus:
+    """New SCP80 keys by PUT KEY."""
+    return await desk.as_console(operations.RotateKeyset(eid=desk.eid, protocol=operations.SCP80))
+
+
+async def addressing(desk: Desk) -> ExecutionStatus:
+    """The number of the SM-SR again."""
+    return await desk.as_console(operations.UpdateSMSRAddressing(eid=desk.eid, sms_address=SMSR_ADDRESS))
+
+
 async def update_policy(desk: Desk) -> ExecutionStatus:
     """POL2: the Profile goes when it becomes disabled."""
     rules = (PolicyRule("DISABLE", "Auto-Delete"),)
@@ -161,6 +185,9 @@ OPERATIONS: dict[str, Run] = {
     "disable": disable,
     "delete": delete,
     "enable-bootstrap": enable_bootstrap,
+    "set-fallback": set_fallback,
+    "rotate-keys": rotate_keys,
+    "addressing": addressing,
     "audit": audit,
     "update-policy": update_policy,
     "update-address": update_address,
@@ -174,8 +201,12 @@ MAKES: dict[str, tuple[str, ...]] = {
     "EnableProfile": ("enable", "enable-bootstrap", "download-enable"),
     "DisableProfile": ("disable", "delete"),
     "DeleteProfile": ("delete", "update-policy", "download", "download-enable"),
+    "SetFallbackAttribute": ("set-fallback",),
 }
-"""For each command of the card with an effect, the operations that may cause it, once each."""
+"""For each command of the card that must have its effect once, the operations that may cause it, once each.
+
+PUT KEY and the addressing parameters set values: a repeat of the same ones changes nothing, and makes sure.
+"""
 
 
 async def run(name: str, desk: Desk) -> Outcome:

@@ -19,6 +19,7 @@ class Meeting:
     second: str
     schedule: int
     gap: float
+    spare_enabled: bool
     faults: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -30,8 +31,9 @@ class Meeting:
 def meetings(names: Sequence[str], seed: str, schedules: int = SCHEDULES) -> list[Meeting]:
     """All ordered pairs, each with itself too, `schedules` times, in an order that does not depend on the seed.
 
-    The gap reaches from the same moment to after the end of any operation; in some schedules the card loses its
-    power, its RAM or an answer while the two are at work.
+    The card begins with its bootstrap Profile enabled or with the other one. The gap reaches from the same moment
+    to after the end of any operation; in some schedules the card loses its power, its RAM or an answer while the
+    two are at work.
     """
     rng = random.Random(f"pairs {seed}")
     found = []
@@ -46,7 +48,7 @@ def meetings(names: Sequence[str], seed: str, schedules: int = SCHEDULES) -> lis
                     faults.append(("power_cut", rng.randrange(1, 25)))
                 elif schedule % 5 == 4:
                     faults.append(("drop_dialogue", rng.randint(1, 2)))
-                found.append(Meeting(first, second, schedule, gap, tuple(faults)))
+                found.append(Meeting(first, second, schedule, gap, schedule % 2 == 1, tuple(faults)))
     return found
 
 

@@ -25,7 +25,7 @@ from crash_world import quick_folder
 from e2e.operations import MAKES, OPERATIONS, Desk, described, run
 from ferryman.cli.control import ControlClient
 from ferryman.cli.session import operator as calls_to
-from ferryman.contracts import admin, es3, es4
+from ferryman.contracts import admin, es3, es4, operations
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import OPERATOR, SM_SR
 from ferryman.contracts.status import ExecutionStatus
@@ -106,6 +106,21 @@ class SocketDesk(Desk):
                     continue
                 answer = RESPONSES.decode_body(answer.answer)
             return SimpleNamespace(status=answer.status)
+
+    async def as_console(self, operation: Any) -> ExecutionStatus:
+        self.made += 1
+        name = f"{type(operation).__name__}-{self.eid[-12:]}-{self.made}"
+        start = operations.StartOperation(owner=OWNER, operation=operation, validity=self.validity)
+        while True:
+            try:
+                view = await self.point.operator.sm_sr(start, call_id=name)
+            except Unavailable:
+                await asyncio.sleep(0.1)
+                continue
+            assert isinstance(view, operations.OperationView)
+            if view.status is not None:
+                return view.status
+            await asyncio.sleep(0.2)
 
     async def order(self, *, enable: bool) -> ExecutionStatus:
         self.made += 1

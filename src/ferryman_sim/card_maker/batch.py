@@ -29,7 +29,9 @@ CSV_COLUMNS = ("ICCID", "IMSI", "MSISDN", "KI", "OPC", "KIC", "KID", "KIK")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to make. `defects` and `personalities` map card numbers (from 1) to what is special about them."""
+    """What to make. `defects` and `personalities` map card numbers (from 1) to what is special about them;
+    on cards of `spare_enabled` the first spare Profile is the enabled one.
+    """
 
     seed: Seed
     ci_seed: Seed
@@ -40,6 +42,7 @@ class Order:
     eis: eis.EisPlan
     defects: dict[int, Defect] = field(default_factory=dict)
     personalities: dict[int, Personality] = field(default_factory=dict)
+    spare_enabled: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ def _one(
         certifier,
         certified_eid=certified,
         personality=order.personalities.get(number, REFERENCE),
+        spare_enabled=number in order.spare_enabled,
     )
     message = eis.request(
         card, order.eis, shown, transport_key, f"eis-{order.seed.digits('batch', 7)}-{number:05d}"

@@ -145,9 +145,10 @@ def make_card(
     *,
     certified_eid: str | None = None,
     personality: Personality = REFERENCE,
+    spare_enabled: bool = False,
 ) -> Card:
     """Card `number` (from 1) of the batch; `certified_eid` puts another EID into the ECASD certificate
-    (defect).
+    (defect). `spare_enabled`: the first spare Profile is the enabled one.
     """
     if not 1 <= number <= LARGEST_BATCH:
         raise ValueError(f"card numbers run from 1 to {LARGEST_BATCH}")
@@ -175,7 +176,10 @@ def make_card(
         ci_point=public_point(ci.key),
         scp80=Keyset(SCP80_VERSION, "SCP80", scp80, counter=0),
         scp81=Keyset(SCP81_VERSION, "SCP81", scp81),
-        profiles=tuple(_loaded(seed, number, plan.ranges, place) for place in range(1 + plan.spares)),
+        profiles=tuple(
+            _loaded(seed, number, plan.ranges, place, enabled=place == int(spare_enabled))
+            for place in range(1 + plan.spares)
+        ),
         plan=plan,
         personality=personality,
     )
@@ -186,10 +190,10 @@ def isdp_aid(place: int) -> str:
     return f"{BOOTSTRAP_ISDP_AID[:26]}{0x10 + place:04X}00"
 
 
-def _loaded(seed: Seed, number: int, ranges: Ranges, place: int) -> Loaded:
+def _loaded(seed: Seed, number: int, ranges: Ranges, place: int, *, enabled: bool) -> Loaded:
     subscription = _subscription(seed, number, ranges, place)
     package = bootstrap.package(subscription, SPARE_TYPE if place else PROFILE_TYPE)
-    state = STATE_DISABLED if place else STATE_ENABLED
+    state = STATE_ENABLED if enabled else STATE_DISABLED
     return Loaded(isdp_aid(place), state, place == 0, subscription, package)
 
 

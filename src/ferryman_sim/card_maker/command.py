@@ -53,6 +53,13 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _numbers(text: str) -> frozenset[int]:
+    try:
+        return frozenset(int(part) for part in text.split(",") if part)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("card numbers with commas between them") from error
+
+
 def _personality(text: str) -> tuple[int | None, Personality]:
     name, _, number = text.partition(":")
     try:
@@ -103,6 +110,12 @@ def _add_make(make: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--personality", type=_personality, action="append", default=[], help="NAME for all cards or NAME:CARD"
     )
+    make.add_argument(
+        "--spare-enabled",
+        type=_numbers,
+        default=frozenset(),
+        help="numbers of the cards whose first spare is enabled",
+    )
     make.add_argument("--spare-smdp-id", type=_oid, help="SM-DP that the EIS names for them (default: none)")
     make.add_argument("--spares", type=int, default=0, help="further profiles on each card, disabled")
     make.add_argument("--remote-provisioning-version", default="3.2.0")
@@ -140,6 +153,8 @@ def order_from(args: argparse.Namespace) -> batch.Order:
     ranges = Ranges(iccid=args.iccid_prefix, imsi=args.imsi_prefix, msisdn=args.msisdn_prefix)
     if not 0 <= args.spares <= LARGEST_SPARES:
         raise ValueError(f"--spares is 0 to {LARGEST_SPARES}")
+    if args.spare_enabled and not args.spares:
+        raise ValueError("--spare-enabled needs --spares")
     if args.poll is not None and args.poll < 1:
         raise ValueError("--poll is at least one second")
     address = (args.https_host, args.https_port, args.https_uri, args.poll, args.poll_uri)
@@ -171,6 +186,7 @@ def order_from(args: argparse.Namespace) -> batch.Order:
         ),
         defects=defects,
         personalities=personalities,
+        spare_enabled=args.spare_enabled,
     )
 
 

@@ -382,6 +382,11 @@ def test_spare_profiles_stand_on_the_card_and_in_its_eis() -> None:
     profile = state.isdps[1].profile
     assert profile is not None
     assert [key.value for key in profile.mno_sd_keys] == keys
+    other = requests_of(produce("--spares", "1", "--spare-enabled", "2"))
+    states = [[text(each, "rps:State") for each in one.iterfind(".//rps:ProfileInfo", NS)] for one in other]
+    assert states == [["Enabled", "Disabled"], ["Disabled", "Enabled"]]
+    with pytest.raises(ValueError, match="--spare-enabled"):
+        produce("--spare-enabled", "1")
     for bad in ("-1", "16"):
         with pytest.raises(ValueError, match="--spares"):
             produce("--spares", bad)
