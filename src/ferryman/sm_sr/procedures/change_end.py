@@ -10,7 +10,7 @@ from ferryman.platform.procedure import Apply, Audit, Context, Done, Effect, Ste
 from ferryman.sm_sr.policy import auto_deleted
 from ferryman.sm_sr.procedures import change_commands as commands
 from ferryman.sm_sr.procedures.change_state import State, answer, card_of, profile_of
-from ferryman.sm_sr.procedures.notification import enabled_is, removed
+from ferryman.sm_sr.procedures.notification import FELL_BACK, enabled_is, removed
 from ferryman.sm_sr.procedures.settle import doubt
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import RemoveISDP
@@ -42,7 +42,10 @@ def go_back(state: State, context: Context) -> Step[State]:
     card = card_of(context)
     found = state.returned
     effects: list[Effect] = []
-    if card is not None and found is not None and card.by_aid(found.aid) is not None and found.aid != state.target:
+    # A roll-back may name the profile that failed; a fall-back always names the one that is enabled now, and that
+    # may be our target.
+    believed = found is not None and (found.type == FELL_BACK or found.aid != state.target)
+    if card is not None and found is not None and believed and card.by_aid(found.aid) is not None:
         effects = enabled_is(found.aid, card)
     sentence = "the profile gave no connectivity and the card rolled back"
     return finish(state, failed(*codes.NO_CONNECTIVITY, sentence, context.eid), effects)
