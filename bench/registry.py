@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import download, eis, gateway, imports, ota, procedures, profiles, psk, smpp
+from bench.rows import download, eis, gateway, imports, ota, procedures, profiles, psk, smpp, soap
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *ota.BENCHMARKS,
     *psk.BENCHMARKS,
     *smpp.BENCHMARKS,
+    *soap.BENCHMARKS,
     *gateway.BENCHMARKS,
     *imports.BENCHMARKS,
     *procedures.BENCHMARKS,
