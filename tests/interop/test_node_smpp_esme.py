@@ -23,7 +23,7 @@ from ferryman_sim.smsc import pdu as smpp
 from ferryman_sim.smsc.service import SMSC
 
 FOLDER = Path(__file__).parent / "node_esme"
-PATIENCE = 20.0  # seconds for another process on a busy machine
+PATIENCE = 60.0  # seconds for another process on a busy machine
 INSTALL_PATIENCE = 90.0  # seconds
 SMSR, CARD, IMSI, MSISDN = "33600000001", "8900", "999700000000001", "88239001"
 KI, OPC = bytes(range(16)), bytes(range(16, 32))

@@ -21,6 +21,7 @@ from ferryman.errors import InputError
 from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.observe import MetricsSettings
+from ferryman.platform.retention import RetentionSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
 from ferryman.soap_gateway.settings import SOAPSettings
@@ -28,7 +29,7 @@ from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 FILE = "ferryman.toml"
-SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "bus", "metrics", "journal", "log")
+SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "bus", "metrics", "journal", "retention", "log")
 _SECRETS = ("password", "password_file")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -46,6 +47,7 @@ class Settings:
     bus: BusSettings = field(default_factory=BusSettings)
     metrics: MetricsSettings | None = None
     journal: JournalSettings = field(default_factory=JournalSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     log_level: str = "warning"
     log_format: str = "console"
 
@@ -59,6 +61,7 @@ class Settings:
             https=self.https,
             soap=self.soap,
             journal=self.journal,
+            retention=self.retention,
         )
 
     def without_transports(self) -> Configuration:
@@ -67,7 +70,13 @@ class Settings:
         inside = frozenset(ROLES) - {TRANSPORT_SMS, TRANSPORT_HTTPS}
         soap = None if self.soap is None else dataclasses.replace(self.soap, listen=False)
         return Configuration(
-            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, soap=soap, journal=self.journal, roles=inside
+            data=self.data,
+            sm_sr=self.sm_sr,
+            sm_dp=self.sm_dp,
+            soap=soap,
+            roles=inside,
+            journal=self.journal,
+            retention=self.retention,
         )
 
 
@@ -94,6 +103,7 @@ def load(data: Path) -> Settings:
         bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
         metrics=_section(content, "metrics", MetricsSettings) if "metrics" in content else None,
         journal=_section(content, "journal", JournalSettings),
+        retention=_section(content, "retention", RetentionSettings),
         log_level=log["level"],
         log_format=log["format"],
     )

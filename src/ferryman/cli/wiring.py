@@ -28,6 +28,7 @@ from ferryman.platform.engine import Engine
 from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.migrate import upgrade
+from ferryman.platform.retention import RetentionSettings, Sweeper
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.store import CommitHook, SQLiteStore
 from ferryman.sm_dp import schema as dp_schema
@@ -67,6 +68,7 @@ class Configuration:
     roles: frozenset[str] = frozenset(ROLES)  # those of this process; the others are reached over the bus
     bus: BusSettings = field(default_factory=BusSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     threaded: bool = True
     on_commit: CommitHook | None = None  # for the crash tests, as is the next
     before_commit: CommitHook | None = None
@@ -265,6 +267,8 @@ class Installation:
         await upgrade(store, role)
         mailbox = Mailbox(role=role, store=store, tables=tables, bus=self._way(role), clock=self.clock)
         self.mailboxes.append(mailbox)
+        sweeper = Sweeper(mailbox, configuration.retention)
+        await self._run(sweeper.start, sweeper.stop)
         return mailbox
 
     def _counted(self, role: str) -> CommitHook:
