@@ -42,6 +42,10 @@ class Machine:
         """Whether it was cut."""
         return self._off.is_set()
 
+    async def wait_off(self) -> None:
+        """Until it is cut."""
+        await self._off.wait()
+
     async def boot(self) -> Operator:
         """Start the installation; raises Cut."""
         return await self.run(self.platform.open())
@@ -51,7 +55,12 @@ class Machine:
         loop = asyncio.get_running_loop()
         task = loop.create_task(work, context=self._context)
         off = loop.create_task(self._off.wait())
-        await asyncio.wait({task, off}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({task, off}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            task.cancel()
+            off.cancel()
+            raise
         if self.is_off:
             raise Cut
         off.cancel()

@@ -173,6 +173,31 @@ class TakeKeyset(Body, frozen=True, kw_only=True, tag=True):
     retired: int = 0
 
 
+class VerifySMSRCertificate(Body, frozen=True, kw_only=True, tag=True):
+    """CERT.SR.ECDSA (7F21) of the other SM-SR: role, a trusted CI, dates; `now` in seconds since 1970."""
+
+    certificate: bytes
+    now: float
+
+
+class DeriveISDRKeyset(Body, frozen=True, kw_only=True, tag=True):
+    """Agree with the ECASD, verify the receipt (a wrong one is refused), store `euicc/<EID>/<KVN>/...`."""
+
+    exchange: str
+    eid: str
+    key_version: int
+    ecasd_public_key: bytes
+    a6: bytes
+    receipt: bytes
+    derivation_random: bytes = b""
+
+
+class DropCardKeys(Body, frozen=True, kw_only=True, tag=True):
+    """Destroy every ISD-R key of a card that another SM-SR manages now."""
+
+    eid: str
+
+
 # -- SCP80 (SM-SR) -------------------------------------------------------------------------------------------
 
 
@@ -248,11 +273,15 @@ class PSK(Body, frozen=True, kw_only=True, tag=True):
 
 
 class SignKeyParameters(Body, frozen=True, kw_only=True, tag=True):
-    """Make (once per `exchange`) an ephemeral key pair and sign A6, ePK and the card's challenge with SK.DP."""
+    """Make (once per `exchange`) an ephemeral key pair and sign A6, ePK and the card's challenge.
+
+    `role` is whose key signs: "dp" or "sr".
+    """
 
     exchange: str
     a6: bytes
     challenge: bytes
+    role: str = "dp"
 
 
 class KeyParametersSigned(Body, frozen=True, kw_only=True, tag=True):
@@ -348,6 +377,9 @@ REQUESTS: tuple[type[Body], ...] = (
     MakeKeyset,
     WrapKeyset,
     TakeKeyset,
+    VerifySMSRCertificate,
+    DeriveISDRKeyset,
+    DropCardKeys,
     SCP80Wrap,
     SCP80OpenResponse,
     SCP80OpenCommand,

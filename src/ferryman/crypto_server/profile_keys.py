@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from ferryman.codec import isdr_keys, tlv
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
+from ferryman.contracts.roles import SM_SR
 from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.trust import signing_ref
 from ferryman.crypto_server.vault import Vault
@@ -20,6 +21,7 @@ from ferryman.secure import ecka, scp03t
 from ferryman.secure.scp03 import StaticKeys
 
 ENC, MAC, DEK = 0, 1, 2
+SR = "sr"  # role of the SM-SR's signing key
 
 
 class Keyset(msgspec.Struct):
@@ -67,9 +69,11 @@ class ProfileKeys:
         self._subscriptions = subscriptions
 
     async def sign_key_parameters(
-        self, _header: Header, body: crypto.SignKeyParameters
+        self, header: Header, body: crypto.SignKeyParameters
     ) -> crypto.KeyParametersSigned:
         """Ephemeral key and signature over A6, ePK and challenge; one ephemeral key for one challenge."""
+        if (header.sender == SM_SR) is not (body.role == SR):
+            raise Refused(*codes.FUNCTION_NOT_ALLOWED, "each role signs with its own key")
         fresh = Exchange(ecka.ephemeral_private(self._entropy(ecka.ENTROPY_BYTES)), body.challenge)
         ref = exchange_ref(body.exchange)
 
@@ -79,11 +83,11 @@ class ProfileKeys:
             if stored is None or exchange.challenge != body.challenge:
                 exchange = fresh
                 self._vault.put(tx.connection, [(ref, msgspec.msgpack.encode(fresh))], tx.now)
-            return exchange, self._vault.get(tx.connection, signing_ref("dp"))
+            return exchange, self._vault.get(tx.connection, signing_ref(body.role))
 
         exchange, signer = await self._mailbox.transact(unit)
         if signer is None:
-            sentence = "the SM-DP has no signing key; make one with `ferryman certificate request`"
+            sentence = f"no signing key of role {body.role}; make one with `ferryman certificate request`"
             raise Refused(*codes.PROVIDER_ERROR, sentence)
         point = ecka.public_key(exchange.private)
         message = isdr_keys.signature_input(body.a6, point, body.challenge)

@@ -10,7 +10,7 @@ import structlog
 from ferryman.contracts import codes, crypto, imports
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
-from ferryman.crypto_server import card_keysets, keys_at_rest, profile_keys, trust
+from ferryman.crypto_server import card_keysets, handover_keys, keys_at_rest, profile_keys, trust
 from ferryman.crypto_server.rights import ALLOWED
 from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.vault import Vault
@@ -31,6 +31,7 @@ class CryptoServer:
         subscriptions = Subscriptions(mailbox, vault, entropy)
         profile = profile_keys.ProfileKeys(mailbox, vault, entropy, subscriptions)
         keysets = card_keysets.CardKeysets(mailbox, vault, entropy)
+        handover = handover_keys.HandoverKeys(mailbox, vault)
         anchors = trust.Trust(mailbox, vault, entropy)
         self._functions: dict[type[Body], Callable[[Header, Any], Awaitable[Body]]] = {
             crypto.ImportTransportKey: card.import_transport_key,
@@ -45,6 +46,9 @@ class CryptoServer:
             crypto.MakeKeyset: keysets.make,
             crypto.WrapKeyset: keysets.wrap,
             crypto.TakeKeyset: keysets.take,
+            crypto.VerifySMSRCertificate: handover.verify_certificate,
+            crypto.DeriveISDRKeyset: handover.derive,
+            crypto.DropCardKeys: handover.drop,
             crypto.SCP80Wrap: card.wrap,
             crypto.SCP80OpenResponse: card.open_response,
             crypto.SCP80OpenCommand: card.open_command,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import es1, es3, es4, operations
+from ferryman.contracts import es1, es3, es4, es7, operations
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.queue import RunScript, RunScriptResponse
 from ferryman.contracts.status import ExecutionStatus
@@ -21,12 +21,15 @@ from ferryman.sm_sr.procedures import (
     completed,
     contact,
     create_isdp,
+    handover,
     notification,
     one_command,
+    prepare_change,
     rotate_keys,
     run_script,
     send_data,
     settle,
+    smsr_change,
     update,
 )
 from ferryman.sm_sr.procedures.channel_state import Channel
@@ -59,6 +62,11 @@ FUNCTIONS: dict[type[Body], Function] = {
     es4.ES4DeleteProfile: Function("delete-isdp", change.State, es4.ES4DeleteProfileResponse),
     es4.ES4AuditEIS: Function("audit", audit.State, es4.ES4AuditEISResponse),
     RunScript: Function("run-script", run_script.State, RunScriptResponse),
+    es4.ES4PrepareSMSRChange: Function(
+        "prepare-change", prepare_change.State, es4.ES4PrepareSMSRChangeResponse, exclusive=False
+    ),
+    es4.ES4SMSRChange: Function(smsr_change.KIND, smsr_change.State, es4.ES4SMSRChangeResponse),
+    es7.ES7HandoverEUICC: Function(handover.KIND, handover.State, es7.ES7HandoverEUICCResponse),
     **{
         request: Function("update", update.State, response, exclusive=False)
         for request, response in update.RESPONSES.items()
@@ -85,6 +93,9 @@ _KINDS = (
     ProcedureKind("audit", audit.State, audit.step),
     ProcedureKind("run-script", run_script.State, run_script.step),
     ProcedureKind("update", update.State, update.step),
+    ProcedureKind("prepare-change", prepare_change.State, prepare_change.step),
+    ProcedureKind(smsr_change.KIND, smsr_change.State, smsr_change.step),
+    ProcedureKind(handover.KIND, handover.State, handover.step),
     ProcedureKind("connectivity", send_data.State, send_data.step),
     ProcedureKind("master-delete", one_command.State, one_command.step),
     ProcedureKind("set-fallback", one_command.State, one_command.step),

@@ -10,7 +10,7 @@ import asyncio
 
 import msgspec
 
-from ferryman.contracts import admin, codes, es1, es3, es4, operations
+from ferryman.contracts import admin, codes, es1, es3, es4, es7, operations
 from ferryman.contracts.eis import EIS, SEGMENT, Property
 from ferryman.contracts.message import Body, Codec, Header, encode_body
 from ferryman.contracts.queue import RunScriptResponse
@@ -29,9 +29,15 @@ from ferryman.sm_sr.settings import SRSettings
 from ferryman.sm_sr.type_store import TypeBook
 from ferryman.sm_sr.visibility import Viewer, view
 
-REQUESTS: tuple[type[Body], ...] = (*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *operations.FUNCTIONS)
+REQUESTS: tuple[type[Body], ...] = (
+    *es1.REQUESTS,
+    *es3.REQUESTS,
+    *es4.REQUESTS,
+    *operations.FUNCTIONS,
+    es7.ES7HandoverEUICC,
+)
 ANSWERS: Codec[Body] = Codec(
-    *es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *operations.RESPONSES, RunScriptResponse
+    *es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES, *operations.RESPONSES, RunScriptResponse
 )
 FIRST_LOOK, LAST_LOOK = 0.002, 0.1  # s between looks for the answer of a synchronous function
 MAX_WAIT = 30.0  # s that a caller is held for it: it needs one commit
@@ -66,11 +72,11 @@ class FunctionPort:
         try:
             self.admit(header, body)
             if type(body) in AT_ONCE:
-                await self._answer(header, await self._at_once(header, body))
+                await self.answer(header, await self._at_once(header, body))
             else:
                 await self._engine.call(header, start_of(header, body))
         except Refused as refusal:
-            await self._answer(header, response_to(body, self._refusal(refusal)))
+            await self.answer(header, response_to(body, self._refusal(refusal)))
 
     async def ask(self, header: Header, body: Body) -> Body:
         """A call that wants its answer: the response of a synchronous function, else `admin.CallView`."""
@@ -180,7 +186,9 @@ class FunctionPort:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LAST_LOOK)
 
-    async def _answer(self, header: Header, body: Body) -> None:
+    async def answer(self, header: Header, body: Body) -> None:
+        """Answer a call for which there is no procedure; returns after the commit."""
+
         def unit(tx: Tx) -> None:
             if tx.first_time(header.message_id):
                 tx.send(header.sender, self._answer_header(header), body)

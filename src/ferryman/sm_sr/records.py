@@ -7,7 +7,15 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts.eis import EIS, PolicyRule, ProfileInfo, ProfileState, Property, SecurityDomain
+from ferryman.contracts.eis import (
+    EIS,
+    AuditRecord,
+    PolicyRule,
+    ProfileInfo,
+    ProfileState,
+    Property,
+    SecurityDomain,
+)
 from ferryman.sm_sr.euicc_type import Effective, default
 from ferryman.sm_sr.settings import SRSettings as SRSettings
 
@@ -133,6 +141,9 @@ class Facts:
     holder: str = ""
     holder_kind: str = ""
     elsewhere: ISDP | None = None  # the ISD-P with the ICCID asked for, when it is on another card
+    prepared: Prepare | None = None  # the eUICC may be taken over
+    trail: tuple[AuditRecord, ...] = ()  # of the card, for a handover
+    own_smdps: frozenset[str] = frozenset()
     type: Effective | None = None  # of the card; None: what the settings say
     waiting: bool = False  # for the channel: an entry of the card's queue is due or on its way
     scripted: bool = False  # a script of the deployment is active: it is asked, not the built-in policy
@@ -175,6 +186,30 @@ class SetAllocatedMemory:
 
     aid: bytes
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """PrepareSMSRChange: `current_smsr` may hand the card over until `expires` (s since 1970)."""
+
+    current_smsr: str
+    initiator: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """The commit point of an SM-SR change: the card is ours."""
+
+    card: EUICC
+    trail: tuple[AuditRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """The card is managed by another SM-SR; only a note stays."""
+
+    smsr_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,3 +309,5 @@ type Change = (
     | CardMemory
     | Counted
 )
+
+type Handing = Prepare | TakeOver | HandOver  # written by handover_store

@@ -9,9 +9,11 @@ from sqlalchemy import Connection, select
 from ferryman.codec import ids
 from ferryman.codec.isdr_answers import parse_notification
 from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
-from ferryman.contracts import admin, es5
+from ferryman.contracts import admin, codes, es5, es7
+from ferryman.contracts.eis import AuditRecord
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import SM_SR
+from ferryman.contracts.status import failed
 from ferryman.contracts.workflow import Decide, Decided
 from ferryman.errors import PeerError
 from ferryman.platform.bus import Calls
@@ -20,10 +22,11 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.procedure import Received, Signal
-from ferryman.sm_sr import eis_store, port
+from ferryman.sm_sr import eis_store, handover_store, port, trail
 from ferryman.sm_sr.admin import Admin
 from ferryman.sm_sr.functions import FUNCTIONS, KINDS
 from ferryman.sm_sr.operator_calls import OperatorCalls
+from ferryman.sm_sr.procedures import handover, smsr_change
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
@@ -41,7 +44,15 @@ from ferryman.sm_sr.writer import EISWriter
 log = structlog.get_logger("ferryman.sm_sr")
 
 SELF = tuple(dict.fromkeys(function.response for function in FUNCTIONS.values()))  # to entries of queues
-INCOMING: Codec[Body] = Codec(*port.REQUESTS, *es5.FROM_SMS, *es5.FROM_HTTPS, *SELF)
+INCOMING: Codec[Body] = Codec(
+    *port.REQUESTS,
+    es7.ES7AuthenticateSMSR,
+    es7.ES7CreateAdditionalKeySet,
+    *es7.RESPONSES,
+    *es5.FROM_SMS,
+    *es5.FROM_HTTPS,
+    *SELF,
+)
 CALLS: Codec[Body] = Codec(*port.REQUESTS, *admin.SM_SR_REQUESTS)
 
 
@@ -61,6 +72,7 @@ class SMSR:
         record_steps: bool = False,
     ) -> None:
         self.mailbox = mailbox
+        self._smdps = smdps
         self.settings = settings
         self._clock = clock
         self.types = TypeBook(settings)
@@ -145,6 +157,11 @@ class SMSR:
                 await self._channel(body.eid, header, body)
             case _ if header.sender == SM_SR:  # the answer to an entry of a queue
                 await self.queue.answered(header, body)
+            case es7.ES7AuthenticateSMSR() | es7.ES7CreateAdditionalKeySet():
+                await self._asked_for_card(header, body)
+            case _ if type(body) in es7.RESPONSES:
+                procedure_id, _, _ = header.function_call_id.rpartition("#")
+                await self.engine.deliver(header.eid, procedure_id, Received(header, body), header=header)
             case _:
                 await self.port.receive(header, body)
 
@@ -156,6 +173,17 @@ class SMSR:
             return encode(header, await self.port.ask(header, body))
         del caller
         return await self.admin.serve(header, body)
+
+    async def _asked_for_card(
+        self, header: Header, body: es7.ES7AuthenticateSMSR | es7.ES7CreateAdditionalKeySet
+    ) -> None:
+        """Another SM-SR goes on with a change: a matter of the procedure that has locked the card for it."""
+        holder = await self.engine.holder(body.eid)
+        if holder is None or holder[1] != smsr_change.KIND:
+            refusal = failed(*codes.EID_UNKNOWN, "no change of SM-SR is under way for this eUICC", body.eid)
+            await self.port.answer(header, smsr_change.refusal_of(body, refusal))
+            return
+        await self.engine.deliver(body.eid, holder[0], Received(header, body), header=header)
 
     # -- transports ---------------------------------------------------------------------------------------
 
@@ -202,6 +230,9 @@ class SMSR:
             holder=row.id if row is not None else "",
             holder_kind=row.kind if row is not None else "",
             elsewhere=elsewhere,
+            prepared=handover_store.prepared(connection, eid) if isinstance(state, handover.State) else None,
+            trail=_trail(connection, eid) if isinstance(state, smsr_change.State) and not state.phase else (),
+            own_smdps=self._smdps,
             scripted=self._decider.active,
             waiting=isinstance(state, Channel) and queue_store.lively(connection, eid, self._clock.now()),
             type=None if card is None else self.types.of(connection, card),
@@ -229,6 +260,10 @@ class SMSR:
         if not iccid or card.by_iccid(iccid) is not None:
             return None
         return eis_store.profile_of_iccid(connection, iccid)
+
+
+def _trail(connection: Connection, eid: str) -> tuple[AuditRecord, ...]:
+    return tuple(record for _, record in trail.of_card(connection, eid))
 
 
 def clear_payload(packet: bytes) -> bytes:

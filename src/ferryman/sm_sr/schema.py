@@ -96,6 +96,23 @@ contact = Table(
     Column("unknown", BigInteger, nullable=False),
 )
 
+prepared_change = Table(
+    "prepared_change",
+    METADATA,
+    Column("eid", String(32), primary_key=True),
+    Column("current_smsr", String(200), nullable=False),
+    Column("initiator", String(200), nullable=False),
+    Column("expires", Double, nullable=False),
+)
+
+handed_over = Table(
+    "handed_over",
+    METADATA,
+    Column("eid", String(32), primary_key=True),
+    Column("smsr_id", String(200), nullable=False),  # who manages the card now
+    Column("at", Double, nullable=False),
+)
+
 held_notice = Table(
     "held_notice",
     METADATA,

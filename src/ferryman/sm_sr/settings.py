@@ -41,6 +41,9 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
     delete_enabled: str = "disable-first"  # DeleteProfile of an Enabled profile; or "refuse"
     operators: tuple[str, ...] = ()  # Mno-ids with an ES4 link of their own: told directly
     foreign_smdps: tuple[str, ...] = ()  # Smdp-ids that the gateway reaches on ES3
+    smsr_peers: tuple[str, ...] = ()  # Smsr-ids that cards may be handed to and taken from over ES7
+    handover_timeout: float = 900.0  # for each answer of the other SM-SR while a card is handed over
+    sms_address: str = ""  # our number, written to a card that is taken over; empty: it stays as it is on the card
     max_validity: float = 30 * 86_400.0  # longest ValidityPeriod; a longer one is refused with this as acceptable
     queue_sweep: float = 300.0  # at most between two looks for entries that other processes have added
     queue_window: int = 500  # entries on their way at once to eUICCs that are called

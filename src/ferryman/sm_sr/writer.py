@@ -17,11 +17,11 @@ from ferryman.platform.engine import Committed, Record
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import DONE
-from ferryman.sm_sr import eis_store, trail
+from ferryman.sm_sr import eis_store, handover_store, trail
 from ferryman.sm_sr.owners import Change, Interface, Links, Notice, notices
 from ferryman.sm_sr.procedures.delivery import EntryDelivered
 from ferryman.sm_sr.queue import store as queue_store
-from ferryman.sm_sr.records import DISABLED, ISDP, RemoveISDP, SetState
+from ferryman.sm_sr.records import DISABLED, ISDP, HandOver, Prepare, RemoveISDP, SetState, TakeOver
 from ferryman.sm_sr.schema import held_notice
 from ferryman.sm_sr.scripts import store as script_store
 from ferryman.sm_sr.settings import SRSettings
@@ -79,6 +79,9 @@ class EISWriter:
             return
         if isinstance(change, Decision):
             script_store.record(tx.connection, record.eid, change, tx.now)
+            return
+        if isinstance(change, Prepare | TakeOver | HandOver):
+            handover_store.apply(tx, record.eid, change)
             return
         before = None
         if isinstance(change, SetState | RemoveISDP):
