@@ -38,6 +38,14 @@ def all_good(euiccs: list[dict[str, object]], count: int, transport: str) -> Non
 
 
 @pytest.mark.timeout(180)
+def test_orders_in_soap() -> None:
+    result, progress = demo("--via", "soap", "--fleet", "1")
+    all_good(result["euiccs"], 1, "https")
+    assert progress.count("ES2.DownloadProfile taken, HTTP 202") == 1
+    assert progress.count("ES2.DownloadProfile answered: EXECUTED_SUCCESS") == 1
+
+
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("transport", ["https", "sms"])
 def test_every_euicc_is_enabled_and_authenticated(transport: str) -> None:
     result, progress = demo("--transport", transport, "--fleet", "2")

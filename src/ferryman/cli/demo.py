@@ -8,11 +8,13 @@ import secrets
 import socket
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ferryman.cli import output
+from ferryman.cli import demo_soap, output
 from ferryman.cli.commands import OWNER, read_file
 from ferryman.cli.demo_world import SMSR_ADDRESS, SYSTEM_ID, World, simulate, world
 from ferryman.cli.operator import Operator
@@ -20,6 +22,7 @@ from ferryman.cli.settings import Settings
 from ferryman.cli.up import running
 from ferryman.contracts import admin, crypto
 from ferryman.contracts.eis import ProfileState
+from ferryman.contracts.message import Body
 from ferryman.errors import InputError, Unavailable
 from ferryman.platform.log import configure
 from ferryman.profile.demo_template import demo_template
@@ -38,6 +41,7 @@ SUBJECT = "534D445001"  # SM-DP identifier in CERT.DP.ECDSA (5F20)
 async def demo(
     *,
     transport: str = "https",
+    via: str = "",
     fleet: int = 3,
     template: Path | None = None,
     seed: str = "1",
@@ -49,6 +53,8 @@ async def demo(
     ----------
     transport
         How commands reach the eUICCs: "https" (after a trigger SMS) or "sms".
+    via
+        How the operator orders: "soap" (ES2 over mutual TLS), or as the operator's tools do.
     fleet
         Number of eUICCs.
     template
@@ -58,12 +64,14 @@ async def demo(
     """
     if transport not in ("https", "sms"):
         raise InputError("--transport", 'must be "https" or "sms"')
+    if via not in ("", "soap"):
+        raise InputError("--via", 'must be "soap", or left out')
     if not 1 <= fleet <= MAX_FLEET:
         raise InputError("--fleet", f"must be 1 to {MAX_FLEET}")
     package = read_file(template) if template is not None else demo_template()
     configure("error", "console")
     with tempfile.TemporaryDirectory(prefix="ferryman-demo-") as folder:
-        results = await _run(Path(folder), transport=transport, fleet=fleet, package=package, seed=seed)
+        results = await _run(Path(folder), transport=transport, via=via, fleet=fleet, package=package, seed=seed)
     if json:
         output.emit({"euiccs": results})
     else:
@@ -72,16 +80,27 @@ async def demo(
     return output.DONE if good else output.FAILED
 
 
-async def _run(folder: Path, *, transport: str, fleet: int, package: bytes, seed: str) -> list[dict[str, Any]]:
+async def _run(
+    folder: Path, *, transport: str, via: str, fleet: int, package: bytes, seed: str
+) -> list[dict[str, Any]]:
     password = secrets.token_hex(4)
     output.progress.print(f"making {fleet} cards, starting HLR, SMSC and eUICCs")
     async with world(folder / "world", count=fleet, seed=seed, password=password) as around:
         settings = settings_for(folder / "ferryman", transport, around.smpp_port, password)
+        if via:
+            settings = replace(settings, soap=demo_soap.settings(folder / "soap"))
         async with running(settings) as (installation, addresses):
             output.progress.print("platform is up: " + ", ".join(f"{n} {a}" for n, a in addresses.items()))
             operator = Operator(installation.bus, OWNER)
             await set_up(operator, around, package)
-            orders = await place_orders(operator, around)
+            soap = await _by_soap(operator, settings, folder, addresses) if via else None
+            place = partial(_place, operator) if soap is None else partial(_place_by_soap, operator, soap)
+            orders = await place_orders(operator, around, place)
+            if soap is not None:
+                for status in await soap.answers(len(orders), patience=VALIDITY):
+                    output.progress.print(
+                        f"  ES2.DownloadProfile answered: {status.status} {status.code}".rstrip()
+                    )
             ended = [await result_of(operator, around, order, transport) for order in orders]
     return ended
 
@@ -155,14 +174,39 @@ class _Ended:
     seconds: float
 
 
-async def place_orders(operator: Operator, around: World) -> list[_Ended]:
+async def _place(operator: Operator, eid: str) -> Body:
+    order = admin.CreateOrder(owner=OWNER, eid=eid, profile_type=PROFILE_TYPE, enable=True, validity=VALIDITY)
+    return await operator.sm_dp(order)
+
+
+async def _by_soap(
+    operator: Operator, settings: Settings, folder: Path, addresses: dict[str, str]
+) -> demo_soap.SOAPOperator:
+    soap = demo_soap.SOAPOperator(
+        folder / "soap", addresses["soap"], OWNER, smdp_id=settings.sm_dp.smdp_id, smsr_id=settings.sm_sr.smsr_id
+    )
+    await soap.introduce(operator)
+    return soap
+
+
+async def _place_by_soap(operator: Operator, soap: demo_soap.SOAPOperator, eid: str) -> Body:
+    await soap.order(eid, PROFILE_TYPE, validity=VALIDITY)
+    output.progress.print(f"  {eid}  ES2.DownloadProfile taken, HTTP 202")
+    while True:
+        page = await operator.sm_dp(admin.ListOrders(owner=OWNER))
+        if isinstance(page, admin.OrderPage) and (found := [one for one in page.orders if one.eid == eid]):
+            return found[0]
+        await asyncio.sleep(POLL)
+
+
+async def place_orders(
+    operator: Operator, around: World, place: Callable[[str], Awaitable[Body]] | None = None
+) -> list[_Ended]:
     """Order for every eUICC at once and show each step as it is reached."""
     running: dict[str, tuple[admin.OrderView, float]] = {}
     shown: dict[str, int] = {}
     for eid in around.eids:
-        view = await operator.sm_dp(
-            admin.CreateOrder(owner=OWNER, eid=eid, profile_type=PROFILE_TYPE, enable=True, validity=VALIDITY)
-        )
+        view = await (place(eid) if place is not None else _place(operator, eid))
         if isinstance(view, admin.OrderView):
             running[view.order_id] = (view, time.monotonic())
     ended: list[_Ended] = []
