@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from bench.frame import run_all, table, write_results
+from bench.frame import FAILED, run_all, table, write_results
 from bench.registry import BENCHMARKS
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 
 def main() -> int:
-    """0, or 1 when a goal was missed, or 2 for a name that is no row."""
+    """0, or 1 when a goal was missed or a row failed, or 2 for a name that is no row."""
     wanted = [name for name in os.environ.get("ONLY", "").replace(",", " ").split() if name]
     known = {benchmark.name: benchmark for benchmark in BENCHMARKS}
     unknown = [name for name in wanted if name not in known]
@@ -26,7 +26,7 @@ def main() -> int:
     write_results(rows, RESULTS)
     for text in (table(rows), *reports):
         _say(f"{text}\n", sys.stdout)
-    return 1 if any(row.met is False for row in rows) else 0
+    return 1 if any(row.met is False or row.note.startswith(FAILED) for row in rows) else 0
 
 
 def _say(line: str, out: TextIO) -> None:

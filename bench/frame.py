@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Literal
 
 type Better = Literal["higher", "lower"]
 type Contestant = Callable[[], float]  # runs once, gives its figure in the unit of the row
+
+
+FAILED = "failed"  # how the note of a row begins that could not be measured because of a fault
 
 
 class Skipped(Exception):
@@ -130,6 +134,9 @@ def run_all(benchmarks: Iterable[Benchmark], say: Callable[[str], None]) -> tupl
             figures = benchmark.run()
         except Skipped as reason:
             rows.append(empty_row(benchmark, f"skipped: {reason}"))
+        except Exception as problem:  # outermost loop: one row that cannot be measured costs no other its figure
+            say("".join(traceback.format_exception(problem)))
+            rows.append(empty_row(benchmark, f"{FAILED}: {type(problem).__name__}: {problem}"))
         else:
             rows.append(row_of(benchmark, figures))
             if figures.report:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import batched
 from pathlib import Path
 
 from sqlalchemy import create_engine
@@ -78,8 +79,7 @@ def _fill(path: Path, count: int, signed: int) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = MEMORY")
-    found = _cards(count, signed)
-    while batch := [card for card, _ in zip(found, range(BATCH), strict=False)]:
+    for batch in batched(_cards(count, signed), BATCH, strict=False):
         connection.execute("BEGIN")
         connection.executemany(EUICC, [card for card, _ in batch])
         connection.executemany(ISDP, [profile for _, profiles in batch for profile in profiles])

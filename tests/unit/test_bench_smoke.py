@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from bench import __main__ as bench_main  # noqa: E402
 from bench.frame import (  # noqa: E402
     Benchmark,
     Figures,
@@ -66,6 +67,25 @@ def test_what_cannot_run_leaves_its_reason() -> None:
 
     rows, _ = run_all([Benchmark("row", "x", 1.0, absent)], lambda line: None)
     assert (rows[0].ours, rows[0].met, rows[0].note) == (None, None, "skipped: no such program")
+
+
+def test_a_row_that_fails_costs_no_other_its_figure_and_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Figures:
+        raise Unequal("other bytes")
+
+    said: list[str] = []
+    rows, _ = run_all([Benchmark("broken", "things/s", 1.0, broken), mark()], said.append)
+    assert [row.ours for row in rows] == [None, 20.0]
+    assert rows[0].met is None
+    assert rows[0].note == "failed: Unequal: other bytes"
+    assert "broken" in "".join(said)
+
+    monkeypatch.setattr(bench_main, "RESULTS", tmp_path / "results.json")
+    for benchmarks, code in (([mark()], 0), ([mark(3.0)], 1), ([mark(), Benchmark("b", "x", None, broken)], 1)):
+        monkeypatch.setattr(bench_main, "BENCHMARKS", tuple(benchmarks))
+        assert bench_main.main() == code
 
 
 def test_different_results_are_not_compared() -> None:
