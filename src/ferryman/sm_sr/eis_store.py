@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from ferryman.contracts.eis import PolicyRule, Property, SecurityDomain
 from ferryman.platform.mailbox import Tx
@@ -67,10 +67,8 @@ _ISDPS = Prepared(
 _BY_MSISDN = select(isdp.c.eid).where(isdp.c.msisdn == bindparam("msisdn"), isdp.c.state != IN_CREATION).distinct()
 _BY_ICCID = Prepared(lambda _: select(isdp.c.eid).where(isdp.c.iccid == bindparam("iccid")))
 _BY_AID_AND_SMDP = Prepared(
-    lambda _: (
-        select(isdp.c.eid)
-        .where(isdp.c.aid == bindparam("aid"), isdp.c.smdp_id == bindparam("smdp_id"))
-        .limit(literal_column("1"))
+    lambda _: select(func.min(isdp.c.eid)).where(
+        isdp.c.aid == bindparam("aid"), isdp.c.smdp_id == bindparam("smdp_id")
     )
 )
 _BOOLEANS = ("http_support", "cattp_support")
@@ -108,7 +106,7 @@ def _profile(row: Sequence[Any]) -> ISDP:
 def profile_of_aid(connection: Connection, aid: bytes, smdp_id: str) -> ISDP | None:
     """An ISD-P with this AID that the SM-DP has on some card; AIDs are unique on a card only."""
     row = _BY_AID_AND_SMDP.row(connection, {"aid": aid, "smdp_id": smdp_id})
-    return None if row is None else profile(connection, str(row[0]), aid)
+    return None if row is None or row[0] is None else profile(connection, str(row[0]), aid)
 
 
 def exists(connection: Connection, eid: str) -> bool:

@@ -276,3 +276,18 @@ async def test_who_waits_has_his_turn_within_his_validity(tmp_path: Path) -> Non
         await asyncio.sleep(3000.0)
         answers = {header.function_call_id: body.status for _, header, body in w.mail}
         assert answers[second.function_call_id].ok
+
+
+@virtual
+async def test_an_isd_p_that_is_elsewhere_is_told_from_one_that_is_nowhere(tmp_path: Path) -> None:
+    first, second = two_cards()
+    third = bytes.fromhex("A0000005591010FFFFFFFF8900004200")
+    there = s.isdp(third, iccid="8988211000000000052")
+    second = msgspec.structs.replace(second, profiles=(*second.profiles, there))
+    async with sr_world(tmp_path, first, second) as w:
+        data = bytes.fromhex("220780E28800023A00")
+        for aid, expected in ((third, "8.3.1/3.4"), (third[:-2] + b"\x77\x00", "8.3.1/3.9")):
+            w.mail.clear()
+            await w.send(es3.ES3SendData(eid=s.EID, sd_aid=aid, data=data))
+            await w.settle()
+            assert [body.status.code for body in w.told(SM_DP)] == [expected]
