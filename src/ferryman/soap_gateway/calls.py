@@ -156,7 +156,7 @@ class CallDesk:
 
     async def _enter(self, call: Call, decoded: Decoded, element: etree._Element) -> Answer:
         peer, function, told = call.peer, call.function, call.told
-        identifier = rows.key(peer.oid, function.qualified, decoded.base.call_id)
+        identifier = rows.key(peer.oid, function.qualified, inner_id(decoded.base.call_id))
         header = self._header(call, decoded, f"{SOAP_GATEWAY}/{identifier}")
         new = Exchange(
             id=identifier,
@@ -248,13 +248,16 @@ class CallDesk:
 
     async def answered(self, header: Header, answer: Body) -> None:
         """A role answers a call: kept, and sent or handed to whoever waits."""
+        function = functions.BY_BODY[type(answer)][0].qualified
         identifier = header.causation_id.removeprefix(f"{SOAP_GATEWAY}/")
+        if header.recipient:  # said by a procedure that another call has started
+            identifier = rows.key(header.recipient, function, header.function_call_id)
         raw = keep(answer)
 
         def unit(tx: Tx) -> Exchange | None:
             if not tx.first_time(header.message_id):
                 return None
-            found = rows.answer(tx, identifier, raw)
+            found = rows.answer(tx, identifier, function, raw)
             if found is not None and functions.BY_NAME[found.function].style is Style.ASYNC:
                 self._put_answer(tx, found)
             return found

@@ -106,9 +106,10 @@ def enter(tx: Tx, new: Exchange) -> tuple[Exchange, bool]:
     return replace(old, **changes), False
 
 
-def answer(tx: Tx, identifier: str, body: bytes) -> Exchange | None:
-    """Keep the first answer; the exchange with it, None when it has one already or is forgotten."""
-    first = update(exchange).where(exchange.c.id == identifier, exchange.c.answer.is_(None))
+def answer(tx: Tx, identifier: str, function: str, body: bytes) -> Exchange | None:
+    """Keep the first answer; the exchange with it, None when it has one, is forgotten or is of another function."""
+    where = (exchange.c.id == identifier, exchange.c.function == function, exchange.c.answer.is_(None))
+    first = update(exchange).where(*where)
     if tx.connection.execute(first.values(answer=body, ended=tx.now)).rowcount != 1:
         return None
     return load(tx.connection, identifier)
