@@ -224,7 +224,7 @@ class Client:
         finally:
             writer.close()
 
-    async def poll(self, poll_id: str, number: int = 1) -> Response:
+    async def poll(self, poll_id: str, number: int = 1, to: str = SR) -> Response:
         """WS-MakeConnection."""
         space = "http://docs.oasis-open.org/ws-rx/wsmc/200702"
         message = Addressing(
@@ -232,8 +232,8 @@ class Client:
             message_id=f"//{self.oid}/poll-{number}",
             sender="https://peer.example/es4",
             sender_id=self.oid,
-            to=f"{self.gateway.url}/es4?EntityId={SR}",
-            to_id=SR,
+            to=f"{self.gateway.url}/es4?EntityId={to}",
+            to_id=to,
         )
         address = f"<wsmc:Address>{space}/anonymous?id={poll_id}</wsmc:Address>"
         text = f'<wsmc:MakeConnection xmlns:wsmc="{space}">{address}</wsmc:MakeConnection>'

@@ -107,7 +107,7 @@ def enter(tx: Tx, new: Exchange) -> tuple[Exchange, bool]:
 
 
 def answer(tx: Tx, identifier: str, function: str, body: bytes) -> Exchange | None:
-    """Keep the first answer; the exchange with it, None when it has one, is forgotten or is of another function."""
+    """Keep the first answer; the exchange with it, None when it has one, is forgotten or of another function."""
     where = (exchange.c.id == identifier, exchange.c.function == function, exchange.c.answer.is_(None))
     first = update(exchange).where(*where)
     if tx.connection.execute(first.values(answer=body, ended=tx.now)).rowcount != 1:

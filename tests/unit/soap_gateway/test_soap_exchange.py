@@ -11,7 +11,7 @@ from typing import Any
 import esm_samples
 from esm_samples import EID, ICCID
 from ferryman.contracts import es1, es2, es3, es4, es7
-from ferryman.contracts.message import Body, Header
+from ferryman.contracts.message import Body, Header, encode
 from ferryman.contracts.peers import POLLED, PeerKind
 from ferryman.contracts.status import SUCCESS, Status, failed
 from ferryman.soap_gateway import schema
@@ -297,6 +297,40 @@ async def test_es7_both_ways(tmp_path: Path, parties: dict[str, Party]) -> None:
         changed = es7.ES7HandleSMSRChangeNotification(eis=esm_samples.eis(0), completed=esm_samples.AT)
         assert (await client.send(changed)).status == 202
         assert len(gateway.heard) == 2
+    await receiver.stop()
+
+
+@virtual
+async def test_an_answer_said_by_another_calls_procedure(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """During a change of SM-SR the procedure of ES4.SMSRChange answers ES7: each answer to its own call."""
+    receiver = Receiver(parties["sr2"], parties["ours"])
+    await receiver.start()
+    async with opened(tmp_path, parties, reaction=lambda header, body: None) as gateway:
+        await gateway.peer(parties["sr2"], PeerKind.SM_SR, SR2, endpoints={"ES7": receiver.url("/es7")})
+        await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO)
+        change = es4.ES4SMSRChange(eid=EID, target_smsr_id=SR2)
+        await Client(gateway, parties["mno"], MNO).send(change, reply_to=f"{POLLED}q")
+        client = Client(gateway, parties["sr2"], SR2)
+        call_id = "handover/" + "x" * 80
+        await client.send(es7.ES7AuthenticateSMSR(eid=EID, certificate=b"\x7f"), call_id=call_id)
+        changing, asked = (header for _, header, _ in gateway.heard)
+        assert len(asked.function_call_id) <= 64
+        answer = es7.ES7AuthenticateSMSRResponse(status=SUCCESS, random_challenge=bytes(16))
+        back = Header(
+            message_id="sm-sr/1",
+            sender="sm-sr",
+            requester=SR2,
+            function_call_id=asked.function_call_id,
+            deadline=asked.deadline,
+            eid=EID,
+            causation_id=changing.message_id,
+            recipient=SR2,
+        )
+        await gateway.role.receive(encode(back, answer))
+        await until(lambda: receiver.got)
+        assert decode(receiver.got[0].body).body == answer
+        states = {row.function: row.answer for row in gateway.rows(schema.exchange)}
+        assert states["ES4.SMSRChange"] is None
     await receiver.stop()
 
 
