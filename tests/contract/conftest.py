@@ -11,7 +11,7 @@ import pytest
 from backends import Backend
 from ferryman.platform import nats_bus, nats_layout
 from nats_server import NatsServer
-from postgres import Server, new_database
+from postgres import Server, drop_database, new_database
 
 
 @pytest.fixture(params=["sqlite-threaded", "sqlite-inline", "postgres"])
@@ -22,12 +22,15 @@ def store_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def store_address(store_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty database is."""
+def store_address(store_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty database is, for the time of the test."""
     if store_kind != "postgres":
-        return str(tmp_path / "role.db")
+        yield str(tmp_path / "role.db")
+        return
     server: Server = request.getfixturevalue("postgres")
-    return new_database(server)
+    address = new_database(server)
+    yield address
+    drop_database(server, address)
 
 
 @pytest.fixture
