@@ -22,8 +22,8 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     segment: int = MAX_SEGMENT
     segments_per_message: int = 8  # `86` TLVs in one ES3.SendData; the SM-SR cuts them for the bearer
     session_attempts: int = 5  # key establishments and SCP03t sessions tried when answers are lost
-    # RequiredMemory = package size x factor + margin: a file filled by a pattern is larger on the card than here.
-    memory_factor: float = 4.0
+    # RequiredMemory = bytes that files, keys and applications need x factor + margin, because cards round up.
+    memory_factor: float = 1.0
     memory_margin: int = 8192
     supported_versions: tuple[str, ...] = ("3.0", "3.1", "3.2")  # RemoteProvisioningVersion, first two numbers
     approved_platforms: tuple[str, ...] = ()  # PlatformType; empty = every type
@@ -48,7 +48,7 @@ class Facts:
 
     settings: DPSettings
     template: bytes = b""
-    template_size: int = 0
+    template_memory: int = 0  # bytes on the card
     package: Package | None = None
     installed: frozenset[str] = frozenset()  # ICCIDs that we have installed on this card
 

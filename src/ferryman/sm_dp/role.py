@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from ferryman.codec.ids import EID, ICCID
 from ferryman.contracts import admin, codes, es2, es2_calls, es3, imports
@@ -31,6 +31,7 @@ from ferryman.sm_dp.records import Change, DPSettings, Facts
 INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)
 ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, ES2AuditEISResponse)
 DOWNLOAD = "download"
+OLD_TEMPLATE_FACTOR = 4  # bytes on the card for one of a package whose files were never counted
 MAX_PAGE = 10_000  # subscriptions in one answer
 MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
 
@@ -292,7 +293,7 @@ class SMDP:
         return Facts(
             settings=self.settings,
             template=bytes(row.compiled) if row is not None and state.phase == install.OPENING else b"",
-            template_size=row.size if row is not None else 0,
+            template_memory=_memory(row) if row is not None else 0,
             package=orders.get_package(connection, state.order_id) if loading else None,
             installed=orders.installed_on(connection, eid) if state.phase == download.GET_EIS else frozenset(),
         )
@@ -328,3 +329,9 @@ def _with_deadline(header: Header, body: admin.CreateOrder, deadline: float) -> 
         deadline=deadline,
         eid=body.eid,
     )
+
+
+def _memory(row: Row[tuple[object, ...]]) -> int:
+    """Bytes on the card that a stored template needs; guessed for one compiled before they were counted."""
+    known = CompiledTemplate.from_bytes(bytes(row.compiled)).memory
+    return known or OLD_TEMPLATE_FACTOR * int(row.size)

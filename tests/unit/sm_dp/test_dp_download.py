@@ -55,7 +55,7 @@ def fresh(**changes: Any) -> State:
 
 
 def step(state: State, event: Any, *, now: float = NOW, **facts: Any) -> Step[State]:
-    values: dict[str, Any] = {"settings": DPSettings(), "template": b"t", "template_size": 100, "package": PACKAGE}
+    values: dict[str, Any] = {"settings": DPSettings(), "template": b"t", "package": PACKAGE, "template_memory": 9}
     context = Context("download/order", EID, None, now, bytes(range(32)), Facts(**{**values, **facts}))
     return download.step(state, event, context)
 

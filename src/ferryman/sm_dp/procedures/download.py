@@ -140,7 +140,7 @@ def _cleaned(state: State, status: ExecutionStatus, context: Context) -> Step[St
 def _verify(state: State, eis: EIS, context: Context) -> Step[State]:
     """[5] Signature and certificates first; what else speaks against it is kept until they are known good."""
     facts: Facts = context.facts
-    objection = eligibility.check(eis, package_size=facts.template_size, settings=facts.settings)
+    objection = eligibility.check(eis, profile_memory=facts.template_memory, settings=facts.settings)
     question = crypto.VerifyEUICC(
         eid=eis.eid,
         eum_id=eis.eum_id,
@@ -163,7 +163,7 @@ def _verified(state: State, event: Answered, context: Context) -> Step[State]:
         eid=state.eid,
         iccid=state.iccid,
         owner=state.owner,
-        required_memory=eligibility.required_memory(facts.template_size, facts.settings),
+        required_memory=eligibility.required_memory(facts.template_memory, facts.settings),
         more_to_do=True,
     )
     return call(state, CREATING, request, step="CreateISDP")
