@@ -29,18 +29,29 @@ _HEADER_TAG = 0xA0
 _ASSIGNMENT = re.compile(rb"(\xef\xbb\xbf)?(\s|--[^\n]*\n|/\*.*?\*/)*[A-Za-z][\w-]*\s+ProfileElement\s", re.DOTALL)
 
 
+class _NotUsed(yaml.YAMLError):
+    """YAML that is right and not used here; says which, and nothing of the content."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a value as often as it is there: what we read has no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without aliases (they could blow up a small file) and without entries given twice."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here")
+            raise _NotUsed("has an alias (*), which is not used here")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value]
         if len(set(map(str, names))) != len(names):
-            raise yaml.constructor.ConstructorError(None, None, "an entry is there twice", node.start_mark)
+            raise _NotUsed(f"has an entry twice in the map at line {node.start_mark.line + 1}")
         return super().construct_mapping(node, deep)
 
 
@@ -48,6 +59,8 @@ def load_yaml(text: str) -> Any:
     """A YAML document of plain values. Raises InputError naming line and column, not the content."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except _NotUsed as problem:
+        raise InputError("document", str(problem)) from None
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "document"
@@ -58,7 +71,7 @@ def load_yaml(text: str) -> Any:
 
 def dump_yaml(document: Any) -> str:
     """YAML of plain values, maps in their order."""
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=4096)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
 
 
 def form_of(content: bytes) -> Form:

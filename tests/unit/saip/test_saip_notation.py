@@ -13,7 +13,7 @@ from ferryman.codec.saip.plain import from_plain, to_plain
 from ferryman.codec.saip.schema import FIRST_3_3, SCHEMAS
 from ferryman.codec.saip.types import Mixed, Slot
 from ferryman.errors import InputError
-from ferryman.profile.documents import form_of, load_yaml, read_package, write_package
+from ferryman.profile.documents import dump_yaml, form_of, load_yaml, read_package, write_package
 from saip_generator import generated_package
 from saip_samples import TS48_NAMES, ts48
 from shared_data import shared
@@ -220,6 +220,15 @@ def test_yaml_that_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         load_yaml(text)
     assert "os.system" not in str(caught.value)
+
+
+def test_yaml_that_is_not_used_says_which() -> None:
+    with pytest.raises(InputError, match="alias"):
+        load_yaml("- &a {x: 1}\n- *a\n")
+    with pytest.raises(InputError, match="line 2"):
+        load_yaml("- 1\n- {x: 1, x: 2}\n")
+    shared_value = {"x": [1]}
+    assert load_yaml(dump_yaml([shared_value, shared_value])) == [shared_value, shared_value]
 
 
 def test_form_of_garbage() -> None:
