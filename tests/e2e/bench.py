@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,13 @@ from rig import OWNER, Platform, World, free_port
 
 SETTLE = 3.0  # s of virtual time for the cards to attach and declare themselves
 VALIDITY = 7200.0  # s of an order
+PERSONALITY = os.environ.get("FERRYMAN_PERSONALITY", "")
+"""Kind of card for every bench that names none: runs the suite on another one (docs/personalities.md)."""
+TYPE_DATA: dict[str, tuple[str, dict[str, Any]]] = {
+    "recorded": ("ferryman-sim-recorded", {"spi": "1601", "check_sequence": False}),
+    "strict": ("ferryman-sim-strict", {}),
+}
+"""By personality: PlatformType, and all that the server is told of that eUICC type."""
 TABLES: dict[str, PlatformTables] = {"sm-sr": sr_schema.PLATFORM, "sm-dp": dp_schema.PLATFORM}
 
 
@@ -230,6 +238,8 @@ async def bench(
     knows
     no SMSC.
     """
+    if PERSONALITY and "--personality" not in options:
+        options = (*options, "--personality", PERSONALITY)
     source = await prepared(count, options, template, subscribers)
     folder = quick_folder()
     shutil.copytree(source, folder, dirs_exist_ok=True)
@@ -257,6 +267,9 @@ async def bench(
         operator = await platform.open()
         it = Bench(world, platform, operator, transport)
         try:
+            for platform_type, says in (TYPE_DATA[name] for name in TYPE_DATA if name in options):
+                eum = world.batch["eum"]["oid"]
+                await operator.sm_sr(admin.SetType(eum_id=eum, platform_type=platform_type, says=says))
             for eid in it.eids:
                 card = await it.store("sm-sr").read(lambda c, eid=eid: eis_store.load(c, eid))
                 assert card is not None
