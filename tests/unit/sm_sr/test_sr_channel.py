@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import sr_steps as s
-from ferryman.codec import ids, ota_script, tlv
+from ferryman.codec import ids, isdr, ota_script, tlv
 from ferryman.contracts import crypto, es5
 from ferryman.contracts.message import Header
 from ferryman.contracts.status import failed
@@ -385,12 +385,12 @@ def https(state: Channel, event: Any, *, entropy: bytes = b"\x01" * 32, **change
     return step(state, event, settings=HTTPS, entropy=entropy, **changes)
 
 
-def triggered() -> Channel:
-    return https(enqueue(Channel(), order(1, "https"), settings=HTTPS).state, wrapped()).state
+def triggered(**changes: Any) -> Channel:
+    return https(enqueue(Channel(), order(1, "https", **changes), settings=HTTPS).state, wrapped()).state
 
 
-def scripted() -> tuple[Channel, str]:
-    taken = https(triggered(), post(1))
+def scripted(**changes: Any) -> tuple[Channel, str]:
+    taken = https(triggered(**changes), post(1))
     return taken.state, given(taken)[0].next_uri
 
 
@@ -454,11 +454,22 @@ def test_the_answer_given_last_is_given_again_byte_for_byte(session: str) -> Non
 
 
 def test_first_post_repeated_with_resume_only() -> None:
-    state, _ = scripted()
+    changing = (ota_script.c_apdu(isdr.enable_profile(s.NEW)),)
+    state, _ = scripted(tlvs=changing)
     assert given(https(state, post(1, session="s2", resume=True)))
     lost = https(state, post(1, session="s2"))
     assert outcomes(lost) == [("c1", "unknown")], "a card that begins afresh may have run it"
     assert outcomes(https(state, post(1, "/x?s=stale", session="s2"))) == [("c1", "unknown")]
+
+
+def test_a_question_is_asked_again_in_the_next_session_a_few_times() -> None:
+    state, _ = scripted()
+    for number in range(2, 5):
+        again = https(state, post(1, session=f"s{number}"))
+        assert not outcomes(again)
+        assert given(again)
+        state = again.state
+    assert outcomes(https(state, post(1, session="s5"))) == [("c1", "unknown")]
 
 
 def test_session_that_breaks_is_called_for_again() -> None:

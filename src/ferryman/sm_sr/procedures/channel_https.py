@@ -14,6 +14,7 @@ from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures import channel_notification
 from ferryman.sm_sr.procedures.channel_state import Answer, Channel, Effects, Pending
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, entry_delivered, notification
+from ferryman.sm_sr.procedures.described import asks
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.workflow.plan import Packaging, Transport
 from ferryman.workflow.question import Moment
@@ -21,6 +22,8 @@ from ferryman.workflow.question import Moment
 LINGER = "linger"  # a POST waits for a command that may come
 SESSION = "session"  # a trigger waits for its session
 ANSWER = "answer"  # a script waits for the POST with its answer
+
+QUESTIONS_AGAIN = 3  # sessions that may be lost before the outcome of a question is `unknown`
 
 OK = "ok"
 TOKEN_QUERY = "s="  # noqa: S105 - name of a query item
@@ -122,13 +125,26 @@ def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
             _answer(state, state.answer, effects)
             effects.timer(ANSWER, effects.effective.https_answer_timeout)
             return replace(state, post="")
-        # A new session without the answer: whether the script ran is not known.
-        state = _result(state, body, effects) if token and token == state.token else _lost(state, effects)
+        # A new session without the answer: whether the script ran is not known; a question is asked again.
+        if token and token == state.token:
+            state = _result(state, body, effects)
+        elif (again := _again(state.inflight) if state.inflight else None) is not None:
+            effects.no_timer(ANSWER)
+            state = replace(state, inflight=None, https_queue=(again, *state.https_queue))
+        else:
+            state = _lost(state, effects)
     state = pump(replace(state, token=token, answer=None), effects)
     if state.post:
         settings = effects.settings
         effects.timer(LINGER, settings.hold if state.announced or effects.facts.waiting else settings.linger)
     return state
+
+
+def _again(command: Command) -> Command | None:
+    """The command once more, when it changes nothing on the card and was not repeated too often."""
+    if not asks(command) or command.again >= QUESTIONS_AGAIN:
+        return None
+    return replace(command, again=command.again + 1)
 
 
 def _wants_again(state: Channel, answer: Answer, token: str, body: es5.HTTPSPosted) -> bool:

@@ -6,13 +6,13 @@ A confirmation goes the way its notification came; that is the card's choice, no
 
 from __future__ import annotations
 
-from ferryman.codec.apdu import CommandAPDU
 from ferryman.contracts.workflow import Decide, Decided
-from ferryman.errors import InputError, PeerError
+from ferryman.errors import InputError
 from ferryman.platform.procedure import Answered
 from ferryman.sm_sr.procedures import channel_https, channel_sms
 from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects, Pending
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind
+from ferryman.sm_sr.procedures.described import CONVERSATIONS, describe
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.settings import HTTPS_PULL, PLANNED
 from ferryman.workflow import builtin, rules
@@ -22,25 +22,6 @@ from ferryman.workflow.question import Attempt, Card, Moment, Operation, Questio
 
 PLAN = "plan/"  # tag of a question, with the identifier of its command
 MAX_HISTORY = 50  # attempts that are remembered of one command: a script that waits for ever must not fill the row
-
-ASKING = frozenset((0xF2, 0xCA))  # GET STATUS, GET DATA: they change nothing
-FUNCTIONS = {  # by INS and, for STORE DATA, DGI (sgp02-euicc.md 3)
-    (0xE6, 0): "CreateISDP",
-    (0xE4, 0): "DeleteProfile",
-    (0xF2, 0): "eUICCCapabilityAudit",
-    (0xCA, 0): "eUICCCapabilityAudit",
-    (0xE2, 0x3A01): "EstablishISDPKeySet",
-    (0xE2, 0x3A02): "EstablishISDPKeySet",
-    (0xE2, 0x3A03): "EnableProfile",
-    (0xE2, 0x3A04): "DisableProfile",
-    (0xE2, 0x3A05): "SetFallbackAttribute",
-    (0xE2, 0x3A07): "UpdateParameters",
-    (0xE2, 0x3A08): "HandleNotificationConfirmation",
-    (0xD8, 0): "PutKey",
-}
-# Functions after which the card keeps something for the next command (SGP.02 4.1.3, annex K).
-CONVERSATIONS = frozenset({"EstablishISDPKeySet", "DownloadAndInstallation", "SendData"})
-P1_INSTALL = 0x0C  # INSTALL [for install and make selectable] makes an ISD-P; [for personalization] names one
 
 
 def enter(state: Channel, command: Command, effects: Effects) -> Channel:
@@ -128,28 +109,6 @@ def _preferred(command: Command, effects: Effects) -> tuple[str, ...]:
     if command.transport:
         names = (command.transport, *(name for name in names if name != command.transport))
     return tuple(PLANNED[name] for name in names)
-
-
-def describe(command: Command) -> tuple[str, bool]:
-    """The function (ES5, ES8) that a script belongs to, and whether it only asks; read from its first C-APDU."""
-    apdus = [_apdu(item) for item in command.tlvs]
-    asks = all(found is not None and found.ins in ASKING for found in apdus)
-    first = apdus[0] if apdus else None
-    if first is None:
-        return "DownloadAndInstallation", False  # SCP03t
-    if first.ins == 0xE6 and first.p1 != P1_INSTALL:
-        return "EstablishISDPKeySet", False
-    dgi = int.from_bytes(first.data[:2]) if first.ins == 0xE2 else 0
-    return FUNCTIONS.get((first.ins, dgi), "SendData"), asks
-
-
-def _apdu(item: bytes) -> CommandAPDU | None:
-    if item[:1] != bytes((channel_sms.C_APDU,)):
-        return None
-    try:
-        return CommandAPDU.parse(channel_sms.value_of(item))
-    except PeerError:
-        return None
 
 
 def answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Channel:

@@ -66,6 +66,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     key_version: int = 0
     plan: Send | None = None
     history: tuple[Attempt, ...] = ()
+    again: int = 0  # times it was put back after a lost session
     since: float = 0.0
     at: float = 0.0
 
