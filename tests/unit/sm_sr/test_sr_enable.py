@@ -425,3 +425,13 @@ def test_card_is_not_in_the_eis_any_more() -> None:
     assert s.reply(step(told, s.answered(last(told)), no_card=True)).code == "8.4/4.2"
     assert not s.command(asking(changing())).confirms
     assert s.command(step(changing(), TimerFired("ask"), no_card=True)).destination == ""
+
+
+@pytest.mark.parametrize("kind", [0, 4, 6, 255])
+def test_types_that_mean_nothing_are_an_alarm_and_change_nothing(kind: int) -> None:
+    state = changing()
+    told = step(state, s.heard(kind))
+    assert told.state == state
+    assert not s.commands(told)
+    assert not s.changes(told)
+    assert "alarm" in [e.outcome for e in told.effects if isinstance(e, Audit)]
