@@ -169,6 +169,7 @@ def test_auto_delete_follows_the_change() -> None:
     taken = deleting(pol2=AUTO)
     assert s.changes(taken) == DISABLED, "the change is in the EIS at once"
     assert s.apdu_of(s.command(taken)).hex().upper().startswith("80E40040124F10" + s.NEW.hex().upper())
+    assert s.command(taken).destination == "8823900000001", "the card is under its new number"
     assert not s.replies(taken), "the caller hears of it when all is done"
     ended = step(taken.state, s.answered(last(taken.state)), euicc=euicc(state="Disabled", pol2=AUTO))
     assert s.reply(ended).status is Status.SUCCESS

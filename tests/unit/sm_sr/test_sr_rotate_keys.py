@@ -51,7 +51,7 @@ def held(state: Any, version: int, count: int = 3) -> Step[Any]:
     """The card answers with the check values, the CryptoServer takes the keys."""
     answer = s.answered(f"procedure/{state.sent}", 0x9000, bytes((version,)) + KEYS[version] * count)
     taken = step(state, answer)
-    assert isinstance(asked(taken), crypto.TakeKeyset)
+    assert asked(taken) == crypto.TakeKeyset(eid=s.EID, version=version), "the former ones are kept"
     return step(taken.state, Answered("take", crypto.Stored()))
 
 
