@@ -15,7 +15,7 @@ from ferryman.cli import eis_file, output
 from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator
 from ferryman.contracts import admin, crypto
-from ferryman.contracts.eis import EIS
+from ferryman.contracts.eis import EIS, PolicyRule
 from ferryman.errors import InputError
 from ferryman.profile.definition import combined
 
@@ -224,6 +224,12 @@ async def order_create(
     profile_type: str = "",
     enable: bool = True,
     validity: float = 86_400.0,
+    policy: tuple[str, ...] = (),
+    imsi: str = "",
+    msisdn: str = "",
+    pol1: str | None = None,
+    keys: str = "keep",
+    keys_under: str = "",
     call_id: str = "",
     wait: bool = False,
     data: Path = DATA,
@@ -240,20 +246,39 @@ async def order_create(
         The subscription; or give `--profile-type` to take the next free one.
     validity
         Seconds in which the whole order must be done.
+    policy
+        Rules of POL2 as ACTION:QUALIFICATION, for example DISABLE:Not-Allowed.
+    imsi, msisdn
+        Subscription address, when it is not that of the subscription.
+    pol1
+        POL1 byte in hex instead of the template's; an empty text takes it away.
+    keys
+        What becomes of the ISD-P's keys: keep, destroy, or hand-over under the key that `keys_under` names.
     call_id
         FunctionCallIdentifier; the same one again finds the same order.
     wait
         Wait until the order has ended; exit status 1 when it failed.
     """
     request = admin.CreateOrder(
-        owner=owner, eid=eid, iccid=iccid, profile_type=profile_type, enable=enable, validity=validity
+        owner=owner,
+        eid=eid,
+        iccid=iccid,
+        profile_type=profile_type,
+        enable=enable,
+        validity=validity,
+        pol2=read_rules(policy),
+        imsi=imsi,
+        msisdn=msisdn,
+        pol1=None if pol1 is None else _octets("pol1", pol1),
+        keys=keys,
+        keys_under=keys_under,
     )
     async with operator(data, owner) as calls:
         view = await calls.sm_dp(request, call_id=call_id)
         while wait and isinstance(view, admin.OrderView) and view.state == "running":
             await asyncio.sleep(POLL)
             view = await calls.sm_dp(admin.ShowOrder(owner=owner, order_id=view.order_id))
-    return _show_order(view, json=json)
+    return show_order(view, json=json)
 
 
 @order.command(name="show")
@@ -261,11 +286,12 @@ async def order_show(order_id: str, *, data: Path = DATA, owner: str = OWNER, js
     """Show an order: its state, its steps with their times, its result."""
     async with operator(data, owner) as calls:
         view = await calls.sm_dp(admin.ShowOrder(owner=owner, order_id=order_id))
-    _show_order(view, json=json)
+    show_order(view, json=json)
     return output.DONE
 
 
-def _show_order(view: object, *, json: bool) -> int:
+def show_order(view: object, *, json: bool) -> int:
+    """Print an order; FAILED when it has failed."""
     if not isinstance(view, admin.OrderView):
         return output.FAILED
     if json:
@@ -355,6 +381,26 @@ async def key_import_operator(
         await calls.crypto(request)
     _said(f"key {name} imported", json=json)
     return output.DONE
+
+
+def _octets(name: str, text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise InputError(name, "must be hexadecimal") from None
+
+
+def read_rules(words: tuple[str, ...]) -> tuple[PolicyRule, ...]:
+    """Rules of POL2 from ACTION:QUALIFICATION. Raises InputError."""
+    rules: list[PolicyRule] = []
+    for word in words:
+        action, colon, qualification = word.partition(":")
+        if not colon or action not in ("ENABLE", "DISABLE", "DELETE"):
+            raise InputError("rule", "must be ENABLE, DISABLE or DELETE, a colon, and Not-Allowed or Auto-Delete")
+        if qualification not in ("Not-Allowed", "Auto-Delete"):
+            raise InputError("rule", "must end with Not-Allowed or Auto-Delete")
+        rules.append(PolicyRule(action, qualification))
+    return tuple(rules)
 
 
 def _hex_file(file: Path) -> bytes:

@@ -9,12 +9,10 @@ from pathlib import Path
 from cyclopts import App, Parameter
 
 from ferryman.cli import output
-from ferryman.cli.commands import DATA, OWNER, POLL, public
+from ferryman.cli.commands import DATA, OWNER, POLL, public, read_rules
 from ferryman.cli.session import operator
 from ferryman.contracts import es2, es2_calls
-from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.es2_calls import ES2Call, ES2View
-from ferryman.errors import InputError
 
 app = App(name="es2", help="ES2 functions on profiles, by way of the SM-DP.")
 
@@ -131,16 +129,3 @@ async def show(call_id: str, *, data: Path = DATA, owner: str = OWNER, json: boo
     async with operator(data, owner) as calls:
         view = await calls.sm_dp(es2_calls.ShowES2(owner=owner, call_id=call_id))
     return _show(view, json=json)
-
-
-def read_rules(words: tuple[str, ...]) -> tuple[PolicyRule, ...]:
-    """Rules of POL2 from ACTION:QUALIFICATION. Raises InputError."""
-    rules: list[PolicyRule] = []
-    for word in words:
-        action, colon, qualification = word.partition(":")
-        if not colon or action not in ("ENABLE", "DISABLE", "DELETE"):
-            raise InputError("rule", "must be ENABLE, DISABLE or DELETE, a colon, and Not-Allowed or Auto-Delete")
-        if qualification not in ("Not-Allowed", "Auto-Delete"):
-            raise InputError("rule", "must end with Not-Allowed or Auto-Delete")
-        rules.append(PolicyRule(action, qualification))
-    return tuple(rules)

@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from ferryman import __version__
-from ferryman.cli import commands, euicc_commands, output, subscription_commands
+from ferryman.cli import commands, euicc_commands, order_commands, output, subscription_commands
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
 from ferryman.cli.es2_commands import app as es2
@@ -37,6 +37,10 @@ for group in (*commands.ALL, subscription_commands.subscription):
     app.command(group)
 commands.euicc.command(euicc_commands.types)
 app.command(script)
+for name, command in order_commands.ORDER.items():
+    commands.order.command(command, name=name)
+for name, command in order_commands.TEMPLATE.items():
+    commands.template.command(command, name=name)
 app.command(operation)
 app.command(queue)
 app.command(es2)

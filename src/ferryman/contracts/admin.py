@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import es2_calls, imports, operations, queue, workflow
+from ferryman.contracts import es2_calls, imports, operations, orders, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.orders import CreateOrder as CreateOrder
@@ -261,6 +261,10 @@ SM_DP_REQUESTS: tuple[type[Body], ...] = (
     ListOrders,
     *imports.SM_DP_REQUESTS,
     *es2_calls.REQUESTS,
+    orders.CancelOrder,
+    orders.RetryOrder,
+    orders.SetLowWater,
+    orders.ShowStock,
 )
 SM_SR_CODEC: Codec[Body] = Codec(*SM_SR_REQUESTS)
 SM_DP_CODEC: Codec[Body] = Codec(*SM_DP_REQUESTS)
@@ -282,4 +286,5 @@ ANSWER_CODEC: Codec[Body] = Codec(
     *imports.SM_DP_ANSWERS,
     *queue.ANSWERED,
     es2_calls.ES2View,
+    orders.StockPage,
 )

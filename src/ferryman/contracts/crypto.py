@@ -361,6 +361,20 @@ class ProfileResult(Body, frozen=True, kw_only=True, tag=True):
     euicc_response: bytes
 
 
+class HandOverKeyset(Body, frozen=True, kw_only=True, tag=True):
+    """The SCP03 keys of an ISD-P for its Operator, under the transport key named `key`."""
+
+    eid: str
+    isdp_aid: bytes
+    key: str
+
+
+class KeysetHandedOver(Body, frozen=True, kw_only=True, tag=True):
+    """ENC, MAC, DEK one behind the other: nonce, ciphered value, tag (AES-GCM; `EID,AID` is authenticated)."""
+
+    sealed: bytes
+
+
 class DestroyKeys(Body, frozen=True, kw_only=True, tag=True):
     """Destroy every key under a reference prefix."""
 
@@ -390,6 +404,7 @@ REQUESTS: tuple[type[Body], ...] = (
     ProtectProfile,
     OpenProfileResult,
     DestroyKeys,
+    HandOverKeyset,
     *imports.CRYPTO_REQUESTS,
 )
 ANSWERS: tuple[type[Body], ...] = (
@@ -407,6 +422,7 @@ ANSWERS: tuple[type[Body], ...] = (
     SCP03tOpened,
     ProfileProtected,
     ProfileResult,
+    KeysetHandedOver,
     *imports.CRYPTO_ANSWERS,
 )
 REQUEST_CODEC: Codec[Body] = Codec(*REQUESTS)

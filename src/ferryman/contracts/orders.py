@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import msgspec
 
+from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
+
+KEEP, DESTROY, HAND_OVER = "keep", "destroy", "hand-over"
 
 
 class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     """ES2.DownloadProfile (SGP.02 5.3.2) as an order; `validity` in seconds.
 
-    Either `iccid`, or `profile_type` to take the next free subscription of that type.
+    Either `iccid`, or `profile_type` to take the next free subscription of that type. `pol2`, `imsi` and `msisdn`
+    go to the SM-SR with the report of the download (without an address the subscription's own). `pol1` and
+    `connectivity` replace those of the template, None leaves them. `keys` says what becomes of the ISD-P's SCP03
+    keys behind a good download: keep, destroy, or hand-over under the transport key named `keys_under`.
     """
 
     owner: str
@@ -20,6 +26,57 @@ class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     profile_type: str = ""
     enable: bool = True
     validity: float = 86_400.0
+    pol2: tuple[PolicyRule, ...] = ()
+    imsi: str = ""
+    msisdn: str = ""
+    pol1: bytes | None = None
+    connectivity: bytes | None = None
+    keys: str = KEEP
+    keys_under: str = ""
+
+
+class CancelOrder(Body, frozen=True, kw_only=True, tag=True):
+    """End an order that is not yet on the card; an ISD-P that was begun is deleted."""
+
+    owner: str
+    order_id: str
+
+
+class RetryOrder(Body, frozen=True, kw_only=True, tag=True):
+    """Begin a failed order again, with the same subscription and another validity."""
+
+    owner: str
+    order_id: str
+    validity: float = 86_400.0
+
+
+class SetLowWater(Body, frozen=True, kw_only=True, tag=True):
+    """Number of free subscriptions at which the stock of a profile type raises an alarm; 0 = never."""
+
+    owner: str
+    profile_type: str
+    low_water: int
+
+
+class ShowStock(Body, frozen=True, kw_only=True, tag=True):
+    """Profile types of an owner with their stock."""
+
+    owner: str
+
+
+class StockView(msgspec.Struct, frozen=True):
+    """Stock of one profile type; `low` when it is at its low-water mark or below."""
+
+    profile_type: str
+    free: int
+    low_water: int
+    low: bool
+
+
+class StockPage(Body, frozen=True, kw_only=True, tag=True):
+    """Stocks by profile type."""
+
+    stocks: tuple[StockView, ...]
 
 
 class ShowOrder(Body, frozen=True, kw_only=True, tag=True):
@@ -57,6 +114,8 @@ class OrderView(Body, frozen=True, kw_only=True, tag=True):
     isdp_aid: str = ""
     profile_bytes: int = 0
     pe_statuses: tuple[str, ...] = ()
+    attempt: int = 1
+    handed_keys: bytes = b""  # ENC, MAC, DEK: nonce, ciphered value, tag of AES-GCM; `EID,AID` is authenticated
 
 
 class OrderPage(Body, frozen=True, kw_only=True, tag=True):

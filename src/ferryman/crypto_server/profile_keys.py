@@ -9,6 +9,7 @@ from ferryman.codec import isdr_keys, tlv
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
 from ferryman.contracts.roles import SM_SR
+from ferryman.crypto_server.keys_at_rest import transport_ref
 from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.trust import signing_ref
 from ferryman.crypto_server.vault import Vault
@@ -17,7 +18,7 @@ from ferryman.platform.clock import Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.slots import derive_public
 from ferryman.profile.template import CompiledTemplate
-from ferryman.secure import ecka, scp03t
+from ferryman.secure import ecka, scp03t, transport_cipher
 from ferryman.secure.scp03 import StaticKeys
 
 ENC, MAC, DEK = 0, 1, 2
@@ -174,6 +175,24 @@ class ProfileKeys:
             response_86=body.response,
         )
         return crypto.ProfileResult(euicc_response=plain)
+
+    async def hand_over(self, header: Header, body: crypto.HandOverKeyset) -> crypto.KeysetHandedOver:
+        """An ISD-P's keys under the transport key of its Operator, audited."""
+        keyset = await self._keyset(body.eid, body.isdp_aid)
+        transport = await self._read(transport_ref(body.key))
+        if transport is None:
+            sentence = f"no transport key {body.key!r}; import it with `ferryman key import-operator`"
+            raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=body.key)
+        aid = body.isdp_aid.hex().upper()
+        nonce = self._entropy(transport_cipher.NONCE_BYTES)
+        bound = f"{body.eid},{aid}".encode()
+        sealed = transport_cipher.seal(transport, nonce, keyset.enc + keyset.mac + keyset.dek, bound)
+
+        def unit(tx: Tx) -> None:
+            tx.audit(actor=header.requester, action="HandOverKeyset", eid=body.eid, object=aid, outcome="done")
+
+        await self._mailbox.transact(unit)
+        return crypto.KeysetHandedOver(sealed=sealed)
 
     def _session(self, keyset: Keyset, eid: str, aid: bytes, host_challenge: bytes, response: bytes) -> int:
         """Sequence counter of the session that the card opened, its cryptogram verified."""

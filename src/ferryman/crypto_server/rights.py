@@ -30,4 +30,5 @@ ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.ProtectProfile: frozenset({SM_DP}),
     crypto.OpenProfileResult: frozenset({SM_DP}),
     crypto.DestroyKeys: frozenset({SM_DP}),
+    crypto.HandOverKeyset: frozenset({SM_DP}),
 }

@@ -61,6 +61,7 @@ class CryptoServer:
             crypto.OpenSCP03t: profile.open_session,
             crypto.ProtectProfile: profile.protect_profile,
             crypto.OpenProfileResult: profile.open_result,
+            crypto.HandOverKeyset: profile.hand_over,
         }
 
     async def start(self) -> None:

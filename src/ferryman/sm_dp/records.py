@@ -90,4 +90,12 @@ class ProfileGone:
     iccid: str
 
 
-type Change = Progress | StorePackage | FinishOrder | ProfileGone
+@dataclass(frozen=True, slots=True)
+class KeepHandedKeys:
+    """The ISD-P's keys, ciphered for the Operator."""
+
+    order_id: str
+    sealed: bytes
+
+
+type Change = Progress | StorePackage | FinishOrder | ProfileGone | KeepHandedKeys

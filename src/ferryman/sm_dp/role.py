@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
 from sqlalchemy import Connection, Row
 
 from ferryman.codec.ids import EID, ICCID
-from ferryman.contracts import admin, codes, es2, es2_calls, es3, imports
+from ferryman.contracts import admin, codes, es2, es2_calls, es3
+from ferryman.contracts import orders as order_calls
 from ferryman.contracts.es2_calls import ES2AuditEISResponse
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
@@ -17,12 +19,11 @@ from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.platform.procedure import ProcedureKind, Received
-from ferryman.profile.automatic import PUBLIC_FIELDS
+from ferryman.platform.procedure import ProcedureKind, Received, Signalled
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
-from ferryman.profile.template import CompiledTemplate
 from ferryman.sm_dp.factory import orders, stock, templates
+from ferryman.sm_dp.factory.desk import StockDesk
 from ferryman.sm_dp.operator_port import RELAY, OperatorPort
 from ferryman.sm_dp.procedures import download, install, relay
 from ferryman.sm_dp.procedures.state import State
@@ -32,6 +33,7 @@ INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)
 ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, ES2AuditEISResponse)
 DOWNLOAD = "download"
 OLD_TEMPLATE_FACTOR = 4  # bytes on the card for one of a package whose files were never counted
+POL2_RULES = frozenset((("DISABLE", "Not-Allowed"), ("DELETE", "Not-Allowed"), ("DISABLE", "Auto-Delete")))
 MAX_PAGE = 10_000  # subscriptions in one answer
 MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
 
@@ -64,6 +66,7 @@ class SMDP:
             answers=ANSWERS,
             record_steps=record_steps,
         )
+        self.desk = StockDesk(mailbox)
         self.port = OperatorPort(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
 
     async def start(self) -> None:
@@ -129,24 +132,14 @@ class SMDP:
         match body:
             case admin.ImportTemplate():
                 return await self._import_template(header, body)
+            case order_calls.CancelOrder():
+                return await self._cancel(body)
+            case order_calls.RetryOrder():
+                return await self._retry(header, body)
             case es2_calls.StartES2():
                 return await self.port.start(header, body)
             case es2_calls.ShowES2():
                 return await self.port.show(body.owner, body.call_id)
-            case imports.OpenRegistration():
-                return await self._open_registration(body)
-            case imports.RegisterChunk():
-                return await self._register(body)
-            case imports.CloseRegistration():
-                return await self._close_registration(header, body)
-            case imports.ListSubscriptions():
-                limit = min(max(body.limit, 1), MAX_PAGE)
-                return await self.mailbox.store.read(
-                    lambda c: stock.page(c, body.owner, body.import_id, body.after, limit)
-                )
-            case imports.ListImports():
-                found = await self.mailbox.store.read(lambda c: stock.list_imports(c, body.owner))
-                return imports.ImportPage(imports=found)
             case admin.CreateOrder():
                 return await self._order(header, body)
             case admin.ShowOrder():
@@ -155,7 +148,7 @@ class SMDP:
                 listed = await self.mailbox.store.read(lambda c: orders.list_orders(c, body.owner))
                 return admin.OrderPage(orders=listed)
             case _:
-                raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the SM-DP")
+                return await self.desk.answer(header, body)
 
     # -- templates and subscriptions ----------------------------------------------------------------------
 
@@ -177,53 +170,6 @@ class SMDP:
         slots = tuple(slot.name for slot in compiled.slots)
         warnings = (*compiled.notes, *(str(finding) for finding in imported.warnings))
         return admin.TemplateImported(name=body.name, size=len(body.der), slots=slots, new=new, warnings=warnings)
-
-    async def _open_registration(self, body: imports.OpenRegistration) -> imports.RegistrationOpened:
-        def unit(tx: Tx) -> imports.RegistrationOpened:
-            row = templates.require_template(tx.connection, body.owner, body.profile_type)
-            batch = stock.open_batch(tx, body.owner, body.profile_type, body.import_id)
-            fields = [
-                field
-                for field in CompiledTemplate.from_bytes(bytes(row.compiled)).fields
-                if field.name not in PUBLIC_FIELDS
-            ]
-            return imports.RegistrationOpened(
-                state=batch.state,
-                chunks=batch.chunks,
-                needs=tuple(field.name for field in fields if field.default is None),
-                wants=tuple(field.name for field in fields if field.default is not None),
-                new=batch.rows,
-                known=batch.known,
-            )
-
-        return await self.mailbox.transact(unit)
-
-    async def _register(self, body: imports.RegisterChunk) -> imports.ChunkRegistered:
-        if len(body.rows) != len(body.lines):
-            raise InputError("lines", "must be as many as rows")
-        return await self.mailbox.transact(
-            lambda tx: stock.register(
-                tx, body.owner, body.import_id, body.number, body.rows, body.lines, lenient=body.lenient
-            ),
-            long=True,
-        )
-
-    async def _close_registration(
-        self, header: Header, body: imports.CloseRegistration
-    ) -> imports.RegistrationClosed:
-        def unit(tx: Tx) -> imports.RegistrationClosed:
-            closed = stock.close_batch(tx, body.owner, body.import_id, keep=body.keep)
-            if not closed.left:
-                outcome = f"{closed.new} new, {closed.known} known" if body.keep else "dropped"
-                tx.audit(
-                    actor=header.requester,
-                    action="RegisterSubscriptions",
-                    object=body.import_id,
-                    outcome=outcome,
-                )
-            return closed
-
-        return await self.mailbox.transact(unit, long=True)
 
     # -- orders -------------------------------------------------------------------------------------------
 
@@ -250,21 +196,8 @@ class SMDP:
                 tx, body.owner, iccid=body.iccid, profile_type=body.profile_type, order_id=order_id
             )
             orders.put_order(tx, body, order_id, row.iccid, row.profile_type)
-            return State(
-                order_id=order_id,
-                foreign_smsr=foreign_smsr,
-                reply=reply,
-                smdp_id=self.settings.smdp_id,
-                owner=body.owner,
-                eid=body.eid,
-                iccid=row.iccid,
-                imsi=row.imsi,
-                msisdn=row.msisdn,
-                profile_type=row.profile_type,
-                enable=body.enable,
-                deadline=now + body.validity,
-                validity=body.validity,
-            )
+            state = self._state(body, order_id, row, now, body.validity)
+            return msgspec.structs.replace(state, foreign_smsr=foreign_smsr, reply=reply)
 
         header = _with_deadline(header, body, now + body.validity)
         start = Start(
@@ -276,6 +209,61 @@ class SMDP:
             request=request,
         )
         await self.engine.call(header, start)
+
+    def _state(
+        self, body: admin.CreateOrder, order_id: str, row: Row[tuple[object, ...]], now: float, validity: float
+    ) -> State:
+        return State(
+            order_id=order_id,
+            smdp_id=self.settings.smdp_id,
+            owner=body.owner,
+            eid=body.eid,
+            iccid=row.iccid,
+            imsi=row.imsi,
+            msisdn=row.msisdn,
+            profile_type=row.profile_type,
+            enable=body.enable,
+            deadline=now + validity,
+            validity=validity,
+            pol2=body.pol2,
+            address_imsi=body.imsi,
+            address_msisdn=body.msisdn,
+            pol1=body.pol1,
+            connectivity=body.connectivity,
+            keys=body.keys,
+            keys_under=body.keys_under,
+        )
+
+    async def _cancel(self, body: order_calls.CancelOrder) -> Body:
+        view = await self._show(body.owner, body.order_id)
+        if view.state != orders.RUNNING:
+            raise Refused(*codes.ICCID_NOT_ALLOWED, "the order has ended", identifier=body.order_id)
+        procedure_id = f"{DOWNLOAD}/{_call_name(body.order_id, view.attempt) or body.order_id}"
+        await self.engine.deliver(view.eid, procedure_id, Signalled(body.owner, "cancel"))
+        return await self._show(body.owner, body.order_id)
+
+    async def _retry(self, header: Header, body: order_calls.RetryOrder) -> Body:
+        """The same order once more, its subscription reserved in the transaction that records the call."""
+        view = await self._show(body.owner, body.order_id)
+        _check_validity(body.validity)
+        now = self._clock.now()
+
+        def first_state(tx: Tx) -> State:
+            asked, attempt, row = orders.reopen(tx, body.owner, body.order_id)
+            state = self._state(asked, body.order_id, row, now, body.validity)
+            return msgspec.structs.replace(state, call_name=_call_name(body.order_id, attempt))
+
+        call = msgspec.structs.replace(header, eid=view.eid, deadline=now + body.validity)
+        start = Start(
+            kind=DOWNLOAD,
+            procedure_id=f"{DOWNLOAD}/{_call_name(body.order_id, view.attempt + 1)}",
+            state=first_state,
+            exclusive=True,
+            caller=call,
+            request=body,
+        )
+        await self.engine.call(call, start)
+        return await self._show(body.owner, body.order_id)
 
     async def _show(self, owner: str, order_id: str) -> admin.OrderView:
         view = await self.mailbox.store.read(lambda c: orders.get_order(c, owner, order_id))
@@ -310,8 +298,26 @@ def _check_order(body: admin.CreateOrder) -> None:
         raise InputError("order", "give either an ICCID or a profile type")
     if body.iccid:
         ICCID.parse(body.iccid)
-    if not 1.0 <= body.validity <= MAX_VALIDITY:
+    _check_validity(body.validity)
+    if body.keys not in (order_calls.KEEP, order_calls.DESTROY, order_calls.HAND_OVER):
+        raise InputError("keys", "must be keep, destroy or hand-over")
+    if (body.keys == order_calls.HAND_OVER) != bool(body.keys_under):
+        raise InputError("keys_under", "names the transport key, for hand-over only")
+    if body.pol1 is not None and len(body.pol1) > 1:
+        raise InputError("pol1", "must be one byte, or none")
+    for rule in body.pol2:
+        if (rule.action, rule.qualification) not in POL2_RULES:
+            raise InputError("pol2", "DISABLE and DELETE may be Not-Allowed, DISABLE may be Auto-Delete")
+
+
+def _check_validity(validity: float) -> None:
+    if not 1.0 <= validity <= MAX_VALIDITY:
         raise InputError("validity", f"must be between 1 and {MAX_VALIDITY:.0f} seconds")
+
+
+def _call_name(order_id: str, attempt: int) -> str:
+    """What the ES3 calls and the procedure of an attempt are named by; the first is the order itself."""
+    return "" if attempt == 1 else f"{order_id}.{attempt}"
 
 
 def _order_id(header: Header) -> str:

@@ -83,6 +83,9 @@ profile_order = Table(
     Column("isdp_aid", String(32), nullable=False),
     Column("profile_bytes", Integer, nullable=False),
     Column("pe_statuses", Text, nullable=False),
+    Column("request", Text, nullable=False, server_default=""),  # CreateOrder, JSON
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("handed_keys", Text, nullable=False, server_default=""),  # ciphered, hex
     Column("created", Double, nullable=False),
     Index("order_by_owner", "owner", "created"),
     Index("order_by_eid", "eid"),

@@ -5,11 +5,21 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
+from ferryman.contracts import codes
 from ferryman.contracts.orders import CreateOrder, OrderStep, OrderView
 from ferryman.contracts.status import ExecutionStatus
+from ferryman.errors import Refused
 from ferryman.platform.mailbox import Tx
 from ferryman.sm_dp.factory import stock
-from ferryman.sm_dp.records import Change, FinishOrder, Package, ProfileGone, Progress, StorePackage
+from ferryman.sm_dp.records import (
+    Change,
+    FinishOrder,
+    KeepHandedKeys,
+    Package,
+    ProfileGone,
+    Progress,
+    StorePackage,
+)
 from ferryman.sm_dp.schema import package, profile_order
 
 RUNNING, DONE = "running", "done"
@@ -39,8 +49,35 @@ def put_order(tx: Tx, order: CreateOrder, order_id: str, iccid: str, profile_typ
             profile_bytes=0,
             pe_statuses="[]",
             created=tx.now,
+            request=msgspec.json.encode(order).decode(),
+            attempt=1,
+            handed_keys="",
         )
     )
+
+
+def reopen(tx: Tx, owner: str, order_id: str) -> tuple[CreateOrder, int, Row[tuple[object, ...]]]:
+    """Take a failed order up again: what was asked for, number of the attempt, the subscription, reserved anew."""
+    row = tx.connection.execute(_ORDER, {"owner": owner, "order_id": order_id}).first()
+    if row is None:
+        raise Refused(*codes.ICCID_UNKNOWN, f"no order {order_id}", identifier=order_id)
+    view = _view(row)
+    if view.state != DONE or view.status is None or view.status.ok:
+        raise Refused(
+            *codes.ICCID_NOT_ALLOWED, "only an order that has failed can be tried again", identifier=order_id
+        )
+    if not row.request:
+        raise Refused(
+            *codes.ICCID_NOT_ALLOWED, "the order is of an older version; place a new one", identifier=order_id
+        )
+    taken = stock.reserve(tx, owner, iccid=view.iccid, profile_type="", order_id=order_id)
+    tx.connection.execute(
+        update(profile_order)
+        .where(profile_order.c.order_id == order_id)
+        .values(state=RUNNING, status=b"", pe_statuses="[]", attempt=view.attempt + 1)
+    )
+    _progress(tx, order_id, "tried again")
+    return msgspec.json.decode(row.request, type=CreateOrder), view.attempt + 1, taken
 
 
 def get_order(connection: Connection, owner: str, order_id: str) -> OrderView | None:
@@ -81,6 +118,8 @@ def _view(row: Row[tuple[object, ...]]) -> OrderView:
         isdp_aid=row.isdp_aid,
         profile_bytes=row.profile_bytes,
         pe_statuses=msgspec.json.decode(row.pe_statuses, type=tuple[str, ...]),
+        attempt=row.attempt,
+        handed_keys=bytes.fromhex(row.handed_keys),
     )
 
 
@@ -105,10 +144,13 @@ def apply(tx: Tx, _eid: str, change: Change) -> None:
             )
         case FinishOrder():
             _finish(tx, change)
+        case KeepHandedKeys(order_id, sealed):
+            where = profile_order.c.order_id == order_id
+            tx.connection.execute(update(profile_order).where(where).values(handed_keys=sealed.hex()))
         case ProfileGone(eid, iccid):
             table = profile_order
-            where = (table.c.eid == eid, table.c.iccid == iccid, table.c.isdp_aid != "")
-            tx.connection.execute(update(table).where(*where).values(isdp_aid=""))
+            gone = (table.c.eid == eid, table.c.iccid == iccid, table.c.isdp_aid != "")
+            tx.connection.execute(update(table).where(*gone).values(isdp_aid=""))
 
 
 def _progress(tx: Tx, order_id: str, step: str) -> None:

@@ -33,10 +33,11 @@ from ferryman.contracts.imports import (
     SubscriptionPage,
     SubscriptionPublic,
 )
+from ferryman.contracts.orders import StockView
 from ferryman.errors import Refused
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
-from ferryman.sm_dp.schema import subscription, subscription_batch
+from ferryman.sm_dp.schema import subscription, subscription_batch, template
 
 FREE, ORDERED, INSTALLED = "free", "ordered", "installed"
 DROPPING = "dropping"
@@ -331,7 +332,30 @@ def reserve(tx: Tx, owner: str, *, iccid: str, profile_type: str, order_id: str)
     if taken.rowcount != 1:
         raise Refused(*codes.ICCID_NOT_ALLOWED, "the subscription was taken meanwhile", identifier=str(row.iccid))
     _count(tx, row.batch, -1)
+    _watch(tx, owner, str(row.profile_type))
     return row
+
+
+def _watch(tx: Tx, owner: str, profile_type: str) -> None:
+    """An alarm when the stock has just come down to its low-water mark, and at the last one."""
+    where = (template.c.owner == owner, template.c.name == profile_type)
+    low_water = tx.connection.execute(select(template.c.low_water).where(*where)).scalar() or 0
+    left = free_count(tx.connection, owner, profile_type) if low_water else 0
+    if low_water and left in (low_water, 0):
+        detail = f"{left} subscriptions left, the mark is {low_water}"
+        tx.audit(actor=owner, action="LowStock", object=profile_type, outcome="alarm", detail=detail)
+
+
+def stocks(connection: Connection, owner: str) -> tuple[StockView, ...]:
+    """Stock of every profile type of an owner."""
+    types = connection.execute(
+        select(template.c.name, template.c.low_water).where(template.c.owner == owner).order_by(template.c.name)
+    ).all()
+    found: list[StockView] = []
+    for row in types:
+        free = free_count(connection, owner, row.name)
+        found.append(StockView(row.name, free, row.low_water, free <= row.low_water and row.low_water > 0))
+    return tuple(found)
 
 
 def _named(connection: Connection, owner: str, iccid: str) -> Row[tuple[object, ...]]:

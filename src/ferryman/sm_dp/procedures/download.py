@@ -8,13 +8,14 @@ segment was taken is asked. Every failure after CreateISDP deletes the ISD-P and
 
 from __future__ import annotations
 
-from ferryman.contracts import codes, crypto, es3
+from ferryman.contracts import codes, crypto, es3, orders
 from ferryman.contracts.eis import EIS, SEGMENT, ProfileState
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, expired, failed, warning
 from ferryman.platform.procedure import (
     DEADLINE,
     Answered,
+    Apply,
     Ask,
     Begin,
     Context,
@@ -29,11 +30,12 @@ from ferryman.sm_dp import eligibility
 from ferryman.sm_dp.procedures import install, keys
 from ferryman.sm_dp.procedures.failure import DELETING, fail
 from ferryman.sm_dp.procedures.state import State, call, call_id, finish, replace
-from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts
+from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts, KeepHandedKeys
 
 GET_EIS, CLEANING, CHECKING, CREATING = "get-eis", "cleaning", "checking", "creating"
 COMPLETING, ENABLING, ENDED = "completing", "enabling", "ended"
-VERIFY, DESTROY = "verify", "destroy"
+VERIFY, DESTROY, HAND_OVER = "verify", "destroy", "hand-over"
+BEFORE_INSTALLED = (CREATING, keys.CERTIFYING, keys.ESTABLISHING, install.OPENING, install.LOADING)
 LAST_WORD = "last-word"  # timer: how long an answer is waited for after the order's own time
 LAST_WORD_TIME = 900.0  # s
 
@@ -51,11 +53,30 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
             return _answered(state, event, context)
         case TimerFired(name):
             return _timer(state, name, context)
+        case Signalled(value="cancel"):
+            return _cancel(state, context)
         case Received() | Signalled():
             return Step(state)  # an answer to a call that was given up
 
 
+def _cancel(state: State, context: Context) -> Step[State]:
+    """Nothing is on the card yet: over. On its way: over with the next answer. On the card: too late."""
+    if state.phase in ("", GET_EIS, CLEANING):
+        return fail(state, context, _cancelled())
+    if state.phase in BEFORE_INSTALLED:
+        return Step(replace(state, cancelled=True))
+    return Step(state)
+
+
+def _cancelled() -> ExecutionStatus:
+    return failed(*codes.PROVIDER_ERROR, "cancelled by the Operator")
+
+
 def _received(state: State, body: Body, context: Context) -> Step[State]:
+    if state.cancelled and state.phase in BEFORE_INSTALLED:
+        if isinstance(body, es3.ES3CreateISDPResponse):
+            state = replace(state, isdp_aid=body.isdp_aid, left_over=not body.status.ok)
+        return fail(state, context, _cancelled())
     match state.phase, body:
         case "get-eis", es3.ES3GetEISResponse():
             return _eis(state, body, context)
@@ -88,6 +109,8 @@ def _answered(state: State, event: Answered, context: Context) -> Step[State]:
         return _verified(state, event, context)
     if event.tag == DESTROY:
         return finish(state)
+    if event.tag == HAND_OVER:
+        return _handed_over(state, event)
     if event.tag in keys.TAGS:
         taken = keys.answered(state, event, context)
         return install.begin(taken.state, context) if taken.state.phase == keys.ESTABLISHED else taken
@@ -185,8 +208,9 @@ def _report_complete(state: State) -> Step[State]:
         eid=state.eid,
         iccid=state.iccid,
         profile_type=state.profile_type,
-        imsi=state.imsi,
-        msisdn=state.msisdn,
+        imsi=state.address_imsi or state.imsi,
+        msisdn=state.address_msisdn or state.msisdn,
+        pol2=state.pol2,
     )
     # The card has the profile whatever the order's time says: this call may take time of its own.
     return call(state, COMPLETING, request, step="ProfileDownloadCompleted", grace=LAST_WORD_TIME)
@@ -199,7 +223,32 @@ def _completed(state: State, status: ExecutionStatus, context: Context) -> Step[
     if state.enable:
         request = es3.ES3EnableProfile(eid=state.eid, iccid=state.iccid)
         return call(state, ENABLING, request, step="EnableProfile")
-    return finish(replace(state, result=state.result or SUCCESS))
+    return _conclude(replace(state, result=state.result or SUCCESS))
+
+
+def _conclude(state: State) -> Step[State]:
+    """[5] The ISD-P's keys are kept, destroyed, or handed to the Operator, as was ordered."""
+    if state.keys == orders.HAND_OVER:
+        question = crypto.HandOverKeyset(eid=state.eid, isdp_aid=state.isdp_aid, key=state.keys_under)
+        return Step(state, (Ask(HAND_OVER, question),))
+    return _forget_keys(state) if state.keys == orders.DESTROY else finish(state)
+
+
+def _handed_over(state: State, event: Answered) -> Step[State]:
+    """Ours are destroyed with the same commit that keeps the ciphered ones for the Operator."""
+    if not isinstance(event.reply, crypto.KeysetHandedOver):
+        said = event.refusal.message if event.refusal is not None else "no answer"
+        result = warning(
+            *codes.PROVIDER_ERROR, f"installed, but its keys were not handed over: {said}", state.iccid
+        )
+        return finish(replace(state, result=result))
+    following = _forget_keys(state)
+    return Step(following.state, (Apply(KeepHandedKeys(state.order_id, event.reply.sealed)), *following.effects))
+
+
+def _forget_keys(state: State) -> Step[State]:
+    prefix = f"isdp/{state.eid}/{state.isdp_aid.hex().upper()}"
+    return Step(state, (Ask(DESTROY, crypto.DestroyKeys(prefix=prefix)),))
 
 
 def _deleted(state: State, status: ExecutionStatus) -> Step[State]:
@@ -214,8 +263,7 @@ def _deleted(state: State, status: ExecutionStatus) -> Step[State]:
     if not status.ok or not state.isdp_aid:
         return finish(state)
     # The card's keys went with the ISD-P; ours are of no more use (SGP.02 3.6).
-    prefix = f"isdp/{state.eid}/{state.isdp_aid.hex().upper()}"
-    return Step(state, (Ask(DESTROY, crypto.DestroyKeys(prefix=prefix)),))
+    return _forget_keys(state)
 
 
 def _enabled(state: State, status: ExecutionStatus, context: Context) -> Step[State]:
@@ -226,7 +274,7 @@ def _enabled(state: State, status: ExecutionStatus, context: Context) -> Step[St
         result = warning(status.subject, status.reason, sentence, status.identifier)
     elif status.status is Status.WARNING:
         result = status
-    return finish(replace(state, result=result))
+    return _conclude(replace(state, result=result))
 
 
 # -- time -----------------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ def _opened(state: State, body: ES3SendDataResponse, context: Context) -> Step[S
         imsi=state.imsi,
         msisdn=state.msisdn,
         segment=min(facts.settings.segment, state.segment or facts.settings.segment),
+        pol1=state.pol1,
+        connectivity=state.connectivity,
     )
     return Step(state, (Ask(PROTECT, question),))
 

@@ -88,7 +88,7 @@ def _again(state: State, context: Context, body: ES3SendDataResponse) -> Step[St
 
 
 def _exchange(state: State) -> str:
-    return f"{state.order_id}/{state.attempts}"
+    return f"{state.call_name or state.order_id}/{state.attempts}"
 
 
 def _sign(state: State, challenge: bytes) -> Step[State]:

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from ferryman.contracts import es2
+from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.message import Body
+from ferryman.contracts.orders import KEEP
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.platform.procedure import Apply, Audit, Done, Effect, Reply, Send, Step
 from ferryman.sm_dp.procedures.relay import destination
@@ -50,6 +52,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     pe_statuses: tuple[str, ...] = ()
     segment: int = 0  # plain octets of one SCP03t TLV that the SM-SR says the card takes; 0: it says nothing
     foreign_smsr: str = ""  # OID of the SM-SR when it is not ours
+    call_name: str = ""  # what our ES3 calls are named by; empty: the order
+    pol2: tuple[PolicyRule, ...] = ()
+    address_imsi: str = ""
+    address_msisdn: str = ""
+    pol1: bytes | None = None
+    connectivity: bytes | None = None
+    keys: str = KEEP
+    keys_under: str = ""
+    cancelled: bool = False
     reply: bool = False  # ordered by ES2.DownloadProfile: the caller waits for its response
 
 
@@ -60,7 +71,7 @@ def replace(state: State, **changes: Any) -> State:
 
 def call_id(state: State) -> str:
     """FunctionCallIdentifier of the ES3 call that is out."""
-    return f"{state.order_id}-{state.calls}"
+    return f"{state.call_name or state.order_id}-{state.calls}"
 
 
 def call(state: State, phase: str, body: Body, *, step: str, grace: float = 0.0) -> Step[State]:
