@@ -37,10 +37,8 @@ for group in (*commands.ALL, subscription_commands.subscription):
     app.command(group)
 commands.euicc.command(euicc_commands.types)
 app.command(script)
-for name, command in order_commands.ORDER.items():
-    commands.order.command(command, name=name)
-for name, command in order_commands.TEMPLATE.items():
-    commands.template.command(command, name=name)
+for section, name, function in order_commands.COMMANDS:
+    section.command(function, name=name)
 app.command(operation)
 app.command(queue)
 app.command(es2)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from cyclopts import App
+
 from ferryman.cli import output
-from ferryman.cli.commands import DATA, OWNER, show_order
+from ferryman.cli.commands import DATA, OWNER, order, show_order, template
 from ferryman.cli.session import operator
 from ferryman.contracts import admin, orders
 
@@ -77,5 +80,10 @@ def _show_stock(page: object, *, json: bool) -> int:
     return output.DONE
 
 
-ORDER = {"cancel": order_cancel, "retry": order_retry, "list": order_list}
-TEMPLATE = {"stock": template_stock, "low-water": template_low_water}
+COMMANDS: tuple[tuple[App, str, Callable[..., object]], ...] = (
+    (order, "cancel", order_cancel),
+    (order, "retry", order_retry),
+    (order, "list", order_list),
+    (template, "stock", template_stock),
+    (template, "low-water", template_low_water),
+)
