@@ -22,6 +22,7 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received, Signalled
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
+from ferryman.profile.template import CompiledTemplate
 from ferryman.sm_dp.factory import orders, stock, templates
 from ferryman.sm_dp.factory.desk import StockDesk
 from ferryman.sm_dp.operator_port import RELAY, OperatorPort
