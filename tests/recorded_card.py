@@ -20,6 +20,7 @@ from ferryman.codec import ids, tlv
 from ferryman.contracts import es5
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.routes import ROLES
 from ferryman.crypto_server.keys_at_rest import key_ref
 from ferryman.crypto_server.vault import Vault, open_key_file
 from ferryman.platform.clock import LoopClock
@@ -290,7 +291,10 @@ class Bench:
     entropy: Callable[[int], bytes] = lambda count: bytes(count)
 
     async def __aenter__(self) -> Self:
-        configuration = Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, threaded=False)
+        inside = frozenset(ROLES) - {TRANSPORT_SMS, TRANSPORT_HTTPS}  # the transports are the recorded card
+        configuration = Configuration(
+            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, threaded=False, roles=inside
+        )
         clock = LoopClock(start=START + asyncio.get_running_loop().time())
         self.installation = Installation(configuration, clock=clock, entropy=self.entropy)
         await self.installation.start()
