@@ -21,6 +21,7 @@ from ferryman.cli.wiring import Configuration, Installation
 from ferryman.codec.eis_xml import RPS
 from ferryman.contracts import admin, crypto
 from ferryman.contracts.message import Body
+from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR
 from ferryman.errors import Refused
 from ferryman.platform.clock import LoopClock
 from ferryman.sm_dp.records import DPSettings
@@ -93,7 +94,10 @@ class Premises:
     sm_dp: DPSettings = field(default_factory=DPSettings)
 
     async def __aenter__(self) -> Premises:
-        configuration = Configuration(data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, threaded=False)
+        inside = frozenset({SM_DP, SM_SR, CRYPTO_SERVER})  # the transports are elsewhere
+        configuration = Configuration(
+            data=self.data, sm_sr=self.sm_sr, sm_dp=self.sm_dp, threaded=False, roles=inside
+        )
         clock = LoopClock(start=START + asyncio.get_running_loop().time())
         self.installation = Installation(configuration, clock=clock, entropy=SeededEntropy("premises"))
         await self.installation.start()

@@ -142,7 +142,7 @@ def opened(place: Path) -> list[bytes]:
                 "JOIN subscription_import ON number = batch"
             )
         ]
-    return [vault._open(ref, sealed) for ref, sealed in rows]
+    return [vault.open(ref, sealed) for ref, sealed in rows]
 
 
 def modes(folder: Path) -> dict[str, int]:
@@ -298,10 +298,10 @@ def test_a_vault_with_another_key_says_nothing(tmp_path: Path) -> None:
     vault = Vault(bytes(32), bytes)
     sealed = vault._seal("ref", bytes.fromhex(ROW["KI"]))
     with pytest.raises(InputError) as caught:
-        Vault(b"\1" * 32, bytes)._open("ref", sealed)
+        Vault(b"\1" * 32, bytes).open("ref", sealed)
     assert canaries.within(repr(caught.value)) == []
     with pytest.raises(InputError):
-        vault._open("other", sealed)  # a value copied to another reference does not open
+        vault.open("other", sealed)  # a value copied to another reference does not open
 
 
 def test_the_search_finds_every_spelling() -> None:
