@@ -24,6 +24,7 @@ from ferryman.platform.procedure import (
     Step,
 )
 from ferryman.platform.procedure_rows import Record
+from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.procedures.delivery import Cancel, CardNotification, Command, Outcome, OutcomeKind, Settled
 from ferryman.sm_sr.records import EUICC, ISDP, Facts, RemoveISDP, SetState, SRSettings
 
@@ -88,6 +89,7 @@ def context(
     settings: SRSettings | None = None,
     entropy: bytes = bytes(32),
     no_card: bool = False,
+    effective: Effective | None = None,
 ) -> Context:
     header = Header(
         message_id="m", sender="sm-dp", requester=DP, function_call_id="call", deadline=DEADLINE, eid=EID
@@ -98,6 +100,7 @@ def context(
         holder=holder,
         holder_kind=holder_kind,
         elsewhere=isdp() if known else None,
+        type=effective,
     )
     return Context(
         procedure_id=procedure_id,

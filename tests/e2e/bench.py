@@ -32,7 +32,7 @@ PERSONALITY = os.environ.get("FERRYMAN_PERSONALITY", "")
 """Kind of card for every bench that names none: runs the suite on another one (docs/personalities.md)."""
 TYPE_DATA: dict[str, tuple[str, dict[str, Any]]] = {
     "recorded": ("ferryman-sim-recorded", {"spi": "1601", "check_sequence": False}),
-    "strict": ("ferryman-sim-strict", {}),
+    "strict": ("ferryman-sim-strict", {"roll_back_names": "failed", "nothing_pending_sw": "6A88"}),
 }
 """By personality: PlatformType, and all that the server is told of that eUICC type."""
 TABLES: dict[str, PlatformTables] = {"sm-sr": sr_schema.PLATFORM, "sm-dp": dp_schema.PLATFORM}

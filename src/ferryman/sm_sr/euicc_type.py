@@ -19,12 +19,15 @@ from ferryman.sm_sr.settings import HTTPS, SMS, TRANSPORTS, SRSettings
 DISABLE_FIRST = "disable-first"
 REFUSE = "refuse"
 APPROVED, NOT_APPROVED = "approved", "not-approved"
+NAMES_ENABLED, NAMES_FAILED = "enabled", "failed"
 
 MAX_SCRIPT = 32_000  # octets: no script of a card is longer
 MIN_SCRIPT = 64  # octets: a single command must fit
 MAX_SECONDS = 30 * 86_400.0  # s: no wait for a card is longer than the longest validity period
 MAX_ATTEMPTS = 100
 SPI_BYTES = 2
+SW_BYTES = 2
+SW_ERROR = 6  # first half-octet of a status word that refuses (ISO 7816-4)
 MIN_SEGMENT = 16  # as the SM-DP's own setting
 MAX_SEGMENT = 1007  # plain octets of an SCP03t TLV of 1,020: no card takes more than 1,024
 
@@ -35,7 +38,9 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     `transports` in order of preference; `spi` of commands in hexadecimal; `delete_enabled` whether DeleteProfile
     of an Enabled profile disables it first or is refused; `check_sequence` whether older notifications are
     refused; `script_limit` command TLVs in one script; `segment` plain octets in one SCP03t TLV, told to the
-    SM-DP.
+    SM-DP; `roll_back_names` whether a notification of type 03 names the profile that is enabled after it or the
+    one that failed; `nothing_pending_sw` the status word, in hexadecimal, of a confirmation when no notification
+    is pending: it alone proves that the card is where it will stay.
     """
 
     transports: tuple[str, ...] = (HTTPS,)
@@ -51,6 +56,8 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     change_timeout: float = 600.0
     delete_enabled: str = DISABLE_FIRST
     approval: str = APPROVED
+    roll_back_names: str = NAMES_ENABLED
+    nothing_pending_sw: str = "6985"
 
     def __post_init__(self) -> None:
         _check(self)
@@ -64,6 +71,11 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     def approved(self) -> bool:
         """Whether new profiles may be put on cards of this type."""
         return self.approval == APPROVED
+
+    @property
+    def nothing_pending(self) -> int:
+        """`nothing_pending_sw` as a number."""
+        return int(self.nothing_pending_sw, 16)
 
 
 FIELDS = frozenset(Effective.__struct_fields__)
@@ -138,12 +150,13 @@ def _check(value: Effective) -> None:
         raise InputError("transports", f"must be some of {', '.join(TRANSPORTS)}")
     if len(set(value.transports)) < len(value.transports):
         raise InputError("transports", "must not name one twice")
-    try:
-        spi = bytes.fromhex(value.spi)
-    except ValueError:
-        spi = b""
-    if len(spi) != SPI_BYTES:
+    if len(_octets(value.spi)) != SPI_BYTES:
         raise InputError("spi", "must be two octets in hexadecimal")
+    refusal = _octets(value.nothing_pending_sw)
+    if len(refusal) != SW_BYTES or refusal[0] >> 4 != SW_ERROR:
+        raise InputError("nothing_pending_sw", "must be a status word 6xxx in hexadecimal")
+    if value.roll_back_names not in (NAMES_ENABLED, NAMES_FAILED):
+        raise InputError("roll_back_names", f"must be {NAMES_ENABLED} or {NAMES_FAILED}")
     if value.delete_enabled not in (DISABLE_FIRST, REFUSE):
         raise InputError("delete_enabled", f"must be {DISABLE_FIRST} or {REFUSE}")
     if value.approval not in (APPROVED, NOT_APPROVED):
@@ -158,3 +171,10 @@ def _check(value: Effective) -> None:
     for name in ("sms_answer_timeout", "https_session_timeout", "https_answer_timeout", "change_timeout"):
         if not 0 < getattr(value, name) <= MAX_SECONDS:
             raise InputError(name, f"must be more than 0 and at most {MAX_SECONDS:.0f} seconds")
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""

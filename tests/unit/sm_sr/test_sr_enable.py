@@ -9,9 +9,11 @@ import pytest
 import sr_steps as s
 from ferryman.contracts.status import Status
 from ferryman.platform.procedure import Audit, Begin, CancelTimer, Step, TimerFired
+from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.procedures import change_state
 from ferryman.sm_sr.procedures.change import State
 from ferryman.sm_sr.procedures.change import step as change_step
+from ferryman.sm_sr.procedures.delivery import CardNotification
 from ferryman.sm_sr.records import RemoveISDP, SetState, SRSettings
 
 CHANGED, ROLLED_BACK, FELL_BACK = 2, 3, 5
@@ -269,6 +271,71 @@ def test_roll_back_that_names_the_failed_profile() -> None:
     """The other reading of the AID in type 03 (`sgp02-euicc.md` 11.2)."""
     told = step(changing(), s.heard(ROLLED_BACK, s.NEW, sequence=8))
     assert not s.changes(step(told.state, s.answered(last(told.state))))
+
+
+OTHER_TYPE = Effective(transports=("sms",), roll_back_names="failed", nothing_pending_sw="6A88")
+
+
+def test_roll_back_of_a_type_that_names_the_failed_profile() -> None:
+    """Confirmed under the former number: the card is not under the profile that is named."""
+    told = step(changing(), s.heard(ROLLED_BACK, s.NEW, sequence=8, originator=""), effective=OTHER_TYPE)
+    assert told.state.phase == change_state.RETURNING
+    assert s.command(told).destination == "8823900000001"
+    taken = step(told.state, s.answered(last(told.state)), effective=OTHER_TYPE)
+    assert s.reply(taken).code == "8.4/4.2"
+    assert not s.changes(taken)
+
+
+def test_roll_back_of_another_change_is_a_matter_of_its_own() -> None:
+    third = s.BOOT[:13] + b"\x00\x12\x00"
+    taken = step(changing(), s.heard(ROLLED_BACK, third, sequence=8), effective=OTHER_TYPE)
+    assert taken.state == changing()
+    assert [found.aid for found in s.signals(taken, CardNotification)] == [third]
+
+
+@pytest.mark.parametrize(
+    ("words", "sw", "final"),
+    [(None, 0x6985, True), (None, 0x6A88, False), (OTHER_TYPE, 0x6A88, True), (OTHER_TYPE, 0x6985, False)],
+)
+def test_only_the_word_of_this_type_says_that_nothing_is_pending(words: Any, sw: int, final: bool) -> None:
+    state = confirming().state
+    taken = step(state, s.answered(last(state), sw), effective=words)
+    assert taken.state.nothing_pending is final
+    assert bool(s.commands(taken)) is final, "asked for its state, or confirmed again later"
+
+
+FALLBACK_TARGET = s.card(s.isdp(s.BOOT, fallback=False), s.isdp(fallback=True))
+
+
+def fell_onto_the_target() -> State:
+    return step(changing(), s.heard(FELL_BACK, s.NEW, sequence=8), euicc=FALLBACK_TARGET).state
+
+
+def test_fall_back_onto_the_target_is_a_warning_for_it_is_enabled() -> None:
+    """The change had failed, the roll-back too: what was asked for holds, and nothing is deleted (7.14)."""
+    former = s.isdp(s.BOOT, fallback=False, pol2=(s.rule("DISABLE", "Auto-Delete"),))
+    euicc = s.card(former, s.isdp(fallback=True))
+    told = step(changing(), s.heard(FELL_BACK, s.NEW, sequence=8), euicc=euicc).state
+    taken = step(told, s.answered(last(told)), euicc=euicc)
+    assert (s.reply(taken).status, s.reply(taken).code) == (Status.WARNING, "8.4/4.2")
+    assert s.changes(taken) == ENABLED
+    assert s.done(taken)
+
+
+def test_fall_back_onto_the_target_whose_confirmation_was_lost() -> None:
+    told = fell_onto_the_target()
+    asked = step(told, s.answered(last(told), 0x6985), euicc=FALLBACK_TARGET).state
+    taken = step(asked, said(asked, 0x3F), euicc=FALLBACK_TARGET)
+    assert s.reply(taken).status is Status.WARNING
+    assert s.changes(taken) == ENABLED
+
+
+def test_fall_back_onto_the_target_that_the_card_denies_is_believed_to_the_card() -> None:
+    told = fell_onto_the_target()
+    asked = step(told, s.outcome(last(told), "unknown"), euicc=FALLBACK_TARGET).state
+    taken = step(asked, said(asked, 0x1F), euicc=FALLBACK_TARGET)
+    assert (s.reply(taken).status, s.reply(taken).code) == (Status.FAILED, "8.4/4.2")
+    assert not s.changes(taken)
 
 
 def test_older_notification_does_not_undo_a_decision() -> None:

@@ -8,8 +8,10 @@ import pytest
 
 import sr_steps as s
 from ferryman.platform.procedure import Audit, Begin, Step
+from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.procedures import notification
 from ferryman.sm_sr.procedures.notification_state import NotificationState
+from ferryman.sm_sr.procedures.settle import Doubt
 from ferryman.sm_sr.records import Contacted, RemoveISDP, SetState
 
 
@@ -37,6 +39,23 @@ def test_facts_are_confirmed_and_taken_into_the_eis_once(kind: int, aid: bytes, 
     again = step(lost, s.heard(kind, aid))
     assert s.command(again).id == "n/2"
     assert not s.changes(again), "acted once"
+
+
+NAMES_FAILED = Effective(transports=("sms",), roll_back_names="failed")
+
+
+def test_roll_back_that_names_the_failed_profile_leaves_the_eis() -> None:
+    taken = step(NotificationState(), s.heard(3, s.NEW, originator=""), effective=NAMES_FAILED)
+    assert not s.changes(taken)
+    assert not s.signals(taken, Doubt)
+    assert s.command(taken).destination == "8823900000001", "the number of the profile that is enabled"
+
+
+def test_roll_back_that_contradicts_the_eis_is_a_doubt() -> None:
+    """The card says that what the EIS has as enabled failed: only it knows which one is enabled now."""
+    taken = step(NotificationState(), s.heard(3, s.BOOT, originator=""), effective=NAMES_FAILED)
+    assert not s.changes(taken)
+    assert len(s.signals(taken, Doubt)) == 1
 
 
 def test_repeat_of_a_confirmed_one_is_confirmed_and_changes_nothing() -> None:

@@ -33,7 +33,7 @@ from ferryman.sm_sr import policy
 from ferryman.sm_sr.euicc_type import DISABLE_FIRST
 from ferryman.sm_sr.procedures import change_commands as commands
 from ferryman.sm_sr.procedures import change_delete
-from ferryman.sm_sr.procedures.change_end import finish, go_back, succeed
+from ferryman.sm_sr.procedures.change_end import finish, go_back, landed, succeed
 from ferryman.sm_sr.procedures.change_state import (
     ASK_AGAIN,
     ASK_LATER,
@@ -48,9 +48,7 @@ from ferryman.sm_sr.procedures.change_state import (
     RECONFIRM_DELAY,
     RETURNING,
     SW_NOT_FOUND,
-    SW_NOTHING_PENDING,
     SW_OK,
-    SW_OTHER_SEQUENCE,
     SW_POLICY,
     answer,
     command_id,
@@ -67,7 +65,14 @@ from ferryman.sm_sr.procedures.delivery import (
     settled,
     single,
 )
-from ferryman.sm_sr.procedures.notification import AUDIT_NAMES, CHANGED, FELL_BACK, ROLLED_BACK, pass_on
+from ferryman.sm_sr.procedures.notification import (
+    AUDIT_NAMES,
+    CHANGED,
+    FELL_BACK,
+    ROLLED_BACK,
+    names_failed,
+    pass_on,
+)
 from ferryman.sm_sr.procedures.settle import doubt
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import ENABLED, Contacted, Facts
@@ -171,6 +176,8 @@ def _notified(state: State, found: CardNotification, context: Context) -> Step[S
             return Step(state, (received, late))
         changed = replace(state, phase=CONFIRMING, confirmed=found, returned=None)
         return _confirm(changed, state, found, context, received)
+    if names_failed(found, context) and found.aid != state.target:
+        return Step(state, (pass_on(found, context.eid),))  # the end of an earlier change
     if found.type in (ROLLED_BACK, FELL_BACK) and not _older(found, state.confirmed):
         if found.same_as(state.returned) and state.phase == RETURNING:
             return Step(state)
@@ -224,7 +231,7 @@ def _confirmation_answered(state: State, outcome: Outcome, context: Context) -> 
         sw, gone = 0, []
     if sw == SW_OK:
         return succeed(state, context, gone)
-    if sw == SW_NOTHING_PENDING:
+    if sw == effective_of(context).nothing_pending:
         # An earlier copy came through, or the card rolled back.
         return commands.ask(replace(state, nothing_pending=True), context)
     return Step(state, (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
@@ -238,7 +245,7 @@ def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[
         sw = 0
     if sw == SW_OK:
         return go_back(state, context)
-    return commands.ask(replace(state, nothing_pending=sw in (SW_NOTHING_PENDING, SW_OTHER_SEQUENCE)), context)
+    return commands.ask(replace(state, nothing_pending=sw == effective_of(context).nothing_pending), context)
 
 
 # -- asking the card -----------------------------------------------------------------------------------------
@@ -257,6 +264,8 @@ def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
         if state.attempts < settings_of(context).card_attempts:
             return commands.change(state, context)
         return finish(state, failed(*codes.ISDR_ERROR, "the card did not change the profile", context.eid))
+    if landed(state):
+        state = replace(state, returned=None)  # the card itself says that it is not there
     return go_back(state, context)
 
 
@@ -275,6 +284,8 @@ def _read_states(state: State, outcome: Outcome) -> tuple[ISDPStatus | None, lis
 
 def _still_there(state: State, context: Context, gone: list[bytes]) -> Step[State]:
     """The target is the enabled profile now; final only when nothing is pending any more."""
+    if state.nothing_pending and landed(state):
+        return go_back(state, context)
     # A roll-back that was told was a replay.
     if state.confirmed is not None:
         if state.nothing_pending and state.returned is None:

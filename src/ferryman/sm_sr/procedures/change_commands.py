@@ -14,14 +14,13 @@ from ferryman.sm_sr.procedures.change_state import (
     DELETING,
     LOOKING,
     State,
-    card_of,
     command_id,
     effective_of,
     profile_of,
 )
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, deliver
-from ferryman.sm_sr.procedures.notification import confirmation
+from ferryman.sm_sr.procedures.notification import confirmation, names_failed
 from ferryman.sm_sr.procedures.structs import replace
 
 
@@ -56,7 +55,8 @@ def confirm(state: State, context: Context) -> Step[State]:
     if found is None:
         return Step(state)
     state = replace(state, sent=state.sent + 1)
-    command = confirmation(command_id(state, context), context.procedure_id, found, card_of(context))
+    enabled = state.previous if names_failed(found, context) else found.aid
+    command = confirmation(command_id(state, context), found, context, enabled)
     return Step(state, (deliver(command, context.eid, Channel()),))
 
 

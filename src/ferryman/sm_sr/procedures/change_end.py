@@ -37,16 +37,24 @@ def succeed(state: State, context: Context, gone: list[bytes]) -> Step[State]:
     return finish(state, SUCCESS, effects)
 
 
+def landed(state: State) -> bool:
+    """The card tells that it fell back, and onto the very profile that was asked for."""
+    return state.returned is not None and state.returned.type == FELL_BACK and state.returned.aid == state.target
+
+
 def go_back(state: State, context: Context) -> Step[State]:
     """The card is where it was, or where the fall-back brought it."""
     card = card_of(context)
     found = state.returned
     effects: list[Effect] = []
-    # A roll-back may name the profile that failed; a fall-back always names the one that is enabled now, and that
-    # may be our target.
+    # A roll-back may name the profile that failed; a fall-back always names the one that is enabled now.
     believed = found is not None and (found.type == FELL_BACK or found.aid != state.target)
     if card is not None and found is not None and believed and card.by_aid(found.aid) is not None:
         effects = enabled_is(found.aid, card)
+    if landed(state) and not state.deletes:
+        # What was asked for holds, though not by our change: no POL1 and no POL2 deletion follows (5.5, 7.14).
+        sentence = "the change gave no connectivity, then the card fell back to the profile, which is enabled now"
+        return finish(state, warning(*codes.NO_CONNECTIVITY, sentence, context.eid), effects)
     sentence = "the profile gave no connectivity and the card rolled back"
     return finish(state, failed(*codes.NO_CONNECTIVITY, sentence, context.eid), effects)
 

@@ -35,7 +35,6 @@ DELETING, LOOKING = "deleting", "looking"
 ASK_LATER = "ask"  # timer: the card is silent, ask it
 GRACE = "grace"  # timer: how long after the end of the call the card's last word is waited for
 SW_OK, SW_POLICY, SW_NOT_FOUND = 0x9000, 0x69E1, 0x6A88
-SW_NOTHING_PENDING, SW_OTHER_SEQUENCE = 0x6985, 0x6A88
 RECONFIRM_DELAY = 20.0  # s until a confirmation whose fate is not known is sent again
 ASK_AGAIN = 30.0  # s until a question without answer is put again
 CARD_ENABLED, CARD_DISABLED = 0x3F, 0x1F

@@ -10,9 +10,11 @@ from ferryman.codec import ids, isdr, ota_script
 from ferryman.codec.isdr_answers import parse_confirmation
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Apply, Audit, Context, Effect, Event, Signal, Signalled, Step
+from ferryman.sm_sr.euicc_type import NAMES_FAILED
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import CardNotification, Command, Outcome, OutcomeKind, deliver, single
 from ferryman.sm_sr.procedures.notification_state import NotificationState
+from ferryman.sm_sr.procedures.settle import doubt
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import DISABLED, ENABLED, EUICC, Contacted, Facts, RemoveISDP, SetState
 
@@ -57,12 +59,12 @@ def _notified(state: NotificationState, found: CardNotification, context: Contex
     if found.same_as(state.pending):
         return Step(state)  # its confirmation is on the way
     sent = state.sent + 1
-    command = confirmation(f"{context.procedure_id}/{sent}", context.procedure_id, found, context.facts.euicc)
+    command = confirmation(f"{context.procedure_id}/{sent}", found, context, enabled_by(found, context))
     effects: list[Effect] = [deliver(command, context.eid, Channel())]
     if not found.repeat and not found.same_as(state.last):
         # 01, 03 and 05 are facts, confirmed or not: the EIS follows at once, our commands need the right number.
         if context.facts.euicc is not None:
-            effects += states_after(found, context.facts.euicc)
+            effects += states_after(found, context)
         effects.append(Audit(name, "received", object=found.aid.hex().upper()))
         if found.imei:
             effects.append(Apply(Contacted(found.imei.hex().upper())))
@@ -90,8 +92,27 @@ def _confirmed(
     return Step(state, tuple(effects))
 
 
-def states_after(found: CardNotification, card: EUICC) -> list[Effect]:
-    """EIS states that a notification proves: its ISD-P is the enabled one."""
+def names_failed(found: CardNotification, context: Context) -> bool:
+    """Whether it is a roll-back that names the profile that failed: so cards of this type do (SGP.02 4.1.1.11)."""
+    return bool(found.type == ROLLED_BACK and context.facts.effective.roll_back_names == NAMES_FAILED)
+
+
+def enabled_by(found: CardNotification, context: Context) -> bytes:
+    """The ISD-P that is the enabled one by what the card tells; of a roll-back that names the failed one, the
+    EIS's: it never followed a change that was not confirmed. Empty when nobody knows."""
+    card: EUICC | None = context.facts.euicc
+    if not names_failed(found, context):
+        return found.aid
+    enabled = card.enabled if card is not None else None
+    return enabled.aid if enabled is not None and enabled.aid != found.aid else b""
+
+
+def states_after(found: CardNotification, context: Context) -> list[Effect]:
+    """EIS states that a notification proves: its ISD-P is the enabled one, or is not."""
+    card: EUICC = context.facts.euicc
+    if names_failed(found, context):
+        # The EIS has the failed one enabled, or none: only the card can say which it is.
+        return [] if enabled_by(found, context) else [doubt(context.eid)]
     if found.type == DECLARATION or card.by_aid(found.aid) is None:
         return []
     return enabled_is(found.aid, card)
@@ -116,13 +137,14 @@ def removed(gone: list[bytes], card: EUICC) -> list[Effect]:
     return [Apply(RemoveISDP(p.aid, p.allocated_memory)) for p in found if p is not None]
 
 
-def confirmation(command_id: str, owner: str, found: CardNotification, card: EUICC | None) -> Command:
-    """HandleNotificationConfirmation on the way the notification came."""
-    profile = card.by_aid(found.aid) if card is not None else None
+def confirmation(command_id: str, found: CardNotification, context: Context, enabled: bytes) -> Command:
+    """HandleNotificationConfirmation on the way the notification came, to a card under the ISD-P `enabled`."""
+    card: EUICC | None = context.facts.euicc
+    profile = card.by_aid(enabled) if card is not None else None
     destination = found.originator or (profile.msisdn if profile is not None else "")
     return Command(
         id=command_id,
-        owner=owner,
+        owner=context.procedure_id,
         tlvs=(ota_script.c_apdu(isdr.confirm_notification(found.sequence)),),
         target_aid=ids.ISDR_AID,
         transport=found.via,
