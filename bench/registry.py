@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import download, eis, gateway, imports, ota, procedures, profiles, psk, smpp, soap
+from bench.rows import download, eis, gateway, imports, ota, procedures, profiles, psk, queue, smpp, soap
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *ota.BENCHMARKS,
@@ -14,6 +14,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *imports.BENCHMARKS,
     *procedures.BENCHMARKS,
     *eis.BENCHMARKS,
+    *queue.BENCHMARKS,
     *download.BENCHMARKS,
     *profiles.BENCHMARKS,
 )

@@ -115,7 +115,7 @@ class QueueDesk:
             "priority": item.priority,
             "not_before": item.not_before,
             "expires": max(tx.now, item.not_before) + item.validity,
-            "state": EntryState.HELD if item.hold else EntryState.QUEUED,
+            "state": (EntryState.HELD if item.hold else EntryState.QUEUED).value,
             "reason": "",
             "result": "",
             "pulled": self._runner.is_pulled(tx.connection, eid),

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from ferryman.contracts.queue import OPEN, RUNNING, EntryState, EntryView
+from ferryman.platform.prepared import Prepared, session_of
 from ferryman.sm_sr.schema import queue_entry
 
 MAX_REASON = 400  # characters
@@ -18,25 +29,81 @@ _e = queue_entry.c
 _open = _e.state.in_(OPEN)
 _running = _e.state.in_(RUNNING)
 
-_DUE = (
-    select(queue_entry)
-    .where(
-        _e.eid == bindparam("eid"),
-        _e.state == EntryState.QUEUED,
-        _e.not_before <= bindparam("now"),
-        _e.expires > bindparam("now"),
+_ENTRY = (_e.id, _e.eid, _e.owner, _e.function, _e.request, _e.priority, _e.not_before, _e.expires, _e.state)
+_WAITING = (EntryState.QUEUED.value, EntryState.HELD.value)
+_other = queue_entry.alias()
+
+
+def _on_its_way(eid: ColumnElement[str]) -> ColumnElement[bool]:
+    return exists(select(_other.c.id).where(_other.c.eid == eid, _other.c.state.in_(_literal(RUNNING))))
+
+
+def _literal(states: Iterable[str]) -> list[ColumnElement[str]]:
+    """States as part of the statement: a prepared one takes no lists."""
+    return [literal_column(f"'{EntryState(state).value}'") for state in states]
+
+
+_QUEUED = _literal([EntryState.QUEUED])[0]
+_DUE = Prepared(
+    lambda _: (
+        select(*_ENTRY)
+        .where(
+            _e.eid == bindparam("of"),
+            _e.state == _QUEUED,
+            _e.not_before <= bindparam("now"),
+            _e.expires > bindparam("now"),
+            ~_on_its_way(_e.eid),
+        )
+        .order_by(_e.priority.desc(), _e.seq)
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
     )
-    .order_by(_e.priority.desc(), _e.seq)
-    .limit(1)
 )
-_BUSY = select(_e.id).where(_e.eid == bindparam("eid"), _running).limit(1)
-_LIVELY = (
-    select(_e.id)
-    .where(
-        _e.eid == bindparam("eid"),
-        (_e.state == EntryState.SENT) | and_(_e.state == EntryState.QUEUED, _e.not_before <= bindparam("now")),
+_LIVELY = Prepared(
+    lambda _: (
+        select(_e.id)
+        .where(
+            _e.eid == bindparam("of"),
+            (_e.state == _literal([EntryState.SENT])[0])
+            | and_(_e.state == _QUEUED, _e.not_before <= bindparam("now")),
+        )
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
     )
-    .limit(1)
+)
+_COLUMNS = tuple(column.name for column in queue_entry.columns)
+_ADD = Prepared(
+    lambda dialect: (
+        dialect.insert(queue_entry).values({name: bindparam(name) for name in _COLUMNS}).on_conflict_do_nothing()
+    )
+)
+_CLAIM = Prepared(
+    lambda _: (
+        update(queue_entry)
+        .where(
+            _e.id == bindparam("entry"),
+            _e.state == _QUEUED,
+            _e.expires > bindparam("now"),
+            ~_on_its_way(bindparam("of", type_=String)),
+        )
+        .values(state=_literal([EntryState.SENT])[0], updated=bindparam("at"))
+    )
+)
+_DELIVERED = Prepared(
+    lambda _: (
+        update(queue_entry)
+        .where(_e.id == bindparam("entry"), _e.state == _literal([EntryState.SENT])[0])
+        .values(state=_literal([EntryState.DELIVERED])[0], updated=bindparam("at"))
+    )
+)
+_ENDED = Prepared(
+    lambda _: (
+        update(queue_entry)
+        .where(_e.id == bindparam("entry"), _e.state.in_(_literal(RUNNING)))
+        .values(
+            state=bindparam("to_state"), reason=bindparam("why"), result=bindparam("told"), updated=bindparam("at")
+        )
+    )
 )
 
 
@@ -57,63 +124,35 @@ class Entry:
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
     """New entries; one whose key or campaign the eUICC has already is left out. Returns how many are new."""
-    if not rows:
-        return 0
-    if connection.dialect.name == "postgresql":
-        statement: Any = postgresql.insert(queue_entry).on_conflict_do_nothing()
-    else:
-        statement = sqlite.insert(queue_entry).on_conflict_do_nothing()
-    before = _count(connection, rows)
-    connection.execute(statement, list(rows))
-    return _count(connection, rows) - before
-
-
-def _count(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
-    ids = [row["id"] for row in rows]
-    return int(connection.execute(select(func.count()).where(_e.id.in_(ids))).scalar_one())
+    session = session_of(connection)
+    return sum(_ADD.count(session, row) for row in rows)
 
 
 def next_due(connection: Connection, eid: str, now: float) -> Entry | None:
     """The entry that goes next; None when nothing is due, or one is on its way."""
-    if connection.execute(_BUSY, {"eid": eid}).first() is not None:
-        return None
-    row = connection.execute(_DUE, {"eid": eid, "now": now}).first()
+    row = _DUE.row(session_of(connection), {"of": eid, "now": now})
     return _entry(row) if row is not None else None
 
 
 def lively(connection: Connection, eid: str, now: float) -> bool:
     """Whether a command will come soon: an entry has begun and the card has nothing of it yet, or one is next."""
-    return connection.execute(_LIVELY, {"eid": eid, "now": now}).first() is not None
+    return _LIVELY.row(session_of(connection), {"of": eid, "now": now}) is not None
 
 
 def claim(connection: Connection, entry: str, eid: str, now: float) -> bool:
     """The entry is sent now, unless it was changed, or another one of the same eUICC is on its way."""
-    other = queue_entry.alias()
-    free = ~exists(select(other.c.id).where(other.c.eid == eid, other.c.state.in_(RUNNING)))
-    done = connection.execute(
-        update(queue_entry)
-        .where(_e.id == entry, _e.state == EntryState.QUEUED, _e.expires > now, free)
-        .values(state=EntryState.SENT, updated=now)
-    )
-    return done.rowcount == 1
+    return _CLAIM.count(session_of(connection), {"entry": entry, "of": eid, "now": now, "at": now}) == 1
 
 
 def delivered(connection: Connection, entry: str, now: float) -> None:
     """The card was given a command of it."""
-    connection.execute(
-        update(queue_entry)
-        .where(_e.id == entry, _e.state == EntryState.SENT)
-        .values(state=EntryState.DELIVERED, updated=now)
-    )
+    _DELIVERED.count(session_of(connection), {"entry": entry, "at": now})
 
 
 def ended(connection: Connection, entry: str, state: EntryState, reason: str, result: str, now: float) -> None:
     """Its procedure has answered."""
-    connection.execute(
-        update(queue_entry)
-        .where(_e.id == entry, _running)
-        .values(state=state, reason=reason[:MAX_REASON], result=result, updated=now)
-    )
+    values = {"entry": entry, "to_state": state.value, "why": reason[:MAX_REASON], "told": result, "at": now}
+    _ENDED.count(session_of(connection), values)
 
 
 def change(connection: Connection, entry: str, eid: str, values: dict[str, Any]) -> bool:
@@ -196,10 +235,8 @@ def views(connection: Connection, eid: str, owner: str, *, open_only: bool, limi
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(
-        row.id, row.eid, row.owner, row.function, row.request, row.priority, row.not_before, row.expires,
-        EntryState(row.state),
-    )  # fmt: skip
+    entry, eid, owner, function, request, priority, not_before, expires, state = row
+    return Entry(entry, eid, owner, function, bytes(request), priority, not_before, expires, EntryState(state))
 
 
 def _view(row: Any) -> EntryView:
