@@ -369,7 +369,7 @@ def test_installed_with_a_warning() -> None:
         (SUCCESS, (profile(state=ProfileState.DISABLED),), "ES3ProfileDownloadCompleted"),
         (SUCCESS, (profile(),), "again"),
         (SUCCESS, (), "again"),
-        (LOST, (), "ES3DeleteISDP"),
+        (LOST, (), "ES3AuditEIS"),
         (EXPIRED, (), "ES3DeleteISDP"),
     ],
 )
@@ -383,6 +383,20 @@ def test_last_answer_lost(status: Any, profiles: tuple[ProfileInfo, ...], then: 
         tired = replace(asked.state, attempts=DPSettings().session_attempts)
         ended = answer(tired, es3.ES3AuditEISResponse(status=status, eis=found))
         assert ended.state.result == failed(*codes.DELIVERED_NO_RESPONSE, "the card did not answer")
+
+
+def test_question_whose_answer_is_lost_is_put_again_and_not_for_ever() -> None:
+    """It changes nothing, and giving up would delete what is perhaps installed."""
+    taken, calls = answer(at("last"), data(LOST)), set[str]()
+    for _ in range(DPSettings().session_attempts):
+        assert sent(taken) == es3.ES3AuditEIS(eid=EID, iccids=(ICCID,))
+        calls.add(call_id(taken.state))
+        taken = answer(taken.state, es3.ES3AuditEISResponse(status=LOST))
+    assert len(calls) == DPSettings().session_attempts, "each a call of its own"
+    assert isinstance(sent(taken), es3.ES3DeleteISDP)
+    installed = es3.ES3AuditEISResponse(status=SUCCESS, eis=eis(profile(state=ProfileState.DISABLED)))
+    once = answer(answer(at("last"), data(LOST)).state, es3.ES3AuditEISResponse(status=LOST))
+    assert isinstance(sent(answer(once.state, installed)), es3.ES3ProfileDownloadCompleted)
 
 
 # -- behind the installation ----------------------------------------------------------------------------------

@@ -214,7 +214,7 @@ def test_update_connectivity_parameters(
         (s.OWNER, (), None, (), "8.1.1/3.9"),
         (s.OWNER, (UNKNOWN,), {}, (), "8.2/1.2"),
         ("nobody", (), {}, (), "8.6/1.2"),
-        (s.OWNER, (), {}, (s.outcome("p/1", "unknown"),), "1.6/5.4"),
+        (s.OWNER, (), {}, tuple(s.outcome(f"p/{n}", "unknown") for n in (1, 2, 3)), "1.6/5.4"),
         (s.OWNER, (), {}, (s.outcome("p/1", "unreachable"),), "8.1/5.1"),
     ],
 )

@@ -456,7 +456,6 @@ def test_audit_answers_only_what_was_asked_for() -> None:
     [
         (s.outcome("procedure/1", "unreachable"), "8.1/5.1"),
         (s.outcome("procedure/1", "rejected"), "8.1/5.1"),
-        (s.outcome("procedure/1", "unknown"), "1.6/5.4"),
         (s.answered("procedure/1"), "8.4/4.2"),
         (s.outcome("procedure/1", "answered", script=s.script((b"", 0x9000), (b"", 0x6A88))), "8.4/4.2"),
         (s.outcome("procedure/1", "answered", script=b"?"), "8.4/4.2"),
@@ -466,6 +465,33 @@ def test_audit_without_result_changes_nothing(event: Any, expected: str) -> None
     taken = told(ask_all().state, event)
     assert s.reply(taken).code == expected
     assert not s.changes(taken)
+
+
+def test_audit_whose_answer_is_lost_asks_again_and_then_says_so() -> None:
+    begun = ask_all()
+    taken = begun
+    for number in (1, 2):
+        taken = told(taken.state, s.outcome(f"procedure/{number}", "unknown"))
+        assert s.apdus_of(s.command(taken)) == s.apdus_of(s.command(begun))
+        assert s.command(taken).id == f"procedure/{number + 1}"
+    ended = told(taken.state, s.outcome("procedure/3", "unknown"))
+    assert s.reply(ended).code == "1.6/5.4"
+    assert not s.changes(ended)
+    assert s.reply(told(taken.state, late_answer("procedure/3"))).ok
+
+
+def late_answer(command_id: str) -> Signalled:
+    data = s.status_of(s.BOOT, 0x3F) + s.status_of(s.NEW, 0x1F)
+    return s.outcome(command_id, "answered", script=s.script((data, 0x9000), (s.resources(777), 0x9000)))
+
+
+def test_audit_in_pages_starts_again_when_an_answer_is_lost() -> None:
+    first = told(ask_all().state, s.answered("procedure/1", 0x6310))
+    following = told(first.state, s.answered("procedure/2", 0x6310, s.status_of(s.BOOT, 0x3F)))
+    again = told(following.state, s.outcome("procedure/3", "unknown"))
+    assert s.apdus_of(s.command(again)) == s.apdus_of(s.command(first))
+    assert s.command(again).chain, "the card forgets between scripts that are not chained"
+    assert not again.state.question.isdps
 
 
 @pytest.mark.parametrize(("changes", "expected"), [({"now": LATE}, "1.6/5.3"), ({"no_card": True}, "8.1.1/3.9")])

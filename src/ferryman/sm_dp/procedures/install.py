@@ -34,6 +34,7 @@ def begin(state: State, context: Context) -> Step[State]:
         attempts=state.attempts + 1,
         host_challenge=context.entropy[:CHALLENGE_BYTES],
         sent_segments=0,
+        questions=0,
     )
     return Step(state, (Ask(OPEN, crypto.OpenSCP03t(host_challenge=state.host_challenge)),))
 
@@ -190,11 +191,15 @@ def _unknown(state: State, status: ExecutionStatus, context: Context) -> Step[St
     facts: Facts = context.facts
     package = facts.package
     if state.phase == LOADING and package is not None and state.sent_segments == len(package.segments):
-        request = ES3AuditEIS(eid=state.eid, iccids=(state.iccid,))
-        return call(replace(state, last_response=status.code.encode()), ASKING, request, step="AuditEIS")
+        return _ask(replace(state, last_response=status.code.encode()))
     if _may_try(state, context):
         return begin(state, context)
     return fail(state, context, status)
+
+
+def _ask(state: State) -> Step[State]:
+    request = ES3AuditEIS(eid=state.eid, iccids=(state.iccid,))
+    return call(replace(state, questions=state.questions + 1), ASKING, request, step="AuditEIS")
 
 
 def audited(state: State, body: ES3AuditEISResponse, context: Context) -> Step[State]:
@@ -207,5 +212,9 @@ def audited(state: State, body: ES3AuditEISResponse, context: Context) -> Step[S
         )
     if body.status.ok and _may_try(state, context):
         return begin(state, context)
+    facts: Facts = context.facts
+    lost = body.status.code == "/".join(codes.DELIVERED_NO_RESPONSE)
+    if lost and state.questions < facts.settings.session_attempts:
+        return _ask(state)  # it changes nothing; giving up would delete what is perhaps installed
     status = body.status if not body.status.ok else failed(*codes.DELIVERED_NO_RESPONSE, "the card did not answer")
     return fail(state, context, status)

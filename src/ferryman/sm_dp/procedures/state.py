@@ -45,6 +45,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     host_challenge: bytes = b""
     initialize_response: bytes = b""
     sent_segments: int = 0
+    questions: int = 0  # AuditEIS calls made after the last segment
     profile_bytes: int = 0
     last_response: bytes = b""
     installed: bool = False

@@ -23,11 +23,13 @@ from ferryman.platform.procedure import (
     TimerFired,
 )
 from ferryman.sm_sr import policy
-from ferryman.sm_sr.procedures.audit_card import Question, audit_script, correct, read_page
+from ferryman.sm_sr.procedures.audit_card import FIRST, WHOLE, Question, audit_script, correct, read_page
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, cancel, deliver
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import EUICC, ISDP, Facts
+
+MAX_LOST = 2  # answers that may be lost before the caller is told so; each took all repeats of the channel
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     requester: str
     question: Question | None = None
     sent: int = 0
+    lost: int = 0  # answers that never came
 
 
 def step(state: State, event: Event, context: Context) -> Step[State]:
@@ -90,6 +93,11 @@ def _told(state: State, outcome: Outcome, context: Context) -> Step[State]:
     card: EUICC | None = context.facts.euicc
     if outcome.kind in (OutcomeKind.UNREACHABLE, OutcomeKind.REJECTED) or card is None:
         return _end(state, failed(*codes.EUICC_UNREACHABLE, outcome.detail, context.eid))
+    if outcome.kind is OutcomeKind.UNKNOWN and state.lost < MAX_LOST:
+        # A question changes nothing, so it may be put again; where the card had got to in its pages is lost.
+        asked = state.question or Question()
+        again = Question(stage=WHOLE if asked.stage == WHOLE else FIRST)
+        return _ask(replace(state, lost=state.lost + 1), again, context)
     if outcome.kind is OutcomeKind.UNKNOWN:
         return _end(state, failed(*codes.DELIVERED_NO_RESPONSE, outcome.detail, context.eid))
     try:
