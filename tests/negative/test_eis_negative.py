@@ -23,6 +23,7 @@ CODES = {
     Defect.EUM_ID: ("8.5.2/6.1", ""),
     Defect.ECASD_NOT_UNDER_EUM: ("8.5.2/6.1", "CERT.ECASD.ECKA"),
     Defect.ECASD_OTHER_EID: ("8.5.2/6.1", "another EID"),
+    Defect.ECASD_EXPIRED: ("8.5.2/6.3", "not valid now"),
     Defect.EID_CHECK_DIGITS: (FORMAT, "check digits"),
     Defect.KEY_CHECK_VALUE: (FORMAT, "key check value"),
 }

@@ -17,7 +17,12 @@ from rig import START
 from virtual_loop import virtual
 
 ANSWERS: Codec[Any] = Codec(*es1.RESPONSES, *es4.RESPONSES)
-DEFECTS = {"eum-signature": "8.6/6.1", "eum-expired": "8.5.2/6.1", "key-check-value": ""}
+DEFECTS = {
+    "eum-signature": "8.6/6.1",
+    "eum-expired": "8.5.2/6.1",
+    "ecasd-expired": "8.5.2/6.3",
+    "key-check-value": "",
+}
 
 
 @pytest.fixture(scope="module")

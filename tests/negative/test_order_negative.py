@@ -194,6 +194,7 @@ SIGNED = {
     Defect.EUM_EXPIRED: ("8.5.2/6.1", ""),
     Defect.ECASD_NOT_UNDER_EUM: ("8.5.2/6.1", "CERT.ECASD.ECKA"),
     Defect.ECASD_OTHER_EID: ("8.5.2/6.1", "another EID"),
+    Defect.ECASD_EXPIRED: ("8.5.2/6.3", "not valid now"),
 }
 
 

@@ -18,7 +18,7 @@ from lxml import etree
 
 from ferryman_sim.card_maker import eis, x509
 from ferryman_sim.card_maker.authority import EUM_EXPIRED, Authority, make_ci, make_eum
-from ferryman_sim.card_maker.cards import Card, CardPlan, image, make_card, make_eid
+from ferryman_sim.card_maker.cards import ECASD_EXPIRED, ECASD_EXPIRES, Card, CardPlan, image, make_card, make_eid
 from ferryman_sim.card_maker.defects import Defect, after_signing, before_signing
 from ferryman_sim.card_maker.personality import REFERENCE, Personality
 from ferryman_sim.card_maker.seeded import Seed
@@ -93,6 +93,7 @@ def _one(
         ci,
         certifier,
         certified_eid=certified,
+        certified_until=ECASD_EXPIRED if defect is Defect.ECASD_EXPIRED else ECASD_EXPIRES,
         personality=order.personalities.get(number, REFERENCE),
         spare_enabled=number in order.spare_enabled,
     )

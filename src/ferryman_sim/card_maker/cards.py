@@ -26,6 +26,7 @@ LARGEST_SPARES = 15  # with the bootstrap Profile as many as a card holds
 SCP80_VERSION = 0x01
 SCP81_VERSION = 0x40
 ECASD_EXPIRES = date(2053, 12, 31)
+ECASD_EXPIRED = date(2024, 1, 31)  # for deliveries that shall be refused
 LARGEST_BATCH = 99_999  # cards: five digits of the individual number count the cards of a batch
 PROFILE_TYPE = "bootstrap-m2m"
 SPARE_TYPE = "spare-m2m"
@@ -144,11 +145,12 @@ def make_card(
     eum: Authority,
     *,
     certified_eid: str | None = None,
+    certified_until: date = ECASD_EXPIRES,
     personality: Personality = REFERENCE,
     spare_enabled: bool = False,
 ) -> Card:
     """Card `number` (from 1) of the batch; `certified_eid` puts another EID into the ECASD certificate
-    (defect). `spare_enabled`: the first spare Profile is the enabled one.
+    (defect), `certified_until` is its last day. `spare_enabled`: the first spare Profile is the enabled one.
     """
     if not 1 <= number <= LARGEST_BATCH:
         raise ValueError(f"card numbers run from 1 to {LARGEST_BATCH}")
@@ -162,7 +164,7 @@ def make_card(
             subject=bytes.fromhex(certified_eid or card_eid),
             usage=gp_cert.USAGE_KEY_AGREEMENT,
             public_key=public_point(key),
-            expires=ECASD_EXPIRES,
+            expires=certified_until,
         ),
         eum.key,
     )

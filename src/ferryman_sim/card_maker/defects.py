@@ -24,6 +24,7 @@ class Defect(enum.Enum):
     EUM_ID = "eum-id"  # Eum-id is not the one in the EUM certificate
     ECASD_NOT_UNDER_EUM = "ecasd-not-under-eum"  # ECASD certificate signed by another key
     ECASD_OTHER_EID = "ecasd-other-eid"
+    ECASD_EXPIRED = "ecasd-expired"
     EID_CHECK_DIGITS = "eid-check-digits"
     KEY_CHECK_VALUE = "key-check-value"  # kcv of the first ISD-R key does not fit the key
 

@@ -165,6 +165,14 @@ def test_expired_certificate_is_refused_and_another_may_follow() -> None:
     assert asked(authenticate(refused.state, "second")), "within its time"
 
 
+def test_the_other_smsr_finds_the_ecasd_certificate_expired() -> None:
+    """SR2's answer to ES7.HandoverEUICC is the caller's answer; the card stays ours."""
+    taken = told(offered().state, failed("8.5.2", "6.3", "CERT.ECASD.ECKA is not valid now"))
+    assert (s.reply(taken).status, s.reply(taken).code) == (Status.FAILED, "8.5.2/6.3")
+    assert s.done(taken)
+    assert not s.changes(taken)
+
+
 def test_out_of_turn_and_strangers_are_refused() -> None:
     assert sent(create(offered().state)).status.code == "8.1.1/3.9"
     assert sent(authenticate(offered().state, requester="stranger")).status.code == "8.1.1/3.9"
