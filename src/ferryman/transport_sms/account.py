@@ -146,7 +146,11 @@ class Account:
     @property
     def bound(self) -> bool:
         """Whether a message could leave now."""
-        return any(event.is_set() for event in self.events)
+        # A loop, not any(): this is asked several times for each message.
+        for line in self._lines:  # noqa: SIM110
+            if line.settings.sends and line.link.bound.is_set():
+                return True
+        return False
 
     @property
     def events(self) -> list[asyncio.Event]:
@@ -193,7 +197,9 @@ class Account:
         was sent then.
         """
         ready = [line for line in self._lines if line.settings.sends and line.link.bound.is_set()]
-        for line in sorted(ready, key=lambda one: one.under_way):
+        if len(ready) > 1:
+            ready.sort(key=lambda one: one.under_way)
+        for line in ready:
             line.under_way += 1
             try:
                 outcome = await line.link.submit(request(line.parameters))

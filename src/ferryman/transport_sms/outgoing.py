@@ -4,11 +4,14 @@ A submission is `queued`, then `sending` (its parts are named and the first is a
 `accepted`, `rejected`, `unknown`. A part is `sending` from before it leaves until its answer is committed: found
 so after a restart, nobody knows whether it left. All parts are sent by one `account`; when another one takes
 over (only while no part is accepted) it starts anew, and `doubt` remembers what may have left before.
+
+Most numbers have nothing else under way: then one commit enters a submission and records its first part as leaving
+(`Opening`).
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,7 +32,7 @@ from sqlalchemy import (
 from ferryman.contracts.es5 import SMSAccepted, SMSRejected, SubmitSMS
 from ferryman.contracts.message import Header
 from ferryman.platform.mailbox import Tx
-from ferryman.platform.prepared import Prepared
+from ferryman.platform.prepared import Prepared, PreparedInsert
 from ferryman.transport_sms import receipts
 from ferryman.transport_sms.letters import journal, send_about_sms
 from ferryman.transport_sms.schema import ADDRESS, MESSAGE_ID, outgoing, part, reference
@@ -68,16 +71,28 @@ _NEXT: Final = Prepared(
         .offset(literal_column("0"))
     )
 )
+_BUSY: Final = Prepared(
+    lambda _: (
+        select(outgoing.c.seq)
+        .where(
+            outgoing.c.destination == bindparam("to"),
+            outgoing.c.status.in_((literal_column(f"'{QUEUED}'"), literal_column(f"'{SENDING}'"))),
+        )
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
+    )
+)
 _ENTERED: Final = (
     *("sms_id", "eid", "causation_id", "deadline", "destination", "packet", "status", "reference", "max_ud"),
     *("created", "expires", "finished", "receipt", "account", "doubt"),
 )
-_ENTER: Final = Prepared(
+_ENTER: Final = PreparedInsert(
     lambda dialect: (
         dialect.insert(outgoing)
         .values({name: bindparam(name) for name in _ENTERED})
         .on_conflict_do_nothing(index_elements=["sms_id"])
-    )
+    ),
+    outgoing.c.seq,
 )
 
 _JOB: Final = outgoing.c.seq == bindparam("job")
@@ -112,8 +127,8 @@ _NEW_PART: Final = Prepared(
         sms_seq=bindparam("job"),
         number=bindparam("which"),
         last=bindparam("is_last"),
-        status=literal_column(f"'{WAITING}'"),
-        attempts=literal_column("0"),
+        status=bindparam("state"),
+        attempts=bindparam("tried"),
         unknowns=literal_column("0"),
         message_id=literal_column("''"),
     )
@@ -158,6 +173,21 @@ class Job(NamedTuple):
     account: str
 
 
+class Opening(NamedTuple):
+    """What a submission can begin with: the account, octets of user data in one of its messages, parts needed."""
+
+    account: str
+    max_ud: int
+    parts: int
+
+
+class Recorded(NamedTuple):
+    """Whether there is something new to send, and the job if its first part is recorded as leaving already."""
+
+    sendable: bool
+    begun: Job | None = None
+
+
 def destinations_due(connection: Connection) -> list[str]:
     """Every number that something waits to be sent to."""
     return list(connection.execute(_DUE).scalars())
@@ -175,13 +205,18 @@ def progress(connection: Connection, job: Job) -> tuple[bool, bool]:
     return ACCEPTED in statuses, not statuses.isdisjoint(_MAYBE_SENT)
 
 
-def record(tx: Tx, header: Header, body: SubmitSMS) -> bool:
-    """Enter a submission; False when it is known already or needs no sending (it was refused at once)."""
+def record(tx: Tx, header: Header, body: SubmitSMS, opening: Opening | None = None) -> Recorded:
+    """Enter a submission; not sendable when it is known already or was refused at once.
+
+    With an `opening` it begins in the same commit, unless an older one to the number is unfinished.
+    """
     if not tx.first_time(header.message_id):
-        return False
+        return Recorded(sendable=False)
     usable = body.destination.isascii() and body.destination.isdecimal() and len(body.destination) <= ADDRESS
     sendable = usable and bool(body.packet)
-    values = {
+    if not sendable or body.validity <= 0 or _BUSY.row(tx.session, {"to": body.destination}):
+        opening = None
+    values: dict[str, Any] = {
         "sms_id": body.sms_id,
         "eid": header.eid,
         "causation_id": header.message_id,
@@ -198,18 +233,25 @@ def record(tx: Tx, header: Header, body: SubmitSMS) -> bool:
         "account": "",
         "doubt": False,
     }
-    if not _ENTER.count(tx.session, values):
-        return False
+    if opening is not None:
+        values["status"], values["account"], values["max_ud"] = SENDING, opening.account, opening.max_ud
+        values["reference"] = _next_reference(tx, body.destination, opening.parts)
+    seq = _ENTER.number(tx.session, values)
+    if seq is None:
+        return Recorded(sendable=False)
     journal(tx, body.sms_id, header.eid, "in", header.message_id, body)
     if not sendable:
         why = "empty packet" if usable else "the destination is no number"
         refused = SMSRejected(sms_id=body.sms_id, nothing_sent=True, permanent=True, reason=why)
         send_about_sms(tx, refused, eid=header.eid, causation_id=header.message_id, deadline=header.deadline)
-    return sendable
+    if opening is None:
+        return Recorded(sendable)
+    _new_parts(tx, seq, opening.parts, leaving=1)
+    return Recorded(sendable, Job(seq, *(values[name] for name in Job._fields[1:])))
 
 
-def begin(tx: Tx, job: Job, account: str, max_ud: int) -> int:
-    """Choose the concatenation reference of a submission that starts with an account.
+def begin(tx: Tx, job: Job, account: str, max_ud: int, total: int) -> int:
+    """Choose the concatenation reference of a submission that starts with an account and has `total` parts.
 
     The same one when it had started with that account (or before accounts had names); a new one, and new
     parts, when another account takes it over: the card must not mix the two.
@@ -225,9 +267,9 @@ def begin(tx: Tx, job: Job, account: str, max_ud: int) -> int:
         started["doubt"] = or_(outgoing.c.doubt, exists().where(part.c.sms_seq == job.seq, _maybe_sent()))
         connection.execute(update(outgoing).where(row).values(started))
         connection.execute(delete(part).where(part.c.sms_seq == job.seq))
-    [(chosen,)] = _REFERENCE.rows(tx.session, {"to": job.destination, "turn": REFERENCES})
+    chosen = _next_reference(tx, job.destination, total)
     _BEGIN.count(tx.session, {"job": job.seq, "by": account, "room": max_ud, "chosen": chosen})
-    return int(chosen)
+    return chosen
 
 
 def open_parts(tx: Tx, job: Job, total: int) -> list[int]:
@@ -237,11 +279,8 @@ def open_parts(tx: Tx, job: Job, total: int) -> list[int]:
     """
     rows = _PARTS.rows(tx.session, {"job": job.seq})
     if not rows:
-        numbers = list(range(1, total + 1))
-        _NEW_PART.many(
-            tx.session, [{"job": job.seq, "which": number, "is_last": number == total} for number in numbers]
-        )
-        return numbers
+        _new_parts(tx, job.seq, total)
+        return list(range(1, total + 1))
     tx.connection.execute(
         update(part)
         .where(part.c.sms_seq == job.seq, part.c.status == SENDING)
@@ -306,6 +345,31 @@ def sweep(connection: Connection, now: float) -> bool:
     old = select(outgoing.c.seq).where(outgoing.c.finished < now - KEEP).limit(SWEEP_BATCH)
     removed = connection.execute(delete(outgoing).where(outgoing.c.seq.in_(old))).rowcount
     return removed == SWEEP_BATCH
+
+
+def _next_reference(tx: Tx, destination: str, parts: int) -> int:
+    if parts == 1:
+        return 0  # a message of its own carries none
+    [(chosen,)] = _REFERENCE.rows(tx.session, {"to": destination, "turn": REFERENCES})
+    return int(chosen)
+
+
+def _new_parts(tx: Tx, seq: int, total: int, *, leaving: int = 0) -> None:
+    """Enter the parts of a submission, the one with number `leaving` as about to be sent."""
+    rows = [
+        {
+            "job": seq,
+            "which": number,
+            "is_last": number == total,
+            "state": SENDING if number == leaving else WAITING,
+            "tried": int(number == leaving),
+        }
+        for number in range(1, total + 1)
+    ]
+    if total == 1:
+        _NEW_PART.count(tx.session, rows[0])
+    else:
+        _NEW_PART.many(tx.session, rows)
 
 
 def _maybe_sent() -> ColumnElement[bool]:

@@ -114,9 +114,8 @@ class TransportSMS:
         header, body = decode(raw, TO_SMS_CODEC)
         if not isinstance(body, SubmitSMS):
             raise PeerError(f"{type(body).__name__} is not for the SMS transport", field="kind")
-        if await self.mailbox.transact(lambda tx: outgoing.record(tx, header, body)):
+        if await self._sender.take(header, body):
             self.tally.add(PACKETS)
-            self._sender.wake(body.destination)
 
     def _account(self, settings: SMPPSettings, make_link: MakeLink) -> Account:
         # A receiver of its own brings the receipts of the transmitters beside it.

@@ -1,6 +1,7 @@
 """Sends what is recorded in `outgoing`: one submission to a number after another, different numbers at once.
 
-The order per number is the order of the SubmitSMS; what becomes of one is in `submission`.
+The order per number is the order of the SubmitSMS; what becomes of one is in `submission`. Each number that is
+worked on has a lane. When a number has none, the commit that enters a submission begins it as well.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
+from ferryman.contracts.es5 import SubmitSMS
+from ferryman.contracts.message import Header
 from ferryman.errors import Unavailable
 from ferryman.platform.clock import Clock
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.transport_sms import outgoing
 from ferryman.transport_sms.outgoing import Job
 from ferryman.transport_sms.routes import Routes
-from ferryman.transport_sms.submission import Stopped, Submission
+from ferryman.transport_sms.submission import Stopped, Submission, lead
 
 MAX_LANES: Final = 2_000  # numbers worked on at once; each costs a task, and no window is this wide
 
@@ -26,7 +29,7 @@ log = structlog.get_logger("ferryman.transport_sms")
 
 
 class Sender:
-    """See the module's text. `wake` after a commit that added something to send."""
+    """See the module's text. `take` what is to be sent."""
 
     def __init__(
         self, *, mailbox: Mailbox, routes: Routes, clock: Clock, jitter: Callable[[float, float], float]
@@ -36,7 +39,8 @@ class Sender:
         self.stopping = asyncio.Event()
         self._mailbox = mailbox
         self._jitter = jitter
-        self._lanes: dict[str, asyncio.Task[None]] = {}
+        # The task of a lane; a plain future while the first submission of a lane is being entered.
+        self._lanes: dict[str, asyncio.Future[None]] = {}
         self._again: set[str] = set()  # lanes to look once more: something was added while they looked
         self._waiting: dict[str, None] = {}  # an ordered set
 
@@ -49,8 +53,38 @@ class Sender:
         """Begin nothing new and wait until what is under way is recorded. Stop the accounts first or meanwhile."""
         self.stopping.set()
         self._waiting.clear()
-        if self._lanes:
+        while self._lanes:
             await asyncio.wait(self._lanes.values())
+
+    async def take(self, header: Header, body: SubmitSMS) -> bool:
+        """Record a submission and see to its sending; False when it is known already or was refused at once.
+
+        Raises Unavailable when the outcome is unknown.
+        """
+        to = body.destination
+        free = to not in self._lanes and len(self._lanes) < MAX_LANES and not self.stopping.is_set()
+        begin_by = lead(self.routes, to, body.packet) if free else None
+        if begin_by is None:
+            try:
+                return (await self._mailbox.transact(lambda tx: outgoing.record(tx, header, body))).sendable
+            finally:
+                self.wake(to)
+        # Whoever comes for this number until the commit is made finds the lane taken, and leaves word in `_again`.
+        claim = self._lanes[to] = asyncio.get_running_loop().create_future()
+        begun: Job | None = None
+        try:
+            sendable, begun = await self._mailbox.transact(
+                lambda tx: outgoing.record(tx, header, body, begin_by.opening)
+            )
+        finally:
+            claim.set_result(None)
+            if begun is not None:
+                self._open_lane(to, Submission(self, begun, begin_by))
+            else:
+                # Something older waits, or the outcome is unknown, or was when this came first: look.
+                self._again.add(to)
+                self._lane_ended(to)
+        return sendable
 
     def wake(self, destination: str) -> None:
         """There is something to send to this number (or may be)."""
@@ -61,17 +95,23 @@ class Sender:
         elif len(self._lanes) >= MAX_LANES:
             self._waiting[destination] = None
         else:
-            task = asyncio.create_task(self._lane(destination), name="sms lane")
-            self._lanes[destination] = task
-            task.add_done_callback(lambda done: self._lane_ended(destination, done))
+            self._open_lane(destination)
 
     # --- lanes ---
 
-    def _lane_ended(self, destination: str, task: asyncio.Task[None]) -> None:
-        del self._lanes[destination]
+    def _open_lane(self, destination: str, begun: Submission | None = None) -> None:
+        task = asyncio.create_task(self._lane(destination, begun), name="sms lane")
+        self._lanes[destination] = task
+        task.add_done_callback(lambda done: self._lane_failed(destination, done))
+
+    def _lane_failed(self, destination: str, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (problem := task.exception()) is not None:
             # A fault of ours. The number rests until the next submission or restart; the rows are safe.
             log.error("sending failed", error=type(problem).__name__, exc_info=problem)
+        self._lane_ended(destination)
+
+    def _lane_ended(self, destination: str) -> None:
+        del self._lanes[destination]
         if destination in self._again:
             self._again.discard(destination)
             self.wake(destination)
@@ -80,7 +120,9 @@ class Sender:
             del self._waiting[destination]
             self.wake(destination)
 
-    async def _lane(self, destination: str) -> None:
+    async def _lane(self, destination: str, begun: Submission | None) -> None:
+        if begun is not None and (not await self._finished(begun) or destination not in self._again):
+            return
         while not self.stopping.is_set():
             self._again.discard(destination)
             try:
@@ -90,13 +132,19 @@ class Sender:
                 continue
             if job is None:
                 return
-            try:
-                with bound_contextvars(operation="SubmitSMS", eid=job.eid):
-                    await Submission(self, job).run()
-            except Stopped:
+            if not await self._finished(Submission(self, job)):
                 return
             if not more and destination not in self._again:
                 return  # what is recorded from here on wakes a new lane
+
+    async def _finished(self, submission: Submission) -> bool:
+        """Work on a submission; False when we stopped meanwhile."""
+        bind_contextvars(operation="SubmitSMS", eid=submission.eid)  # of this lane's task
+        try:
+            await submission.run()
+        except Stopped:
+            return False
+        return True
 
     # --- what a submission needs ---
 

@@ -1,6 +1,7 @@
 """One submission from its record to its end: every part accepted, or the reason why not.
 
-Every part is recorded as leaving before it leaves, and its answer before the next part does. Doubt (no answer,
+Every part is recorded as leaving before it leaves (the first one of most submissions in the commit that enters
+them, see `Lead`), and its answer before the next part does. Doubt (no answer,
 a lost link, a restart in between) means that the part is sent again: a card drops the second copy, because its
 SCP80 counter is used up (TS 102 225 5.1.4).
 
@@ -15,7 +16,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -77,34 +78,61 @@ class _Result(Enum):
     OVER = "over"
 
 
-class Submission:
-    """See the module's text. `run` once."""
+class Lead(NamedTuple):
+    """How a submission can begin at once: by the best of the accounts that serve its number."""
 
-    def __init__(self, desk: Desk, job: Job) -> None:
+    candidates: list[Account]
+    account: Account
+    opening: outgoing.Opening
+
+
+def lead(routes: Routes, destination: str, packet: bytes) -> Lead | None:
+    """The lead of a new submission; None when no account can send it now."""
+    candidates, parts = _fitting(routes.candidates(destination), packet)
+    account = _ready(candidates)
+    if account is None:
+        return None
+    return Lead(candidates, account, outgoing.Opening(account.name, account.settings.max_ud, parts[account.name]))
+
+
+class Submission:
+    """See the module's text. `run` once; with the `lead` that the job was entered with, if there was one."""
+
+    def __init__(self, desk: Desk, job: Job, lead: Lead | None = None) -> None:
         self._desk = desk
         self._job = job
-        self._candidates: list[Account] = []
+        self._lead = lead
+        self._candidates: list[Account] = [] if lead is None else lead.candidates
         self._settled = False  # some part is accepted: no other account may send
         self._doubt = False  # some part may have left by the present account
         self._trouble: float | None = None  # when trouble with the present account began
 
+    @property
+    def eid(self) -> str:
+        """Whose card it is for."""
+        return self._job.eid
+
     async def run(self) -> None:
         """To the end, or until the role stops. Raises Stopped when it stops without the database."""
+        account = await self._begin() if self._lead is None else await self._go_on(self._lead)
+        while account is not None:
+            account = await self._by(account)
+
+    async def _begin(self) -> Account | None:
+        """The account to send by; None when the submission ended."""
         if self._expired():
             await self._give_up("not sent within its validity", permanent=False)
-            return
+            return None
         job = self._job
         serving = self._desk.routes.candidates(job.destination)
         if not serving:
             await self._give_up("no account serves this number", permanent=True)
-            return
-        self._candidates = [one for one in serving if _parts(job.packet, one.settings.max_ud)]
+            return None
+        self._candidates, _ = _fitting(serving, job.packet)
         if not self._candidates:
             await self._give_up("too long for short messages", permanent=True)
-            return
-        account = await self._first()
-        while account is not None:
-            account = await self._by(account)
+            return None
+        return await self._first()
 
     # --- which account ---
 
@@ -125,26 +153,21 @@ class Submission:
     async def _new(self, instead_of: Account | None = None) -> Account | None:
         """An account to begin with, as soon as one can send; None when the submission ended before."""
         while not self._desk.stopping.is_set() and not self._expired():
-            chosen = self._ready(instead_of) or (instead_of if instead_of and instead_of.bound else None)
+            chosen = _ready(self._candidates, instead_of) or (
+                instead_of if instead_of and instead_of.bound else None
+            )
             if chosen is not None:
                 return chosen
             await self._wait_for(self._candidates, self._job.expires)
         await self._not_in_time()
         return None
 
-    def _ready(self, but: Account | None = None, *, sound: bool = False) -> Account | None:
-        """The best account that can send now: one in good health if there is, else any unless `sound`."""
-        bound = [one for one in self._candidates if one is not but and one.bound]
-        now = asyncio.get_running_loop().time()
-        healthy = next((one for one in bound if one.healthy(now)), None)
-        return healthy if healthy or sound or not bound else bound[0]
-
     async def _next(self, account: Account) -> _Next:
         """What to do with the part at hand: send it by `account`, leave that to another one, or end."""
         desk = self._desk
         while not desk.stopping.is_set() and not self._expired():
             # From one that works to a shaky one is no progress, so that is only for a link that is down.
-            other = None if self._settled else self._ready(account, sound=account.bound)
+            other = None if self._settled else _ready(self._candidates, account, sound=account.bound)
             now = desk.clock.now()
             if not account.bound and self._doubt and self._trouble is None:
                 self._trouble = now
@@ -163,6 +186,11 @@ class Submission:
 
     # --- sending ---
 
+    async def _go_on(self, lead: Lead) -> Account | None:
+        """Like `_by`, from where the commit that entered the submission has left it."""
+        total = lead.opening.parts
+        return await self._send(lead.account, list(range(1, total + 1)), total, recorded=True)
+
     async def _by(self, account: Account) -> Account | None:
         """Send what is left by one account; another one when that has to take over, None at the end."""
         job = self._job
@@ -173,7 +201,7 @@ class Submission:
         self._trouble = None
 
         def start(tx: Tx) -> tuple[int, list[int]]:
-            chosen = outgoing.begin(tx, job, account.name, max_ud)
+            chosen = outgoing.begin(tx, job, account.name, max_ud, total)
             todo = outgoing.open_parts(tx, job, total)
             if leaves_now and todo:
                 outgoing.about_to_send(tx, job, todo[0])
@@ -183,8 +211,12 @@ class Submission:
         if fresh:
             self._doubt = False  # of this account; what an earlier one may have sent is in the record
         self._job = job._replace(status=outgoing.SENDING, reference=chosen, max_ud=max_ud, account=account.name)
-        segments = segment(job.packet, reference=chosen, max_ud=max_ud)
-        recorded = leaves_now
+        return await self._send(account, todo, total, recorded=leaves_now)
+
+    async def _send(self, account: Account, todo: list[int], total: int, *, recorded: bool) -> Account | None:
+        """Send the parts `todo`; `recorded` when the first one is recorded as leaving."""
+        job = self._job
+        segments = segment(job.packet, reference=job.reference, max_ud=job.max_ud)
         for number, following in zip(todo, [*todo[1:], None], strict=True):
             request = self._request(account, segments[number - 1], last=number == total)
             result = await self._part(account, number, request, following, recorded)
@@ -301,6 +333,20 @@ class Submission:
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+def _ready(candidates: list[Account], but: Account | None = None, *, sound: bool = False) -> Account | None:
+    """The best account that can send now: one in good health if there is, else any unless `sound`."""
+    bound = [one for one in candidates if one is not but and one.bound]
+    now = asyncio.get_running_loop().time()
+    healthy = next((one for one in bound if one.healthy(now)), None)
+    return healthy if healthy or sound or not bound else bound[0]
+
+
+def _fitting(accounts: list[Account], packet: bytes) -> tuple[list[Account], dict[str, int]]:
+    """The accounts that a packet is not too long for, and how many messages each one needs."""
+    parts = {one.name: _parts(packet, one.settings.max_ud) for one in accounts}
+    return [one for one in accounts if parts[one.name]], parts
 
 
 def _parts(packet: bytes, max_ud: int) -> int:
