@@ -24,7 +24,7 @@ from ferryman.platform.store import SQLiteStore
 
 ROLES = (
     *(roles.SM_DP, roles.SM_SR, roles.CRYPTO_SERVER),
-    *(roles.TRANSPORT_SMS, roles.TRANSPORT_HTTPS, roles.SOAP_GATEWAY),
+    *(roles.TRANSPORT_SMS, roles.TRANSPORT_HTTPS, roles.SOAP_GATEWAY, roles.REST_API),
 )
 
 

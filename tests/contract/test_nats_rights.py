@@ -22,6 +22,7 @@ from ferryman.contracts.message import encode
 from ferryman.contracts.roles import (
     CRYPTO_SERVER,
     OPERATOR,
+    REST_API,
     SM_DP,
     SM_SR,
     SOAP_GATEWAY,
@@ -346,7 +347,10 @@ SAYS = {
         *(f"$JS.API.STREAM.{function}.ferryman_parked_soap-gateway" for function in PARKED),
     ],
     CRYPTO_SERVER: [],
-    OPERATOR: [f"ferryman.call.{server}.operator" for server in (CRYPTO_SERVER, SM_SR, SM_DP, SOAP_GATEWAY)],
+    REST_API: ["ferryman.call.sm-sr.rest-api", "ferryman.call.sm-dp.rest-api"],
+    OPERATOR: [
+        f"ferryman.call.{server}.operator" for server in (CRYPTO_SERVER, SM_SR, SM_DP, SOAP_GATEWAY, REST_API)
+    ],
 }
 HEARS = {
     TRANSPORT_SMS: ["_INBOX_transport-sms.>", "ferryman.delivery.transport-sms.*.*"],
@@ -355,6 +359,7 @@ HEARS = {
     SM_SR: ["_INBOX_sm-sr.>", "ferryman.delivery.sm-sr.*.*", "ferryman.call.sm-sr.*"],
     SOAP_GATEWAY: ["_INBOX_soap-gateway.>", "ferryman.delivery.soap-gateway.*.*", "ferryman.call.soap-gateway.*"],
     CRYPTO_SERVER: ["_INBOX_crypto-server.>", "ferryman.call.crypto-server.*"],
+    REST_API: ["_INBOX_rest-api.>", "ferryman.call.rest-api.*"],
     OPERATOR: ["_INBOX_operator.>"],
 }
 

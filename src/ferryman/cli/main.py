@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from ferryman import __version__
 from ferryman.cli import commands, euicc_commands, order_commands, output, subscription_commands
+from ferryman.cli.api_key_commands import api_key
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
 from ferryman.cli.es2_commands import app as es2
@@ -45,6 +46,7 @@ app.command(es2)
 app.command(profile)
 app.command(parked)
 app.command(peer)
+app.command(api_key)
 app.command(procedure)
 app.command(up)
 app.command(serve)

@@ -7,9 +7,9 @@ import secrets
 import time
 
 from ferryman.cli.importing import ImportDone, Importer
-from ferryman.contracts import admin, crypto, peers
+from ferryman.contracts import admin, crypto, peers, rest
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, SM_DP, SM_SR, SOAP_GATEWAY
+from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, REST_API, SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.errors import Refused
 from ferryman.platform.bus import Calls
 
@@ -39,6 +39,10 @@ class Operator:
         """Ask the SOAP gateway; raises Refused."""
         return await self._ask(SOAP_GATEWAY, body, peers.ANSWER_CODEC)
 
+    async def rest(self, body: Body) -> Body:
+        """Ask the REST API for its keys; raises Refused."""
+        return await self._ask(REST_API, body, rest.ANSWER_CODEC)
+
     async def import_subscriptions(self, content: bytes, profile_type: str) -> ImportDone:
         """A subscription file to CryptoServer (secrets) and SM-DP (the rest), whole or nothing; raises Refused."""
         return await Importer(self).file(io.BytesIO(content), profile_type)
@@ -54,7 +58,7 @@ class Operator:
             eid=getattr(body, "eid", ""),
         )
         _, answer = decode(await self._calls.call(role, OPERATOR, encode(header, body)), answers)
-        if isinstance(answer, (admin.AdminRefused, crypto.CryptoRefused, peers.PeerRefused)):
+        if isinstance(answer, (admin.AdminRefused, crypto.CryptoRefused, peers.PeerRefused, rest.KeyRefused)):
             status = answer.status
             raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
         return answer

@@ -18,7 +18,15 @@ from ferryman.cli.up import say_ready, stop_signal, with_options
 from ferryman.cli.watch import watched
 from ferryman.cli.wiring import Installation
 from ferryman.contracts.maintenance import MAINTENANCE
-from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, SOAP_GATEWAY, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.roles import (
+    CRYPTO_SERVER,
+    REST_API,
+    SM_DP,
+    SM_SR,
+    SOAP_GATEWAY,
+    TRANSPORT_HTTPS,
+    TRANSPORT_SMS,
+)
 from ferryman.contracts.routes import ROLES
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import NATS
@@ -52,6 +60,8 @@ async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event
                     addresses["https"] = f"{settings.https.host}:{installation.https_port}"
                 if installation.soap is not None and settings.soap is not None:
                     addresses["soap"] = installation.soap.ours.url
+                if installation.rest is not None and settings.rest is not None:
+                    addresses["rest"] = f"{settings.rest.host}:{installation.rest.port}"
                 if installation.sms is not None and settings.smpp is not None:
                     addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
                 yield addresses
@@ -75,7 +85,7 @@ async def serve(
     ----------
     service
         "core" (SM-DP, SM-SR and CryptoServer), or one of "sm-dp", "sm-sr", "crypto-server", "transport-sms",
-        "transport-https", "soap-gateway".
+        "transport-https", "soap-gateway", "rest-api".
     data
         Data directory of this service alone; its `ferryman.toml` holds the settings.
     https
@@ -100,6 +110,8 @@ async def serve(
         raise InputError("https", "is needed for transport-https: give the section or --https")
     if SOAP_GATEWAY in roles and settings.soap is None:
         raise InputError("soap", "is needed for soap-gateway: give the section")
+    if REST_API in roles and settings.rest is None:
+        raise InputError("rest", "is needed for rest-api: give the section")
     configure(settings.log_level, settings.log_format)
     stop = stop_signal()
     with contextlib.suppress(_Stopped):
@@ -130,4 +142,5 @@ def _of_roles(settings: Settings, roles: frozenset[str]) -> Settings:
         smpp=settings.smpp if TRANSPORT_SMS in roles else None,
         https=settings.https if TRANSPORT_HTTPS in roles else None,
         soap=settings.soap if SOAP_GATEWAY in roles else None,
+        rest=settings.rest if REST_API in roles else None,
     )

@@ -22,6 +22,7 @@ from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.observe import MetricsSettings
 from ferryman.platform.retention import RetentionSettings
+from ferryman.rest_api.settings import RESTSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
 from ferryman.soap_gateway.settings import SOAPSettings
@@ -29,7 +30,7 @@ from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 FILE = "ferryman.toml"
-SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "bus", "metrics", "journal", "retention", "log")
+SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "rest", "bus", "metrics", "journal", "retention", "log")
 _SECRETS = ("password", "password_file")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -44,6 +45,7 @@ class Settings:
     smpp: SMPPSettings | tuple[SMPPSettings, ...] | None = None
     https: HTTPSSettings | None = None
     soap: SOAPSettings | None = None
+    rest: RESTSettings | None = None
     bus: BusSettings = field(default_factory=BusSettings)
     metrics: MetricsSettings | None = None
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -60,6 +62,7 @@ class Settings:
             smpp=self.smpp,
             https=self.https,
             soap=self.soap,
+            rest=self.rest,
             journal=self.journal,
             retention=self.retention,
         )
@@ -74,6 +77,7 @@ class Settings:
             sm_sr=self.sm_sr,
             sm_dp=self.sm_dp,
             soap=soap,
+            rest=None if self.rest is None else dataclasses.replace(self.rest, listen=False),
             roles=inside,
             journal=self.journal,
             retention=self.retention,
@@ -100,6 +104,7 @@ def load(data: Path) -> Settings:
         smpp=_smpp(content["smpp"], data) if "smpp" in content else None,
         https=_section(content, "https", HTTPSSettings) if "https" in content else None,
         soap=_soap(content, data) if "soap" in content else None,
+        rest=_rest(content, data) if "rest" in content else None,
         bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
         metrics=_section(content, "metrics", MetricsSettings) if "metrics" in content else None,
         journal=_section(content, "journal", JournalSettings),
@@ -179,6 +184,16 @@ def _soap(content: dict[str, Any], data: Path) -> SOAPSettings:
         certificate_file=str(data / soap.certificate_file),
         key_file=str(data / soap.key_file),
         ca_file=str(data / soap.ca_file) if soap.ca_file else "",
+    )
+
+
+def _rest(content: dict[str, Any], data: Path) -> RESTSettings:
+    """Names of files are relative to the data directory."""
+    rest = _section(content, "rest", RESTSettings)
+    return dataclasses.replace(
+        rest,
+        certificate_file=str(data / rest.certificate_file) if rest.certificate_file else "",
+        key_file=str(data / rest.key_file) if rest.key_file else "",
     )
 
 

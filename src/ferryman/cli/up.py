@@ -47,6 +47,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[
                     addresses["https"] = f"{settings.https.host}:{installation.https_port}"
                 if installation.soap is not None and settings.soap is not None:
                     addresses["soap"] = installation.soap.ours.url
+                if installation.rest is not None and settings.rest is not None:
+                    addresses["rest"] = f"{settings.rest.host}:{installation.rest.port}"
                 if settings.smpp is not None:
                     addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
                 yield installation, addresses

@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ferryman.cli.broker import Way, open_broker
-from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, SOAP_GATEWAY, TRANSPORT_HTTPS, TRANSPORT_SMS
+from ferryman.contracts.roles import (
+    CRYPTO_SERVER,
+    REST_API,
+    SM_DP,
+    SM_SR,
+    SOAP_GATEWAY,
+    TRANSPORT_HTTPS,
+    TRANSPORT_SMS,
+)
 from ferryman.contracts.routes import ROLES
 from ferryman.crypto_server import schema as crypto_schema
 from ferryman.crypto_server.role import CryptoServer
 from ferryman.crypto_server.vault import Vault, open_key_file
-from ferryman.errors import Unavailable
+from ferryman.errors import InputError, Unavailable
 from ferryman.platform.bus import Handler, InProcessBus
 from ferryman.platform.bus_settings import NATS, BusSettings
 from ferryman.platform.clock import Clock, Entropy, LoopClock, system_entropy
@@ -31,6 +39,7 @@ from ferryman.platform.migrate import upgrade
 from ferryman.platform.retention import RetentionSettings, Sweeper
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.store import CommitHook, SQLiteStore
+from ferryman.rest_api.settings import RESTSettings
 from ferryman.sm_dp import schema as dp_schema
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_dp.role import SMDP
@@ -50,6 +59,7 @@ from ferryman.workflow.plan import Transport
 
 if TYPE_CHECKING:
     from ferryman.platform.nats_bus import NatsBus
+    from ferryman.rest_api.role import RESTAPI
 
 VAULT_KEY = "vault.key"
 PRIVATE = 0o600
@@ -65,6 +75,7 @@ class Configuration:
     smpp: SMPPSettings | tuple[SMPPSettings, ...] | None = None
     https: HTTPSSettings | None = None
     soap: SOAPSettings | None = None
+    rest: RESTSettings | None = None
     roles: frozenset[str] = frozenset(ROLES)  # those of this process; the others are reached over the bus
     bus: BusSettings = field(default_factory=BusSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -95,6 +106,7 @@ class Installation:
         self.sms: TransportSMS | None = None
         self.https: TransportHTTPS | None = None
         self.soap: SOAPGateway | None = None
+        self.rest: RESTAPI | None = None
 
     async def start(self) -> None:
         """Open the databases and start every role; the transports last, when somebody is there to answer."""
@@ -110,6 +122,7 @@ class Installation:
             await self._start_sm_dp()
         await self._start_transports()
         await self._start_gateway()
+        await self._start_rest()
         for remote in self._broker.values():
             await remote.listen()
         self.is_started = True
@@ -159,6 +172,27 @@ class Installation:
         self._register(SOAP_GATEWAY, self.soap.receive)
         self._serve(SOAP_GATEWAY, self.soap.serve)
         await self._run(self.soap.start, self.soap.stop)
+
+    async def _start_rest(self) -> None:
+        settings = self.configuration.rest
+        if settings is None or REST_API not in self.configuration.roles:
+            return
+        try:  # the web server is loaded by those alone who want one
+            from ferryman.rest_api.role import RESTAPI
+        except ImportError:
+            raise InputError("rest", "needs the packages of ferryman[web]") from None
+        from ferryman.rest_api import schema as rest_schema
+
+        self.rest = RESTAPI(
+            mailbox=await self._mailbox(REST_API, rest_schema.PLATFORM),
+            calls=self._way(REST_API),
+            settings=settings,
+            clock=self.clock,
+            entropy=self._entropy,
+        )
+        self._register(REST_API, self.rest.receive)
+        self._serve(REST_API, self.rest.serve)
+        await self._run(self.rest.start, self.rest.stop)
 
     def _password(self, file: str) -> bytes:
         """The password of a peer, from its file in the data directory."""

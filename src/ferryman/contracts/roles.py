@@ -8,4 +8,5 @@ CRYPTO_SERVER = "crypto-server"
 TRANSPORT_SMS = "transport-sms"
 TRANSPORT_HTTPS = "transport-https"
 SOAP_GATEWAY = "soap-gateway"
+REST_API = "rest-api"
 OPERATOR = "operator"  # the caller behind the command line; not a process

@@ -10,6 +10,7 @@ from ferryman.contracts.message import Body
 from ferryman.contracts.roles import (
     CRYPTO_SERVER,
     OPERATOR,
+    REST_API,
     SM_DP,
     SM_SR,
     SOAP_GATEWAY,
@@ -17,7 +18,7 @@ from ferryman.contracts.roles import (
     TRANSPORT_SMS,
 )
 
-ROLES = (SM_DP, SM_SR, CRYPTO_SERVER, TRANSPORT_SMS, TRANSPORT_HTTPS, SOAP_GATEWAY)
+ROLES = (SM_DP, SM_SR, CRYPTO_SERVER, TRANSPORT_SMS, TRANSPORT_HTTPS, SOAP_GATEWAY, REST_API)
 
 
 def _names(kinds: tuple[type[Body], ...]) -> frozenset[str]:
@@ -47,9 +48,10 @@ MESSAGES: dict[tuple[str, str], frozenset[str]] = {
 # Server -> roles that may call it at all; which question each may ask is the server's own table.
 CALLERS: dict[str, frozenset[str]] = {
     CRYPTO_SERVER: frozenset({OPERATOR, SM_SR, SM_DP, TRANSPORT_HTTPS}),
-    SM_SR: frozenset({OPERATOR, SOAP_GATEWAY}),
-    SM_DP: frozenset({OPERATOR}),
+    SM_SR: frozenset({OPERATOR, SOAP_GATEWAY, REST_API}),
+    SM_DP: frozenset({OPERATOR, REST_API}),
     SOAP_GATEWAY: frozenset({OPERATOR}),
+    REST_API: frozenset({OPERATOR}),
 }
 
 

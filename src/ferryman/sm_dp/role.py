@@ -8,10 +8,11 @@ import msgspec
 from sqlalchemy import Connection, Row
 
 from ferryman.codec.ids import EID, ICCID
-from ferryman.contracts import admin, codes, es2, es2_calls, es3
+from ferryman.contracts import admin, codes, es2, es2_calls, es3, rest
 from ferryman.contracts import orders as order_calls
 from ferryman.contracts.es2_calls import ES2AuditEISResponse
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
+from ferryman.contracts.roles import REST_API
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.bus import Calls
@@ -121,12 +122,13 @@ class SMDP:
         """One call of the operator's tools; a refusal is an answer."""
         header, body = decode(raw, admin.SM_DP_CODEC)
         try:
+            if caller == REST_API and not isinstance(body, rest.ASKED_OF_SM_DP):
+                raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function for the REST API")
             answer = await self._answer(header, body)
         except Refused as refusal:
             answer = admin.AdminRefused(status=from_refusal(refusal))
         except (PeerError, InputError) as problem:
             answer = admin.AdminRefused(status=failed(*codes.FORMAT_INVALID, str(problem)))
-        del caller
         return encode(header, answer)
 
     async def _answer(self, header: Header, body: Body) -> Body:

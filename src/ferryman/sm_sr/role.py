@@ -9,10 +9,10 @@ from sqlalchemy import Connection, select
 from ferryman.codec import ids
 from ferryman.codec.isdr_answers import parse_notification
 from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
-from ferryman.contracts import admin, codes, es5, es7
+from ferryman.contracts import admin, codes, es5, es7, rest
 from ferryman.contracts.eis import AuditRecord
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.roles import SM_SR
+from ferryman.contracts.roles import REST_API, SM_SR
 from ferryman.contracts.status import failed
 from ferryman.contracts.workflow import Decide, Decided
 from ferryman.errors import PeerError
@@ -168,10 +168,12 @@ class SMSR:
     async def serve(self, caller: str, raw: bytes) -> bytes:
         """One call of the operator's tools or a gateway; a refusal is an answer."""
         header, body = decode(raw, CALLS)
-        if type(body) in port.REQUESTS:
+        if type(body) in port.REQUESTS and caller != REST_API:
             header = msgspec.structs.replace(header, sender=caller)
             return encode(header, await self.port.ask(header, body))
-        del caller
+        if caller == REST_API and not isinstance(body, rest.ASKED_OF_SM_SR):
+            refused = failed(*codes.FUNCTION_NOT_ALLOWED, "not a function for the REST API")
+            return encode(header, admin.AdminRefused(status=refused))
         return await self.admin.serve(header, body)
 
     async def _asked_for_card(

@@ -9,6 +9,7 @@ import pytest
 from ferryman.contracts.roles import (
     CRYPTO_SERVER,
     OPERATOR,
+    REST_API,
     SM_DP,
     SM_SR,
     SOAP_GATEWAY,
@@ -28,7 +29,7 @@ def test_each_role_knows_exactly_those_it_speaks_with(tmp_path: Path) -> None:
     assert set(made) == set(NAMES)
     assert set(made[TRANSPORT_SMS].peers) == {SM_SR}
     assert set(made[TRANSPORT_HTTPS].peers) == {SM_SR, CRYPTO_SERVER}
-    assert set(made[OPERATOR].peers) == {SM_SR, SM_DP, CRYPTO_SERVER, SOAP_GATEWAY}
+    assert set(made[OPERATOR].peers) == {SM_SR, SM_DP, CRYPTO_SERVER, SOAP_GATEWAY, REST_API}
     assert set(made[CRYPTO_SERVER].peers) == {SM_SR, SM_DP, TRANSPORT_HTTPS, OPERATOR}
     assert made[PROVISIONER].peers == {}
     for credential in made.values():

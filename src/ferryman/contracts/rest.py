@@ -1,0 +1,102 @@
+"""API keys of the REST API: what the operator's tools ask of the role, and what the role may ask of others."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ferryman.contracts import admin, operations, orders, queue, workflow
+from ferryman.contracts.message import Body, Codec
+from ferryman.contracts.status import ExecutionStatus
+
+
+class KeyRole(StrEnum):
+    """What whoever holds a key is; the table of rights says what follows."""
+
+    ADMIN = "admin"
+    KEY_CUSTODIAN = "key-custodian"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    DEVICE_MAKER = "device-maker"
+    M2M_SP = "m2m-sp"
+
+
+class AddKey(Body, frozen=True, kw_only=True, tag=True):
+    """Make a key for `tenant` (Mno-id; empty for the platform's own staff); `days` until it expires.
+
+    `scopes` takes away from what the role may; empty takes nothing away.
+    """
+
+    name: str
+    role: KeyRole
+    tenant: str = ""
+    scopes: tuple[str, ...] = ()
+    days: float = 90.0
+
+
+class ListKeys(Body, frozen=True, kw_only=True, tag=True):
+    """Every key, without its secret."""
+
+
+class RevokeKey(Body, frozen=True, kw_only=True, tag=True):
+    """A key that is good for nothing from now on."""
+
+    key_id: str
+
+
+class KeyView(Body, frozen=True, kw_only=True, tag=True):
+    """A key without its secret. Times in seconds since 1970; `revoked` is 0 while it is not."""
+
+    key_id: str
+    name: str
+    role: KeyRole
+    tenant: str
+    scopes: tuple[str, ...]
+    created: float
+    expires: float
+    revoked: float = 0.0
+
+
+class KeyPage(Body, frozen=True, kw_only=True, tag=True):
+    """Keys, the oldest first."""
+
+    keys: tuple[KeyView, ...]
+
+
+class KeyAdded(Body, frozen=True, kw_only=True, tag=True):
+    """A new key with the text that is shown this once and kept nowhere."""
+
+    key: KeyView
+    token: str
+
+
+class KeyRefused(Body, frozen=True, kw_only=True, tag=True):
+    """Not done; `message` says what to do about it."""
+
+    status: ExecutionStatus
+
+
+REQUEST_CODEC: Codec[Body] = Codec(AddKey, ListKeys, RevokeKey)
+ANSWER_CODEC: Codec[Body] = Codec(KeyAdded, KeyPage, KeyView, KeyRefused)
+
+# A REST API that was taken over asks no more than this: no card is registered by it, no subscription imported.
+ASKED_OF_SM_SR: tuple[type[Body], ...] = (
+    admin.FindEUICCs,
+    admin.ShowEUICC,
+    admin.ShowHistory,
+    admin.DryRun,
+    admin.ListTypes,
+    operations.StartOperation,
+    operations.ShowOperation,
+    queue.QueueAdd,
+    queue.QueueList,
+    queue.QueueShow,
+    queue.QueueChange,
+    *workflow.ASKED,
+)
+ASKED_OF_SM_DP: tuple[type[Body], ...] = (
+    orders.CreateOrder,
+    orders.ShowOrder,
+    orders.ListOrders,
+    orders.CancelOrder,
+    orders.ShowStock,
+)

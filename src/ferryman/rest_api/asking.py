@@ -1,0 +1,62 @@
+"""Questions to SM-SR and SM-DP in the name of a tenant."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ferryman.contracts import admin, codes
+from ferryman.contracts.eis import EIS
+from ferryman.contracts.message import Body, Header, decode, encode
+from ferryman.contracts.roles import REST_API, SM_DP, SM_SR
+from ferryman.errors import Refused
+from ferryman.platform.bus import Calls
+from ferryman.platform.clock import Clock, Entropy
+
+ANSWER_SECONDS = 25.0  # a role answers by then, or the request ends in 503
+UNIQUE_OCTETS = 12
+
+
+class Asking:
+    """The roles behind the REST API."""
+
+    def __init__(self, calls: Calls, clock: Clock, entropy: Entropy) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._entropy = entropy
+
+    async def sm_sr[B: Body](self, tenant: str, body: Body, kind: type[B], call_id: str = "") -> B:
+        """Ask the SM-SR; raises Refused, Unavailable."""
+        return await self._ask(SM_SR, tenant, body, kind, call_id)
+
+    async def sm_dp[B: Body](self, tenant: str, body: Body, kind: type[B], call_id: str = "") -> B:
+        """Ask the SM-DP; raises Refused, Unavailable."""
+        return await self._ask(SM_DP, tenant, body, kind, call_id)
+
+    async def card(self, tenant: str, eid: str) -> EIS:
+        """A card with a profile of this tenant; raises Refused, for all others as if they did not exist."""
+        absent = Refused(*codes.EID_UNKNOWN, "there is no such eUICC", identifier=eid)
+        try:
+            page = await self.sm_sr(tenant, admin.ShowEUICC(owner=tenant, eid=eid), admin.EUICCPage)
+        except Refused:
+            raise absent from None
+        if not page.euiccs or not any(profile.owner == tenant for profile in page.euiccs[0].profiles):
+            raise absent
+        return page.euiccs[0]
+
+    async def _ask[B: Body](self, role: str, tenant: str, body: Body, kind: type[B], call_id: str) -> B:
+        unique = self._entropy(UNIQUE_OCTETS).hex()
+        header = Header(
+            message_id=f"{REST_API}/{unique}",
+            sender=REST_API,
+            requester=tenant,
+            function_call_id=call_id or unique,
+            deadline=self._clock.now() + ANSWER_SECONDS,
+            eid=getattr(body, "eid", ""),
+        )
+        _, answer = decode(await self._calls.call(role, REST_API, encode(header, body)), admin.ANSWER_CODEC)
+        if isinstance(answer, admin.AdminRefused):
+            status = answer.status
+            raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
+        if not isinstance(answer, kind):
+            raise msgspec.ValidationError(f"{type(answer).__name__} is no answer to {type(body).__name__}")
+        return answer

@@ -1,0 +1,146 @@
+"""What requests carry, and the answers that are not a contract's own; the OpenAPI file is made from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from ferryman.contracts.eis import EIS, PolicyRule
+from ferryman.contracts.orders import OrderView
+
+MAX_SCRIPT = 64 * 1024  # characters of a transport script
+MAX_PAGE = 200  # entries of one page: an answer stays well below 1 MB
+
+ICCID = Annotated[str, msgspec.Meta(pattern="^[0-9]{18,20}$", description="ICCID, decimal digits.")]
+EIDText = Annotated[str, msgspec.Meta(pattern="^[0-9]{32}$", description="EID, 32 decimal digits.")]
+Seconds = Annotated[float, msgspec.Meta(ge=1, le=30 * 86_400, description="Seconds from now.")]
+Number = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{5,15})$")]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE, description="Entries of the page.")]
+Cursor = Annotated[str, msgspec.Meta(max_length=64, description="`next` of the page before; empty at first.")]
+
+
+class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request: a field that is misspelt is refused, not ignored."""
+
+
+class PageQuery(_Closed, frozen=True, kw_only=True):
+    """Which page."""
+
+    after: Cursor = ""
+    limit: Limit = 50
+
+
+class HistoryQuery(_Closed, frozen=True, kw_only=True):
+    """Which page of the audit trail."""
+
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    limit: Limit = 50
+
+
+class QueueQuery(_Closed, frozen=True, kw_only=True):
+    """Which entries."""
+
+    open_only: bool = False
+    limit: Limit = 50
+
+
+class DecisionQuery(_Closed, frozen=True, kw_only=True):
+    """Decisions about one card, or about all."""
+
+    eid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{32})$")] = ""
+    limit: Limit = 50
+
+
+class NoQuery(_Closed, frozen=True, kw_only=True):
+    """No parameters."""
+
+
+class NewDryRun(_Closed, frozen=True, kw_only=True):
+    """What would be asked; `function` as in SGP.02."""
+
+    function: Literal[
+        "EnableProfile", "DisableProfile", "DeleteProfile", "UpdatePolicyRules", "UpdateSubscriptionAddress"
+    ]
+    iccid: ICCID
+    pol2: tuple[PolicyRule, ...] = ()
+    imsi: Number = ""
+    msisdn: Number = ""
+
+
+class NewOrder(_Closed, frozen=True, kw_only=True):
+    """ES2.DownloadProfile: `iccid`, or `profile_type` to take the next free subscription of that type."""
+
+    eid: EIDText
+    iccid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{18,20})$")] = ""
+    profile_type: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    enable: bool = True
+    validity: Seconds = 86_400.0
+    pol2: tuple[PolicyRule, ...] = ()
+    imsi: Number = ""
+    msisdn: Number = ""
+
+
+class NewOperation(_Closed, frozen=True, kw_only=True):
+    """What is to be done with the card now; `iccid` names the profile, and may be empty for an audit of all."""
+
+    function: Literal["enable", "disable", "delete", "audit"]
+    iccid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{18,20})$")] = ""
+    validity: Seconds = 86_400.0
+
+
+class NewEntry(_Closed, frozen=True, kw_only=True):
+    """What is to be done when the card can be reached. A higher `priority` goes first."""
+
+    function: Literal["enable", "disable", "delete", "audit"]
+    iccid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{18,20})$")] = ""
+    priority: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] = 0
+    not_before: Annotated[float, msgspec.Meta(ge=0, le=32_503_680_000)] = 0.0
+    validity: Seconds = 7 * 86_400.0
+    hold: bool = False
+
+
+class EntryChange(_Closed, frozen=True, kw_only=True):
+    """Move (to `priority`), hold, release or cancel an entry that waits."""
+
+    action: Literal["move", "hold", "release", "cancel"]
+    priority: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] = 0
+
+
+class NewScript(_Closed, frozen=True, kw_only=True):
+    """A transport script: checked where it would run, kept as a version, asked from now on."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SCRIPT)]
+
+
+class RollBack(_Closed, frozen=True, kw_only=True):
+    """The version to go back to: 0 is the built-in policy, null the one that was active before."""
+
+    version: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class EUICCList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of eUICCs; `next` is empty at the end."""
+
+    items: tuple[EIS, ...]
+    next: str = ""
+
+
+class OrderList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of orders; `next` is empty at the end."""
+
+    items: tuple[OrderView, ...]
+    next: str = ""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9457; `subject` and `reason` are the codes of SGP.02 5.1.6 where there are any."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    subject: str = ""
+    reason: str = ""
+    identifier: str = ""

@@ -1,0 +1,167 @@
+"""API keys: made, found by what a request shows, revoked; and what an Idempotency-Key was first used for."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ferryman.contracts import codes
+from ferryman.contracts.rest import AddKey, KeyAdded, KeyRole, KeyView
+from ferryman.errors import InputError, Refused
+from ferryman.platform.clock import Clock, Entropy
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.rest_api.rights import SCOPES
+from ferryman.rest_api.schema import api_key, used_key
+
+ID_OCTETS = 8
+SECRET_OCTETS = 32
+MAX_DAYS = 400.0  # a key that is never renewed is a key that nobody knows of
+MAX_NAME = 80  # characters, the width of the column
+MAX_TENANT = 128  # characters, the width of the column
+KEEP_USED = 30 * 86_400.0  # s that the first use of an Idempotency-Key is remembered here
+DAY = 86_400.0  # s
+
+_TOKEN = re.compile(r"fk_([0-9a-f]{16})_([0-9a-f]{64})")
+_NO_DIGEST = bytes(32)
+
+
+class KeyBook:
+    """The keys of this installation."""
+
+    def __init__(self, mailbox: Mailbox, clock: Clock, entropy: Entropy) -> None:
+        self._mailbox = mailbox
+        self._clock = clock
+        self._entropy = entropy
+
+    async def add(self, asked: AddKey, actor: str) -> KeyAdded:
+        """Make a key; raises InputError."""
+        _check(asked)
+        key_id, secret = self._entropy(ID_OCTETS).hex(), self._entropy(SECRET_OCTETS).hex()
+        now = self._clock.now()
+        view = KeyView(
+            key_id=key_id,
+            name=asked.name,
+            role=asked.role,
+            tenant=asked.tenant,
+            scopes=tuple(sorted(set(asked.scopes))),
+            created=now,
+            expires=now + asked.days * DAY,
+        )
+
+        def unit(tx: Tx) -> None:
+            tx.connection.execute(
+                insert(api_key).values(
+                    id=key_id,
+                    name=view.name,
+                    digest=_digest(secret),
+                    role=view.role.value,
+                    tenant=view.tenant,
+                    scopes=" ".join(view.scopes),
+                    created=view.created,
+                    expires=view.expires,
+                    revoked=0.0,
+                )
+            )
+            tx.audit(actor=actor, action="AddKey", object=key_id, outcome="done", detail=view.role.value)
+
+        await self._mailbox.transact(unit)
+        return KeyAdded(key=view, token=f"fk_{key_id}_{secret}")
+
+    async def all(self) -> tuple[KeyView, ...]:
+        """Every key, the oldest first."""
+
+        def look(connection: Connection) -> tuple[KeyView, ...]:
+            found = connection.execute(select(api_key).order_by(api_key.c.created, api_key.c.id))
+            return tuple(_view(row) for row in found)
+
+        return await self._mailbox.store.read(look)
+
+    async def revoke(self, key_id: str, actor: str) -> KeyView:
+        """Good for nothing from now on, once; raises Refused for one that is not there."""
+
+        def unit(tx: Tx) -> KeyView | None:
+            changed = tx.connection.execute(
+                update(api_key).where(api_key.c.id == key_id, api_key.c.revoked == 0.0).values(revoked=tx.now)
+            )
+            if changed.rowcount:
+                tx.audit(actor=actor, action="RevokeKey", object=key_id, outcome="done")
+            row = tx.connection.execute(select(api_key).where(api_key.c.id == key_id)).first()
+            return None if row is None else _view(row)
+
+        found = await self._mailbox.transact(unit)
+        if found is None:
+            raise Refused(*codes.FORMAT_INVALID, f"there is no API key {key_id}", identifier=key_id)
+        return found
+
+    async def holder(self, token: str) -> KeyView | None:
+        """The key behind a token, if it is good now; which of its faults a bad one has is not told."""
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            return None
+        key_id, secret = match.groups()
+        row = await self._mailbox.store.read(
+            lambda c: c.execute(select(api_key).where(api_key.c.id == key_id)).first()
+        )
+        good = hmac.compare_digest(_NO_DIGEST if row is None else row.digest, _digest(secret))
+        if row is None or not good or row.revoked or row.expires <= self._clock.now():
+            return None
+        return _view(row)
+
+    async def first_use(self, tenant: str, key: str, fingerprint: bytes) -> str:
+        """Enter an Idempotency-Key before its request is carried out; the call identifier that belongs to it.
+
+        Raises Refused when the tenant used it for another request.
+        """
+        identifier = hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()[:32]
+
+        def unit(tx: Tx) -> bytes:
+            tx.connection.execute(delete(used_key).where(used_key.c.seen < tx.now - KEEP_USED))
+            known = tx.connection.execute(
+                select(used_key.c.fingerprint).where(used_key.c.id == identifier)
+            ).scalar()
+            if known is not None:
+                return bytes(known)
+            tx.connection.execute(insert(used_key).values(id=identifier, fingerprint=fingerprint, seen=tx.now))
+            return fingerprint
+
+        try:
+            first = await self._mailbox.transact(unit)
+        except IntegrityError:  # another process entered it just now: look again
+            first = await self._mailbox.transact(unit)
+        if first != fingerprint:
+            raise Refused(*codes.CALL_ID_REUSED, "this Idempotency-Key was used for another request")
+        return identifier
+
+
+def _digest(secret: str) -> bytes:
+    # A secret of 256 random bits cannot be guessed from its digest; a slow hash is for passwords.
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _view(row: Row[tuple[object, ...]]) -> KeyView:
+    return KeyView(
+        key_id=row.id,
+        name=row.name,
+        role=KeyRole(row.role),
+        tenant=row.tenant,
+        scopes=tuple(row.scopes.split()),
+        created=row.created,
+        expires=row.expires,
+        revoked=row.revoked,
+    )
+
+
+def _check(asked: AddKey) -> None:
+    if not 1 <= len(asked.name) <= MAX_NAME or not asked.name.isprintable():
+        raise InputError("name", f"must have 1 to {MAX_NAME} printable characters")
+    if len(asked.tenant) > MAX_TENANT or not re.fullmatch(r"[0-9.]*", asked.tenant):
+        raise InputError("tenant", "must be an Mno-id: numbers with points between them")
+    if not 0 < asked.days <= MAX_DAYS:
+        raise InputError("days", f"must be above 0 and at most {MAX_DAYS:.0f}")
+    for scope in asked.scopes:
+        if scope not in SCOPES:
+            raise InputError("scope", f"{scope!r} is none of {', '.join(sorted(SCOPES))}")

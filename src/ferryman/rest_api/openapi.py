@@ -1,0 +1,100 @@
+"""The OpenAPI 3.1 file, made from the table of endpoints and the types that they take and give."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from ferryman import __version__
+from ferryman.rest_api.bodies import Problem
+from ferryman.rest_api.endpoints import ENDPOINTS, Endpoint
+
+PREFIX = "/api/v1"
+PROBLEM = "application/problem+json"
+IDEMPOTENCY = "Idempotency-Key"
+_REFERENCES = "#/components/schemas/{name}"
+_PATH = {"eid": {"type": "string", "pattern": "^[0-9]{32}$", "description": "EID, 32 decimal digits."}}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[A-Za-z0-9._-]+$"}
+REFUSALS = {
+    "400": "The request does not fit its description, or the platform finds a value wrong.",
+    "401": "No API key, or one that is unknown, expired or revoked.",
+    "403": "The key does not have this right, or the platform does not allow it.",
+    "404": "There is no such object; one of another tenant is answered alike.",
+    "405": "The path has no such method.",
+    "408": "The body did not come in time.",
+    "409": "The state of eUICC, profile or order does not allow it.",
+    "413": "The body is larger than is taken.",
+    "415": "The body must be application/json.",
+    "422": "This Idempotency-Key was used for another request.",
+    "503": "A part of the platform does not answer now: nothing is known of the outcome. Repeat the request.",
+}
+
+
+def document() -> dict[str, Any]:
+    """The whole file, ready for JSON."""
+    kinds = {kind for one in ENDPOINTS for kind in (one.answer, one.body, one.query) if kind is not None}
+    ordered = sorted((*kinds, Problem), key=lambda kind: kind.__name__)
+    schemas, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCES)
+    schema_of = dict(zip(ordered, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        operation = _operation(endpoint, schema_of, components)
+        paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ferryman",
+            "version": __version__,
+            "description": "eSIM subscription management (GSMA SGP.02) for an operator's own systems. Times are "
+            "seconds since 1970; octets are base64. What a key of a tenant does not see does not exist for it.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "API key (`ferryman api-key add`)."}
+            },
+        },
+        "security": [{"key": []}],
+    }
+
+
+def _operation(endpoint: Endpoint, schema_of: dict[type, Any], components: dict[str, Any]) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, _NAME)}
+        for name in re.findall(r"\{(\w+)\}", endpoint.path)
+    ]
+    query = components[endpoint.query.__name__]["properties"]
+    parameters += [
+        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in query.items()
+    ]
+    if endpoint.once:
+        parameters.append(
+            {
+                "name": IDEMPOTENCY,
+                "in": "header",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[!-~]{1,100}$"},
+                "description": "Chosen by you, new for each request: a repeat finds the first one's outcome.",
+            }
+        )
+    problem = {PROBLEM: {"schema": schema_of[Problem]}}
+    made: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "description": f"{endpoint.summary}. Needs the right `{endpoint.scope}`.",
+        "parameters": parameters,
+        "responses": {
+            str(endpoint.status): {
+                "description": endpoint.summary,
+                "content": {"application/json": {"schema": schema_of[endpoint.answer]}},
+            },
+            **{status: {"description": text, "content": problem} for status, text in REFUSALS.items()},
+        },
+    }
+    if endpoint.body is not None:
+        content = {"application/json": {"schema": schema_of[endpoint.body]}}
+        made["requestBody"] = {"required": True, "content": content}
+    return made
