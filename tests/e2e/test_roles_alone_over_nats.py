@@ -16,6 +16,7 @@ from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR
 from ferryman.contracts.routes import ROLES
 from ferryman.platform.clock import LoopClock, system_entropy
 from ferryman.platform.nats_bus import NatsBus
+from ferryman.rest_api.settings import RESTSettings
 from nats_server import NatsServer, find_server
 from rig import OWNER, START, Platform, World, free_port, wait_order
 
@@ -36,7 +37,8 @@ async def test_an_order_through_five_processes_worth_of_roles(tmp_path: Path) ->
         platform = Platform(world, tmp_path, https_port=free_port())
         clock = LoopClock(start=START + asyncio.get_running_loop().time())
         for role in ROLES:
-            whole = replace(platform.configuration(), data=tmp_path / role, bus=server.settings)
+            rest = RESTSettings(listen=False)
+            whole = replace(platform.configuration(), data=tmp_path / role, bus=server.settings, rest=rest)
             alone = Installation(replace(whole, roles=frozenset({role})), clock=clock)
             stack.push_async_callback(alone.stop)
             await alone.start()
