@@ -41,7 +41,7 @@ KINDS = ("drop", "delay", "duplicate", "reorder")
 STRIKES = {"SMPP": 2, "HTTPS": 1, "NATS": 3}
 CHANCE = 0.12  # of each kind for each message
 CARDS = 4  # one after the other, at least two: until each kind has struck on each port
-SECONDS = 240.0  # for one order
+SECONDS = 400.0  # for one order
 ASK_SECONDS = 3.0  # for an answer to the operator
 CARD_ENABLED = 0x3F
 DEVICE = DeviceSettings(boot=0.1, attach_retry=2.0, network_answer=5.0, https_step=4.0)
@@ -164,7 +164,7 @@ async def _apart(
         sms_attempts=10,
         https_session_timeout=6.0,
         https_answer_timeout=6.0,
-        trigger_attempts=12,
+        trigger_attempts=40,
         change_timeout=60.0,
     )
     sm_dp = msgspec.structs.replace(whole.sm_dp, session_attempts=10)
