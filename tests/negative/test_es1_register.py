@@ -73,7 +73,7 @@ async def test_the_request_must_be_about_the_card_that_was_signed(
 
 
 @pytest.mark.parametrize(
-    ("defect", "expected"), zip(DEFECTS, ("8.6/6.1", "8.5.2/6.1", "8.5.2/6.3", ""), strict=True)
+    ("defect", "expected"), list(zip(DEFECTS, ("8.6/6.1", "8.5.2/6.1", "8.5.2/6.3", ""), strict=True))
 )
 @virtual
 async def test_a_bad_card_is_refused_whole(
