@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench.load.psk_keys import SUITE
 
@@ -25,10 +25,43 @@ def _context() -> tuple[ssl.SSLContext, list[Entry]]:
     return context, current
 
 
-def shake_hands(port: int, entries: Sequence[Entry], *, keep: bool = False) -> list[ssl.SSLSocket]:
-    """One handshake for each entry; with `keep` the connections stay open and are given back.
+def poll(port: int, entries: Sequence[Entry]) -> list[str]:
+    """One session for each entry: handshake, a first POST, the answer read; gives the status lines.
 
     Raises what a handshake raises: every one has to succeed.
+    """
+    lines: list[str] = []
+
+    def ask(card: ssl.SSLSocket, name: str) -> None:
+        eid = name[10:42]
+        card.sendall(
+            f"POST /gsma/adminagent HTTP/1.1\r\nHost: sr.example\r\n"
+            f"X-Admin-Protocol: globalplatform-remote-admin/1.0\r\n"
+            f"X-Admin-From: //se-id/eid/{eid};//aa-id/aid/A000000559/1010FFFFFFFF8900000100\r\n\r\n".encode()
+        )
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            more = card.recv(4096)
+            if not more:
+                break
+            answer += more
+        lines.append(answer.split(b"\r\n", 1)[0].decode())
+
+    shake_hands(port, entries, then=ask)
+    return lines
+
+
+def shake_hands(
+    port: int,
+    entries: Sequence[Entry],
+    *,
+    keep: bool = False,
+    then: Callable[[ssl.SSLSocket, str], None] | None = None,
+) -> list[ssl.SSLSocket]:
+    """One handshake for each entry; with `keep` the connections stay open and are given back.
+
+    `then` is called with the open connection and the identity. Raises what a handshake raises: every one has to
+    succeed.
     """
     kept: list[ssl.SSLSocket] = []
     problems: list[BaseException] = []
@@ -40,6 +73,8 @@ def shake_hands(port: int, entries: Sequence[Entry], *, keep: bool = False) -> l
                 current[0] = entry
                 plain = socket.create_connection(("127.0.0.1", port))
                 card = context.wrap_socket(plain)
+                if then is not None:
+                    then(card, entry[0])
                 if keep:
                     kept.append(card)
                 else:

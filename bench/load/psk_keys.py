@@ -14,7 +14,11 @@ SEED = 81
 def identity(number: int) -> str:
     """What the card of this number presents."""
     body = f"8900101201234123401234567{number:05d}"
-    eid = f"{body}{98 - int(body + '00') % 97:02d}"
+    return identity_of(f"{body}{98 - int(body + '00') % 97:02d}")
+
+
+def identity_of(eid: str) -> str:
+    """What the card with this EID presents."""
     return f"8001028110{eid}4F10{ISDR}8201018301{0x40:02X}"
 
 

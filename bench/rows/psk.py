@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.frame import Benchmark, Contestant, Figures, Skipped, paired, same
-from bench.load.process import Served, served
-from bench.load.psk_cards import shake_hands
+from bench.load.process import ROOT, Served, served
+from bench.load.psk_cards import poll, shake_hands
 from bench.load.psk_keys import write_keys
 
+POLL = "bench.load.poll_ours"
 OURS, REFERENCE = "bench.load.psk_ours", "bench.reference.asyncio_psk"
 CARDS = 5_000
 HANDSHAKES = 400  # in a round
@@ -48,6 +50,31 @@ def _handshakes() -> Figures:
             return run
 
         return paired(contestant(ours), contestant(reference), rounds=ROUNDS)
+
+
+def _polls() -> Figures:
+    """Empty polls of the whole module, database and all, beside our own handshakes alone."""
+    with _servers() as (ours, _, entries), ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix=".run-", dir=ROOT / "bench"))
+        stack.callback(shutil.rmtree, folder)
+        keys = folder / "keys.db"
+        write_keys(keys, CARDS)
+        module = stack.enter_context(served(POLL, str(keys), str(folder)))
+        same(set(poll(module.port, entries[:20])), {"HTTP/1.1 204 No Content"}, "answer to an empty poll")
+
+        def polls() -> float:
+            begun = module.cpu_seconds()
+            poll(module.port, entries[:HANDSHAKES])
+            _settled(module)
+            return HANDSHAKES / (module.cpu_seconds() - begun)
+
+        def handshakes() -> float:
+            begun = ours.cpu_seconds()
+            shake_hands(ours.port, entries[:HANDSHAKES])
+            _settled(ours)
+            return HANDSHAKES / (ours.cpu_seconds() - begun)
+
+        return paired(polls, handshakes, rounds=ROUNDS)
 
 
 def _suites(server: Served, entries: list[tuple[str, bytes]]) -> list[tuple[str, str | None]]:
@@ -96,5 +123,6 @@ def _kib_each(server: Served, entries: list[tuple[str, bytes]]) -> float:
 
 BENCHMARKS = (
     Benchmark("psk_handshake", "handshakes/CPU-s", 1.3, _handshakes),
+    Benchmark("pull_poll_empty", "polls/CPU-s", 0.5, _polls),
     Benchmark("psk_idle_kib", "KiB/session", 0.1, _idle, better="lower"),
 )
