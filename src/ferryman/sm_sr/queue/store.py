@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from ferryman.contracts.queue import OPEN, RUNNING, EntryState, EntryView
+from ferryman.contracts.queue import OPEN, RUNNING, WAITING, EntryState, EntryView
 from ferryman.platform.prepared import Prepared, session_of
 from ferryman.sm_sr.schema import queue_entry
 
@@ -28,9 +28,9 @@ MAX_REASON = 400  # characters
 _e = queue_entry.c
 _open = _e.state.in_(OPEN)
 _running = _e.state.in_(RUNNING)
+_waiting = _e.state.in_(WAITING)
 
 _ENTRY = (_e.id, _e.eid, _e.owner, _e.function, _e.request, _e.priority, _e.not_before, _e.expires, _e.state)
-_WAITING = (EntryState.QUEUED.value, EntryState.HELD.value)
 _other = queue_entry.alias()
 
 
@@ -157,19 +157,13 @@ def ended(connection: Connection, entry: str, state: EntryState, reason: str, re
 
 def change(connection: Connection, entry: str, eid: str, values: dict[str, Any]) -> bool:
     """Change an entry that waits; False when it does not."""
-    waiting = _e.state.in_((EntryState.QUEUED, EntryState.HELD))
-    done = connection.execute(update(queue_entry).where(_e.id == entry, _e.eid == eid, waiting).values(**values))
+    done = connection.execute(update(queue_entry).where(_e.id == entry, _e.eid == eid, _waiting).values(**values))
     return done.rowcount == 1
 
 
 def expire(connection: Connection, now: float, limit: int) -> int:
     """End what waited too long; returns how many."""
-    late = (
-        select(_e.id)
-        .where(_e.state.in_((EntryState.QUEUED, EntryState.HELD)), _e.expires <= now)
-        .order_by(_e.expires)
-        .limit(limit)
-    )
+    late = select(_e.id).where(_waiting, _e.expires <= now).order_by(_e.expires).limit(limit)
     done = connection.execute(
         update(queue_entry)
         .where(_e.id.in_(late))
@@ -193,8 +187,7 @@ def due_eids(connection: Connection, now: float, limit: int) -> list[str]:
 
 def first_end(connection: Connection) -> float | None:
     """When the first entry that waits expires."""
-    waiting = _e.state.in_((EntryState.QUEUED, EntryState.HELD))
-    found: float | None = connection.execute(select(func.min(_e.expires)).where(waiting)).scalar()
+    found: float | None = connection.execute(select(func.min(_e.expires)).where(_waiting)).scalar()
     return found
 
 
