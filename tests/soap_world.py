@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ QUESTIONS: Codec[Body] = Codec(
     *(*es3.RESPONSES, *es7.RESPONSES, *es3.NOTIFICATIONS),
 )
 
+
+UPDATE = es4.ES4UpdatePolicyRules(eid=esm_samples.EID, iccid=esm_samples.ICCID)
+HEAD = b"POST /es4 HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml\r\n"
+ENABLE = es4.ES4EnableProfile(eid=esm_samples.EID, iccid=esm_samples.ICCID)
 
 type Reaction = Callable[[Header, Body], Body | None]
 
@@ -302,3 +307,31 @@ class Receiver:
             pass
         finally:
             writer.close()
+
+
+# -- what tests of refusals say ---------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def world(folder: Path, parties: dict[str, Party], **options: Any) -> AsyncIterator[tuple[Gateway, Client]]:
+    gateway = Gateway(folder, parties["ours"], **options)
+    await gateway.role.start()
+    await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO)
+    try:
+        yield gateway, Client(gateway, parties["mno"], MNO)
+    finally:
+        await gateway.role.stop()
+        await gateway.store.close()
+
+
+def unchanged(gateway: Gateway) -> None:
+    assert gateway.heard == []
+    for table in (schema.exchange, schema.letter, schema.request):
+        assert gateway.rows(table) == []
+
+
+def is_fault(response: Response, status: int, code: str = "") -> None:
+    assert response.status == status, response
+    text = response.body.decode()
+    assert "Fault>" in text
+    assert code in text

@@ -6,8 +6,6 @@ import asyncio
 import base64
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +25,25 @@ from ferryman.soap_gateway.esm.body import decode
 from ferryman.soap_gateway.esm.envelope import UsernameToken
 from ferryman.soap_gateway.esm.simple import write_date
 from parties import Party
-from soap_world import DP, EUM, MNO, SR, SR2, START, Client, Gateway, Response, read_response
+from soap_world import (
+    DP,
+    ENABLE,
+    EUM,
+    HEAD,
+    MNO,
+    SR,
+    SR2,
+    START,
+    UPDATE,
+    Client,
+    Gateway,
+    Response,
+    is_fault,
+    read_response,
+    unchanged,
+    world,
+)
 from virtual_loop import virtual
-
-UPDATE = es4.ES4UpdatePolicyRules(eid=EID, iccid=ICCID)
-HEAD = b"POST /es4 HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml\r\n"
-ENABLE = es4.ES4EnableProfile(eid=EID, iccid=ICCID)
-
-
-@asynccontextmanager
-async def world(folder: Path, parties: dict[str, Party], **options: Any) -> AsyncIterator[tuple[Gateway, Client]]:
-    gateway = Gateway(folder, parties["ours"], **options)
-    await gateway.role.start()
-    await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO)
-    try:
-        yield gateway, Client(gateway, parties["mno"], MNO)
-    finally:
-        await gateway.role.stop()
-        await gateway.store.close()
-
-
-def unchanged(gateway: Gateway) -> None:
-    assert gateway.heard == []
-    for table in (schema.exchange, schema.letter, schema.request):
-        assert gateway.rows(table) == []
-
-
-def is_fault(response: Response, status: int, code: str = "") -> None:
-    assert response.status == status, response
-    text = response.body.decode()
-    assert "Fault>" in text
-    assert code in text
-
 
 # -- documents -----------------------------------------------------------------------------------------------
 
