@@ -11,7 +11,7 @@ from ferryman.codec import ids, isdr_keys, ota_script, tlv
 from ferryman.contracts import es3, es4
 from ferryman.contracts.status import Status
 from ferryman.platform.procedure import Audit, Begin, Signalled, Step, TimerFired
-from ferryman.sm_sr.procedures import audit, change, completed, create_isdp, send_data
+from ferryman.sm_sr.procedures import audit, change, completed, create_isdp, script_run, send_data
 from ferryman.sm_sr.procedures.audit_card import MAX_PAGES, MAX_RESTARTS
 from ferryman.sm_sr.records import (
     AddISDP,
@@ -361,7 +361,7 @@ def test_send_data_last_of_its_sequence_closes_the_chain() -> None:
     ],
 )
 def test_what_goes_on_in_the_next_script(item: bytes, expected: bool) -> None:
-    assert send_data.continues(item) is expected
+    assert script_run.continues(item) is expected
 
 
 @pytest.mark.parametrize(
