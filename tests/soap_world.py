@@ -17,7 +17,7 @@ from sqlalchemy import select
 import esm_samples
 from ferryman.contracts import es1, es2, es3, es4, es7
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.peers import Peer, PeerKind
+from ferryman.contracts.peers import Peer, PeerKind, PeersKnown
 from ferryman.contracts.status import SUCCESS
 from ferryman.platform.bus import InProcessBus
 from ferryman.platform.clock import LoopClock
@@ -38,7 +38,7 @@ SR, DP, MNO, MNO2, EUM, SR2 = (f"1.3.6.1.4.1.99999.{number}" for number in (20, 
 REFERENCE = esm_samples.reference_schema()
 QUESTIONS: Codec[Body] = Codec(
     *(*es1.REQUESTS, *es2.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS),
-    *(*es3.RESPONSES, *es7.RESPONSES, *es3.NOTIFICATIONS),
+    *(*es3.RESPONSES, *es7.RESPONSES, *es3.NOTIFICATIONS, PeersKnown),
 )
 
 
@@ -70,6 +70,7 @@ class Gateway:
         self.bus = InProcessBus()
         self.reaction = reaction
         self.heard: list[tuple[str, Header, Body]] = []
+        self.reached: list[PeersKnown] = []  # what the SM-SR was told of peers
         self.clock = LoopClock(start=START)
         self._counter = itertools.count(int.from_bytes(folder.name.encode()[-3:]))
         for role in ("sm-sr", "sm-dp"):
@@ -92,6 +93,9 @@ class Gateway:
     def _hear(self, role: str) -> Callable[[bytes], Any]:
         async def receive(raw: bytes) -> None:
             header, body = decode(raw, QUESTIONS)
+            if isinstance(body, PeersKnown):
+                self.reached.append(body)
+                return
             self.heard.append((role, header, body))
             answer = self.reaction(header, body)
             if answer is not None:

@@ -24,10 +24,10 @@ from virtual_loop import virtual
 
 
 async def introduce(operator: Operator, mno: Party, other: Party, oid: str, url: str) -> None:
-    """The Operator, and the other SM-SR."""
-    await operator.gateway(
-        peers.PutPeer(peer=Peer(name="mno", kind=PeerKind.OPERATOR, oid=OWNER, certificates=(mno.pem,)))
-    )
+    """The Operator, and the other SM-SR: added while everything runs, named in no settings."""
+    fetched = {"ES4": f"{POLLED}mno"}
+    record = Peer(name="mno", kind=PeerKind.OPERATOR, oid=OWNER, certificates=(mno.pem,), endpoints=fetched)
+    await operator.gateway(peers.PutPeer(peer=record))
     there = Peer(
         name="other", kind=PeerKind.SM_SR, oid=oid, certificates=(other.pem,), endpoints={"ES7": f"{url}/es7"}
     )
@@ -61,9 +61,9 @@ async def test_the_card_moves(tmp_path: Path, parties: dict[str, Party]) -> None
     ]
     first = Platform(
         world, tmp_path / "first", "sms", soap=soaps[0],
-        sm_sr=SRSettings(smsr_id=FIRST, smsr_peers=(SECOND,), operators=(OWNER,)),
+        sm_sr=SRSettings(smsr_id=FIRST),
     )  # fmt: skip
-    sr2 = SRSettings(smsr_id=SECOND, smsr_peers=(FIRST,), operators=(OWNER,), sms_address=SECOND_ADDRESS)
+    sr2 = SRSettings(smsr_id=SECOND, sms_address=SECOND_ADDRESS)
     second = Second(world, tmp_path / "second", transport="sms", sm_sr=sr2, soap=soaps[1])
     a, b = await first.open(), await second.open()
     await first.set_up(a)

@@ -119,6 +119,20 @@ def check(peer: Peer) -> None:
         raise InputError("namespace", "must be 1 or 3")
 
 
+class PeerLink(msgspec.Struct, frozen=True, kw_only=True):
+    """That a party can be reached: who, as what, on which interfaces (an address stands in its record)."""
+
+    kind: PeerKind
+    oid: str
+    interfaces: tuple[str, ...]
+
+
+class PeersKnown(Body, frozen=True, kw_only=True, tag=True):
+    """The gateway to the SM-SR: everybody it can reach, all of them; what was said before is void."""
+
+    links: tuple[PeerLink, ...]
+
+
 class PutPeer(Body, frozen=True, kw_only=True, tag=True):
     """Add a peer, or replace the one with this OID and kind."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ferryman.contracts import es1, es2, es3, es4, es5, es7
 from ferryman.contracts.message import Body
+from ferryman.contracts.peers import PeersKnown
 from ferryman.contracts.roles import (
     CRYPTO_SERVER,
     OPERATOR,
@@ -34,7 +35,9 @@ MESSAGES: dict[tuple[str, str], frozenset[str]] = {
     (TRANSPORT_SMS, SM_SR): _names(es5.FROM_SMS),
     (TRANSPORT_HTTPS, SM_SR): _names(es5.FROM_HTTPS),
     # What other parties ask of us and answer us, and what we answer, ask and tell them.
-    (SOAP_GATEWAY, SM_SR): _names((*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS, *es7.RESPONSES)),
+    (SOAP_GATEWAY, SM_SR): _names(
+        (*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS, *es7.RESPONSES, PeersKnown)
+    ),
     (SM_SR, SOAP_GATEWAY): _names(
         (
             *(*es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES),

@@ -16,8 +16,8 @@ from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_sr import contacts, eis_store, lookup, policy_words, trail, type_store
 from ferryman.sm_sr.euicc_type import TypeKey, effective
+from ferryman.sm_sr.link_book import LinkBook
 from ferryman.sm_sr.operator_calls import OperatorCalls
-from ferryman.sm_sr.owners import Links
 from ferryman.sm_sr.policy import Function, Question, World, decide
 from ferryman.sm_sr.port import FunctionPort
 from ferryman.sm_sr.procedures.channel_state import Channel
@@ -45,7 +45,7 @@ class Admin:
         port: FunctionPort,
         types: TypeBook,
         settings: SRSettings,
-        links: Links,
+        links: LinkBook,
         scripts: ScriptDesk,
         operator: OperatorCalls,
         queue: QueueDesk,
@@ -192,7 +192,7 @@ class Admin:
         busy = self._busy(connection, body.eid)
         return admin.DryRunResult(
             status=policy_words.status(verdict),
-            sentences=policy_words.explain(question, world, verdict, busy=busy, links=self._links),
+            sentences=policy_words.explain(question, world, verdict, busy=busy, links=self._links.of(connection)),
         )
 
     # -- changing what is ours --------------------------------------------------------------------------------

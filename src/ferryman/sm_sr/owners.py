@@ -7,13 +7,13 @@ over ES2. A profile that is deleted as a consequence of its being disabled is to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ferryman.contracts import es3, es4
 from ferryman.contracts.message import Body
-from ferryman.sm_sr.records import CREATED, DISABLED, ENABLED, IN_CREATION, ISDP
+from ferryman.sm_sr.records import CREATED, DISABLED, ENABLED, IN_CREATION, ISDP, Links
 
 
 class Happened(StrEnum):
@@ -38,14 +38,6 @@ class Change:
 
     before: ISDP
     after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Operators with an ES4 link of their own, and the SM-DPs that can be told on ES3."""
-
-    operators: Collection[str] = ()
-    smdps: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

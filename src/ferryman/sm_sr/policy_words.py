@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ferryman.contracts.status import SUCCESS, ExecutionStatus
-from ferryman.sm_sr.owners import Change, Interface, Links, notices
+from ferryman.sm_sr.owners import Change, Interface, notices
 from ferryman.sm_sr.policy import auto_deleted
-from ferryman.sm_sr.records import DISABLED, ENABLED, EUICC, ISDP
+from ferryman.sm_sr.records import DISABLED, ENABLED, EUICC, ISDP, Links
 from ferryman.sm_sr.verdict import Action, Deed, Question, Verdict, World
 
 POL1 = "POL1 is on the card and not known here: the card may still refuse (8.2.2/3.8)"

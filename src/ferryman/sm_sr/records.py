@@ -133,6 +133,15 @@ class EUICC(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Who can be reached: Operators on ES4, SM-DPs on ES3, SM-SRs that cards may be handed to and taken from."""
+
+    operators: frozenset[str] = frozenset()
+    smdps: frozenset[str] = frozenset()
+    smsrs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is loaded for each step: settings, the card, what its type says, and who holds its EID."""
 
@@ -144,6 +153,7 @@ class Facts:
     prepared: Prepare | None = None  # the eUICC may be taken over
     trail: tuple[AuditRecord, ...] = ()  # of the card, for a handover
     own_smdps: frozenset[str] = frozenset()
+    links: Links = Links()  # for a change of SM-SR
     type: Effective | None = None  # of the card; None: what the settings say
     waiting: bool = False  # for the channel: an entry of the card's queue is due or on its way
     scripted: bool = False  # a script of the deployment is active: it is asked, not the built-in policy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 import structlog
 from sqlalchemy import Connection, select
@@ -12,7 +14,8 @@ from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
 from ferryman.contracts import admin, codes, es5, es7, rest
 from ferryman.contracts.eis import AuditRecord
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.roles import REST_API, SM_SR
+from ferryman.contracts.peers import PeersKnown
+from ferryman.contracts.roles import REST_API, SM_SR, SOAP_GATEWAY
 from ferryman.contracts.status import failed
 from ferryman.contracts.workflow import Decide, Decided
 from ferryman.errors import PeerError
@@ -22,18 +25,19 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.procedure import Received, Signal
-from ferryman.sm_sr import eis_store, handover_store, port, trail
+from ferryman.sm_sr import eis_store, handover_store, link_book, port, trail
 from ferryman.sm_sr.admin import Admin
 from ferryman.sm_sr.functions import FUNCTIONS, KINDS
+from ferryman.sm_sr.link_book import LinkBook
 from ferryman.sm_sr.operator_calls import OperatorCalls
-from ferryman.sm_sr.procedures import handover, smsr_change
+from ferryman.sm_sr.procedures import handover, prepare_change, smsr_change
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
 from ferryman.sm_sr.queue import store as queue_store
 from ferryman.sm_sr.queue.desk import QueueDesk
 from ferryman.sm_sr.queue.runner import QueueRunner
-from ferryman.sm_sr.records import EUICC, ISDP, Facts
+from ferryman.sm_sr.records import EUICC, ISDP, Facts, Links
 from ferryman.sm_sr.registration import Registrar
 from ferryman.sm_sr.scripts.desk import ScriptDesk
 from ferryman.sm_sr.scripts.runner import ChildDecider, Decider
@@ -43,6 +47,7 @@ from ferryman.sm_sr.writer import EISWriter
 
 log = structlog.get_logger("ferryman.sm_sr")
 
+CHANGES = (prepare_change.State, smsr_change.State, handover.State)
 SELF = tuple(dict.fromkeys(function.response for function in FUNCTIONS.values()))  # to entries of queues
 INCOMING: Codec[Body] = Codec(
     *port.REQUESTS,
@@ -52,6 +57,7 @@ INCOMING: Codec[Body] = Codec(
     *es5.FROM_SMS,
     *es5.FROM_HTTPS,
     *SELF,
+    PeersKnown,
 )
 CALLS: Codec[Body] = Codec(*port.REQUESTS, *admin.SM_SR_REQUESTS)
 
@@ -76,7 +82,8 @@ class SMSR:
         self.settings = settings
         self._clock = clock
         self.types = TypeBook(settings)
-        self.writer = EISWriter(settings=settings, smdps=smdps)
+        self.links = LinkBook(settings, smdps)
+        self.writer = EISWriter(settings=settings, smdps=smdps, links=self.links)
         self._lease = mailbox.tables.lease
         self._procedure = mailbox.tables.procedure
         self._crypto = crypto = CryptoClient(calls, mailbox.role)
@@ -121,7 +128,7 @@ class SMSR:
             port=self.port,
             types=self.types,
             settings=settings,
-            links=self.writer.links,
+            links=self.links,
             scripts=self.scripts,
             operator=OperatorCalls(engine=self.engine, port=self.port, clock=clock, settings=settings),
             queue=desk,
@@ -155,6 +162,8 @@ class SMSR:
             case es5.HTTPSClosed():
                 self.queue.session_closed(body.eid, body.session_id)
                 await self._channel(body.eid, header, body)
+            case PeersKnown() if header.sender == SOAP_GATEWAY:
+                await self.mailbox.transact(partial(link_book.learn, header=header, known=body))
             case _ if header.sender == SM_SR:  # the answer to an entry of a queue
                 await self.queue.answered(header, body)
             case es7.ES7AuthenticateSMSR() | es7.ES7CreateAdditionalKeySet():
@@ -235,6 +244,7 @@ class SMSR:
             prepared=handover_store.prepared(connection, eid) if isinstance(state, handover.State) else None,
             trail=_trail(connection, eid) if isinstance(state, smsr_change.State) and not state.phase else (),
             own_smdps=self._smdps,
+            links=self.links.of(connection) if isinstance(state, CHANGES) else Links(),
             scripted=self._decider.active,
             waiting=isinstance(state, Channel) and queue_store.lively(connection, eid, self._clock.now()),
             type=None if card is None else self.types.of(connection, card),

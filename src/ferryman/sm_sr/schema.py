@@ -113,6 +113,14 @@ handed_over = Table(
     Column("at", Double, nullable=False),
 )
 
+# Who the gateway can reach, as it told last (contracts.peers.PeersKnown).
+peer_link = Table(
+    "peer_link",
+    METADATA,
+    Column("kind", String(12), primary_key=True),  # operator | sm-dp | sm-sr
+    Column("oid", String(128), primary_key=True),
+)
+
 held_notice = Table(
     "held_notice",
     METADATA,

@@ -39,8 +39,9 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
     card_attempts: int = 3  # a command whose outcome an audit has shown not to have happened is sent again
     check_sequence: bool = True  # refuse a notification older than the last confirmed one; False for cards without
     delete_enabled: str = "disable-first"  # DeleteProfile of an Enabled profile; or "refuse"
+    # Parties beside the gateway's peers (`ferryman peer add`), which are known without being named here:
     operators: tuple[str, ...] = ()  # Mno-ids with an ES4 link of their own: told directly
-    foreign_smdps: tuple[str, ...] = ()  # Smdp-ids that the gateway reaches on ES3
+    foreign_smdps: tuple[str, ...] = ()  # Smdp-ids that are told on ES3
     smsr_peers: tuple[str, ...] = ()  # Smsr-ids that cards may be handed to and taken from over ES7
     handover_timeout: float = 900.0  # for each answer of the other SM-SR while a card is handed over
     sms_address: str = ""  # our number, written to a card that is taken over; empty: it stays as it is on the card

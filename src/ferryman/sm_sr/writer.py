@@ -18,7 +18,8 @@ from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import DONE
 from ferryman.sm_sr import eis_store, handover_store, trail
-from ferryman.sm_sr.owners import Change, Interface, Links, Notice, notices
+from ferryman.sm_sr.link_book import LinkBook
+from ferryman.sm_sr.owners import Change, Interface, Notice, notices
 from ferryman.sm_sr.procedures.delivery import EntryDelivered
 from ferryman.sm_sr.queue import store as queue_store
 from ferryman.sm_sr.records import DISABLED, ISDP, HandOver, Prepare, RemoveISDP, SetState, TakeOver
@@ -53,10 +54,10 @@ class _Collected:
 class EISWriter:
     """What the engine of the SM-SR calls in each of its transactions."""
 
-    def __init__(self, *, settings: SRSettings, smdps: frozenset[str]) -> None:
+    def __init__(self, *, settings: SRSettings, smdps: frozenset[str], links: LinkBook) -> None:
         self._settings = settings
         self._own_smdps = smdps
-        self.links = Links(operators=settings.operators, smdps=smdps | frozenset(settings.foreign_smdps))
+        self._links = links
 
     def apply_all(self, tx: Tx, committed: Committed) -> None:
         """Changes of the EIS, records of the trail, notifications of owners."""
@@ -67,7 +68,7 @@ class EISWriter:
             if record.exclusive and record.status == DONE:
                 self._release(tx, record, collected)
         for eid, found in collected.items():
-            told = notices(found.changes, found.record.requester, self.links)
+            told = notices(found.changes, found.record.requester, self._links.of(tx.connection))
             for notice in told:
                 self._tell(tx, eid, found.record, notice)
         for record, audit in committed.audits:

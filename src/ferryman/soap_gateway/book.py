@@ -6,20 +6,25 @@ import msgspec
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
-from ferryman.contracts.peers import Peer, PeerKind, check
+from ferryman.contracts.message import Header
+from ferryman.contracts.peers import Peer, PeerKind, PeerLink, PeersKnown, check
+from ferryman.contracts.roles import SM_SR, SOAP_GATEWAY
 from ferryman.errors import InputError
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.soap_gateway.schema import peer as table
 from ferryman.soap_gateway.tls import check_readable, fingerprint, fingerprints
 
+TELL_SECONDS = 86_400.0  # validity of a message between our own roles
+
 _DECODER = msgspec.json.Decoder(Peer)
 
 
 class PeerBook:
-    """Every peer; changes are in the database before they count."""
+    """Every peer; changes are in the database before they count, and the SM-SR is told of them with the commit."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
+        self._told = 0  # times, of this run
         self._by_name: dict[str, Peer] = {}
         self._by_certificate: dict[str, tuple[Peer, ...]] = {}
 
@@ -32,6 +37,27 @@ class PeerBook:
             ]
 
         self._hold([_DECODER.decode(raw) for raw in await self._mailbox.store.read(read)])
+
+    async def tell(self) -> None:
+        """Tell the SM-SR whom we reach: at every start, for one that was set up after the records."""
+        await self._mailbox.transact(self._tell)
+
+    def _tell(self, tx: Tx) -> None:
+        found = [_DECODER.decode(bytes(raw)) for raw in tx.connection.execute(select(table.c.record)).scalars()]
+        links = [
+            PeerLink(kind=one.kind, oid=one.oid, interfaces=tuple(sorted(one.endpoints)))
+            for one in found
+            if one.endpoints
+        ]
+        self._told += 1
+        header = Header(
+            message_id=f"{SOAP_GATEWAY}/peers/{tx.now!r}/{self._told}",
+            sender=SOAP_GATEWAY,
+            requester=SOAP_GATEWAY,
+            function_call_id=f"peers/{self._told}",
+            deadline=tx.now + TELL_SECONDS,
+        )
+        tx.send(SM_SR, header, PeersKnown(links=tuple(sorted(links, key=lambda one: (one.kind, one.oid)))))
 
     def _hold(self, peers: list[Peer]) -> None:
         found: dict[str, tuple[Peer, ...]] = {}
@@ -81,6 +107,7 @@ class PeerBook:
             tx.audit(
                 actor=actor, action="PutPeer", object=one.name, outcome="done", detail=f"{one.kind} {one.oid}"
             )
+            self._tell(tx)
 
         try:
             await self._mailbox.transact(unit)
@@ -95,6 +122,7 @@ class PeerBook:
             found = tx.connection.execute(delete(table).where(table.c.name == name)).rowcount == 1
             if found:
                 tx.audit(actor=actor, action="RemovePeer", object=name, outcome="done")
+                self._tell(tx)
             return found
 
         found = await self._mailbox.transact(unit)

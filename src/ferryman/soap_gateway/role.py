@@ -97,6 +97,7 @@ class SOAPGateway:
         """Go on with what an earlier run left, then listen; raises Unavailable, InputError."""
         await self.mailbox.start()
         await self.book.load()
+        await self.book.tell()
         if self._settings.listen:
             self._context = server_context(self._settings, self.book.all)
             await self.server.start(self._context)

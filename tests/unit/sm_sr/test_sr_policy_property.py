@@ -13,10 +13,9 @@ from ferryman.platform.procedure import Apply, Begin, Context, Reply
 from ferryman.sm_sr import policy_words
 from ferryman.sm_sr.euicc_type import DISABLE_FIRST, REFUSE, Effective
 from ferryman.sm_sr.functions import FUNCTIONS, KINDS
-from ferryman.sm_sr.owners import Links
 from ferryman.sm_sr.policy import Deed, Function, Question, World, decide, understood
 from ferryman.sm_sr.procedures.delivery import Command
-from ferryman.sm_sr.records import EUICC, ISDP, Facts, SRSettings
+from ferryman.sm_sr.records import EUICC, ISDP, Facts, Links, SRSettings
 
 STATES = 10_000
 OWNERS = (s.OWNER, "1.3.6.1.4.1.99999.31")

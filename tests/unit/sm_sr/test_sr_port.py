@@ -11,10 +11,14 @@ import pytest
 
 import sr_steps as s
 from ferryman.contracts import admin, es3, es4
+from ferryman.contracts.message import Header, encode
+from ferryman.contracts.peers import PeerKind, PeerLink, PeersKnown
 from ferryman.contracts.roles import SM_DP, SOAP_GATEWAY
 from ferryman.contracts.status import Status
+from ferryman.errors import PeerError
 from ferryman.platform.mailbox import Tx
-from ferryman.sm_sr.records import EUICC
+from ferryman.sm_sr.port import ANSWERS
+from ferryman.sm_sr.records import EUICC, Links
 from ferryman.sm_sr.settings import SRSettings
 from sr_world import SRWorld, sr_world
 from virtual_loop import virtual
@@ -205,6 +209,61 @@ async def test_the_requester_hears_by_the_response_and_an_owner_without_a_link_r
         table = w.role.mailbox.tables.audit
         rows = await w.store.read(lambda c: c.execute(table.select()).all())
         assert [(r.action, r.outcome) for r in rows] == [("HandleProfileDisabledNotification", "alarm")]
+
+
+def reached(*links: tuple[PeerKind, str, str]) -> PeersKnown:
+    return PeersKnown(links=tuple(PeerLink(kind=k, oid=o, interfaces=(i,)) for k, o, i in links))
+
+
+async def gateway_tells(w: SRWorld, known: PeersKnown, number: int, sender: str = SOAP_GATEWAY) -> None:
+    header = Header(
+        message_id=f"peers/{number}", sender=sender, requester=sender, function_call_id="peers", deadline=1e12
+    )
+    await w.role.receive(encode(header, known))
+
+
+@virtual
+async def test_an_operator_added_to_the_peers_is_told_directly_and_one_removed_no_more(tmp_path: Path) -> None:
+    async with sr_world(tmp_path, *two_cards()) as w:
+        await gateway_tells(w, reached((PeerKind.OPERATOR, OTHER, "ES4")), 1)
+        await change(w, DISABLED_BOOT)
+        assert [header.recipient for to, header, _ in w.mail if to == SOAP_GATEWAY] == [OTHER]
+        await gateway_tells(w, reached(), 2)
+        await gateway_tells(w, reached((PeerKind.OPERATOR, OTHER, "ES4")), 1)  # delivered again, late: void
+        await change(w, s.set_state(s.BOOT, "Enabled"))
+        assert len(w.mail) == 1
+    # What was told last holds in the next run.
+    async with sr_world(tmp_path) as w:
+        await gateway_tells(w, reached((PeerKind.SM_DP, s.DP, "ES3"), (PeerKind.OPERATOR, OTHER, "ES2")), 3)
+        assert await w.store.read(w.role.links.of) == Links(smdps=frozenset({s.DP})), (
+            "an ES2 address is no ES4 link"
+        )
+    async with sr_world(tmp_path) as w:
+        await gateway_tells(w, reached((PeerKind.OPERATOR, OTHER, "ES4")), 4)
+    async with sr_world(tmp_path) as w:
+        assert (await w.store.read(w.role.links.of)).operators == {OTHER}
+
+
+@virtual
+async def test_nobody_but_the_gateway_tells_of_peers(tmp_path: Path) -> None:
+    async with sr_world(tmp_path) as w:
+        with pytest.raises(PeerError):
+            await gateway_tells(w, reached((PeerKind.SM_SR, OTHER, "ES7")), 1, sender=SM_DP)
+        assert (await w.store.read(w.role.links.of)).smsrs == frozenset()
+
+
+@virtual
+async def test_a_card_can_be_prepared_for_a_change_from_an_sm_sr_that_was_just_added(tmp_path: Path) -> None:
+    async with sr_world(tmp_path) as w:
+        await gateway_tells(w, reached((PeerKind.SM_SR, OTHER, "ES7")), 1)
+        request = es4.ES4PrepareSMSRChange(eid=s.EID, current_smsr_id=OTHER)
+        await w.ask(request, call="p")
+        await w.settle()
+        view = await w.ask(
+            admin.ShowCall(requester=s.OWNER, function_call_id="p", function="ES4PrepareSMSRChange")
+        )
+        answer = ANSWERS.decode_body(view.answer)
+        assert answer.status.ok, answer
 
 
 @virtual

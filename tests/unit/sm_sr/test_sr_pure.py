@@ -10,11 +10,11 @@ import sr_steps as s
 from ferryman.contracts import es3, es4, es5
 from ferryman.contracts.eis import AuditRecord, KeysetInfo, Property, SecurityDomain
 from ferryman.platform.procedure import Apply, Received, Send, Signal, Step
-from ferryman.sm_sr.owners import Change, Happened, Interface, Links, Notice, notices
+from ferryman.sm_sr.owners import Change, Happened, Interface, Notice, notices
 from ferryman.sm_sr.procedures import contact
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Outcome, OutcomeKind
-from ferryman.sm_sr.records import Counted
+from ferryman.sm_sr.records import Counted, Links
 from ferryman.sm_sr.trail import operation_of, status_of
 from ferryman.sm_sr.visibility import Viewer, view
 
@@ -84,7 +84,7 @@ def test_an_audit_is_limited_to_what_was_asked_for() -> None:
 
 # -- who is told ------------------------------------------------------------------------
 
-LINKS = Links(operators=(OTHER,), smdps=(s.DP,))
+LINKS = Links(operators=frozenset({OTHER}), smdps=frozenset({s.DP}))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, failed
 from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Context, Received, Send, Step, TimerFired
 from ferryman.sm_sr.procedures import handover, prepare_change, smsr_change
-from ferryman.sm_sr.records import HandOver, Prepare, SRSettings, TakeOver
+from ferryman.sm_sr.records import HandOver, Links, Prepare, SRSettings, TakeOver
 from ferryman.sm_sr.visibility import Viewer, view
 
 FIRST, SECOND = "1.3.6.1.4.1.99999.20", "1.3.6.1.4.1.99999.21"
@@ -36,11 +36,9 @@ def header(requester: str, call: str) -> Header:
 
 
 def context(smsr_id: str, *, prepared: Prepare | None = None, **changes: Any) -> Context:
-    settings = SRSettings(
-        transport="sms", smsr_id=smsr_id, smsr_peers=(FIRST, SECOND), operators=(s.OWNER,), sms_address="+3361"
-    )
-    made = s.context(settings=settings, **changes)
-    return dataclasses.replace(made, facts=dataclasses.replace(made.facts, prepared=prepared))
+    made = s.context(settings=SRSettings(transport="sms", smsr_id=smsr_id, sms_address="+3361"), **changes)
+    links = Links(operators=frozenset({s.OWNER}), smsrs=frozenset({FIRST, SECOND}))
+    return dataclasses.replace(made, facts=dataclasses.replace(made.facts, prepared=prepared, links=links))
 
 
 def sends(taken: Step[Any]) -> list[Send]:

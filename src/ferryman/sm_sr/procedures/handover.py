@@ -350,17 +350,17 @@ def _notices(context: Context) -> list[Effect]:
     effects: list[Effect] = []
     if card is None:
         return effects
-    direct = frozenset(settings.operators)
-    ways = {(p.owner, "" if p.owner in direct else p.smdp_id) for p in card.profiles if p.owner}
+    links = facts.links
+    ways = {(p.owner, "" if p.owner in links.operators else p.smdp_id) for p in card.profiles if p.owner}
     for owner, smdp in sorted(ways):
         eis = view(card, Viewer.CHANGE, owner)
         told: Body = es3.ES3HandleSMSRChangeNotification(eis=eis, owner=owner, completed=context.now)
         dest, party = SOAP_GATEWAY, smdp
-        if owner in direct:
+        if owner in links.operators:
             told, party = es4.ES4HandleSMSRChangeNotification(eis=eis, completed=context.now), owner
         elif smdp in facts.own_smdps:
             dest = SM_DP
-        elif smdp not in settings.foreign_smdps:
+        elif smdp not in links.smdps:
             effects.append(Audit("HandleSMSRChangeNotification", "alarm", detail=f"no way to {owner}"))
             continue
         until = context.now + NOTICE_SECONDS

@@ -37,7 +37,7 @@ def _begin(state: State, context: Context) -> Step[State]:
     if facts.euicc is not None or current == facts.settings.smsr_id:
         sentence = "this SM-SR manages the eUICC already"
         return _end(state, failed(*codes.NOT_PREPARED_FOR_CHANGE, sentence, state.request.eid))
-    if current not in facts.settings.smsr_peers:
+    if current not in facts.links.smsrs:
         sentence = "no ES7 link to the current SM-SR"
         return _end(state, failed(*codes.NOT_PREPARED_FOR_CHANGE, sentence, current))
     change = Prepare(current, state.requester, context.now + LIFETIME)

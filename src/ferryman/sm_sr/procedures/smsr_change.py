@@ -109,7 +109,7 @@ def _begin(state: State, context: Context) -> Step[State]:
     if not any(has_right(p, state.requester) for p in card.profiles):
         sentence = "the requester has no profile on this eUICC"
         return _end(state, failed(*codes.EUICC_NOT_ALLOWED, sentence, state.request.eid))
-    if target == facts.settings.smsr_id or target not in facts.settings.smsr_peers:
+    if target == facts.settings.smsr_id or target not in facts.links.smsrs:
         return _end(state, failed(*codes.SMSR_UNKNOWN, "not an SM-SR that we can hand a card to", target))
     wait = SetTimer(EXPIRY, context.now + facts.settings.handover_timeout)
     offer = es7.ES7HandoverEUICC(eis=view(card, Viewer.HANDOVER, trail=facts.trail))
