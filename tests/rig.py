@@ -24,6 +24,7 @@ from ferryman.contracts import admin, crypto
 from ferryman.platform.clock import LoopClock
 from ferryman.platform.store import CommitHook
 from ferryman.profile.demo_template import demo_template
+from ferryman.rest_api.settings import RESTSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
 from ferryman.soap_gateway.settings import SOAPSettings
@@ -183,6 +184,7 @@ class Platform:
     https_port: int = 0
     smsc: bool = True  # False: no SMSC is configured at all
     soap: SOAPSettings | None = None
+    rest: RESTSettings | None = None
 
     def configuration(self) -> Configuration:
         """Settings as a deployment would have them."""
@@ -211,6 +213,7 @@ class Platform:
             smpp=smpp if self.smsc else None,
             https=HTTPSSettings("127.0.0.1", self.https_port) if self.https_port else None,
             soap=self.soap,
+            rest=self.rest,
             threaded=self.threaded,
             on_commit=self.on_commit,
             before_commit=self.before_commit,

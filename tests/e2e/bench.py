@@ -19,6 +19,7 @@ from ferryman.contracts import admin
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.store import SQLiteStore
+from ferryman.rest_api.settings import RESTSettings
 from ferryman.sm_dp import schema as dp_schema
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr import eis_store
@@ -230,6 +231,7 @@ async def bench(
     poll: int = 0,
     smsc: bool = True,
     subscribers: int = 0,
+    rest: RESTSettings | None = None,
 ) -> AsyncIterator[Bench]:
     """World and installation, running, with cards on the network; everything is switched off at the end.
 
@@ -263,6 +265,7 @@ async def bench(
             smsc=smsc,
             sm_sr=sr or SRSettings(),
             sm_dp=dp or DPSettings(),
+            rest=rest,
         )
         operator = await platform.open()
         it = Bench(world, platform, operator, transport)

@@ -63,6 +63,8 @@ async def _samples(installation: Installation) -> list[Sample]:
         found.append(Sample(BOUND, float(installation.sms.ready)))
         found += installation.sms.samples()
         found += await _sms(installation.sms.mailbox)
+    if installation.rest is not None:
+        found += installation.rest.watch.samples()
     for remote in installation.broker:
         labels = (("role", remote.role),)
         found.append(Sample(BUS, float(remote.link.is_up), labels))
@@ -103,6 +105,8 @@ async def _checks(installation: Installation) -> dict[str, bool]:
         found["https"] = installation.https.ready
     if installation.sms is not None:
         found["smsc"] = installation.sms.ready
+    if installation.rest is not None:
+        found["rest"] = installation.rest.ready
     return found
 
 

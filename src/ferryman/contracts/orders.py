@@ -87,9 +87,16 @@ class ShowOrder(Body, frozen=True, kw_only=True, tag=True):
 
 
 class ListOrders(Body, frozen=True, kw_only=True, tag=True):
-    """The owner's orders, oldest first."""
+    """The owner's orders, oldest first: all, or `limit` behind the order `after`; of one eUICC, in one state.
+
+    An `after` that is no order of this owner is refused.
+    """
 
     owner: str
+    after: str = ""
+    limit: int = 0
+    eid: str = ""
+    state: str = ""
 
 
 class OrderStep(msgspec.Struct, frozen=True):

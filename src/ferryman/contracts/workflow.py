@@ -65,10 +65,11 @@ class ScriptPage(Body, frozen=True, kw_only=True, tag=True):
 
 
 class ListDecisions(Body, frozen=True, kw_only=True, tag=True):
-    """The last decisions of the script, of one card or of all."""
+    """The last decisions of the script, of one card or of all; those older than number `before` (0: the last)."""
 
     eid: str = ""
     limit: int = 100
+    before: int = 0
 
 
 class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,7 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     question: Question
     plan: str
     problem: str
+    number: int = 0
 
 
 class DecisionPage(Body, frozen=True, kw_only=True, tag=True):

@@ -17,62 +17,51 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ferryman.contracts import codes
-from ferryman.errors import InputError, PeerError, Refused, Unavailable
-from ferryman.rest_api.asking import Asking
-from ferryman.rest_api.bodies import Problem
-from ferryman.rest_api.endpoints import ENDPOINTS, Absent, Endpoint, Request
-from ferryman.rest_api.keys import KeyBook
-from ferryman.rest_api.openapi import IDEMPOTENCY, PREFIX, PROBLEM, document
-from ferryman.rest_api.rights import may
-from ferryman.rest_api.settings import RESTSettings
+from ferryman.errors import FerrymanError, Refused
+from ferryman.rest_api.admission import Admission
+from ferryman.rest_api.answers import No, problem, problem_of
+from ferryman.rest_api.endpoint import Endpoint, Reply, Request
+from ferryman.rest_api.endpoints import ENDPOINTS
+from ferryman.rest_api.openapi import IDEMPOTENCY, PREFIX, document
+from ferryman.rest_api.services import Services
+from ferryman.rest_api.tags import etag_of, names
+from ferryman.rest_api.turns import Turns
+from ferryman.rest_api.watching import Watch
 
+REQUEST_ID = "X-Request-Id"
 _NAMES = {"eid": re.compile(r"[0-9]{32}")}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _KEY = re.compile(r"[!-~]{1,100}")
-_CONFLICTS = {"3.3", "3.4", "3.8", "4.2", "4.4", "4.8", "5.1", "5.3", "5.4"}  # reason codes: a state forbids it
-_TITLES = {
-    400: "Bad request",
-    401: "Not authenticated",
-    403: "Not allowed",
-    404: "Not found",
-    405: "No such method",
-    408: "Too slow",
-    409: "Conflict",
-    413: "Too large",
-    415: "Wrong media type",
-    422: "Idempotency-Key used before",
-    500: "Internal error",
-    503: "Not available",
-}
 
 log = structlog.get_logger("ferryman.rest_api")
 
 
-class _No(Exception):
-    """A request that is not taken: status, sentence, headers."""
-
-    def __init__(self, status: int, detail: str, **headers: str) -> None:
-        self.status = status
-        self.detail = detail
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-
-def make_app(*, ask: Asking, keys: KeyBook, settings: RESTSettings) -> Starlette:
+def make_app(services: Services, watch: Watch) -> Starlette:
     """The ASGI application."""
     described = msgspec.json.encode(document())
+    admission = Admission(settings=services.settings, clock=services.clock, keys=services.keys)
+
+    turns = Turns()
 
     async def openapi(_: HTTPRequest) -> Response:
         return Response(described, media_type="application/json")
 
+    async def alive(_: HTTPRequest) -> Response:
+        return Response("alive\n", media_type="text/plain")
+
     # A fixed word before a name in its place: /scripts/rollback is none of the others.
     routes = [
-        Route(PREFIX + one.path, _handler(one, ask, keys, settings), methods=[one.method], name=one.name)
+        Route(PREFIX + one.path, Handling(one, services, admission, watch, turns).answer, methods=[one.method])
         for one in ENDPOINTS
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"]))
+    routes.append(Route("/healthz", alive, methods=["GET"]))
     return Starlette(
         routes=_together(routes), exception_handlers={HTTPException: _of_framework, Exception: _broken}
     )
+
+
+type Handler = Callable[[HTTPRequest], Awaitable[Response]]
 
 
 def _together(routes: list[Route]) -> list[Route]:
@@ -93,107 +82,127 @@ def _together(routes: list[Route]) -> list[Route]:
     return made
 
 
-type Handler = Callable[[HTTPRequest], Awaitable[Response]]
+class Handling:
+    """One endpoint at work."""
 
+    def __init__(
+        self, endpoint: Endpoint, services: Services, admission: Admission, watch: Watch, turns: Turns
+    ) -> None:
+        self._endpoint = endpoint
+        self._services = services
+        self._admission = admission
+        self._watch = watch
+        self._turns = turns
+        self._decoder: msgspec.json.Decoder[object] | None = (
+            msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
+        )
 
-def _handler(endpoint: Endpoint, ask: Asking, keys: KeyBook, settings: RESTSettings) -> Handler:
-    decoder: msgspec.json.Decoder[object] | None = (
-        msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
-    )
+    async def answer(self, http: HTTPRequest) -> Response:
+        """The answer, whatever happens; it is written to the access log and counted."""
+        request_id = self._services.entropy(8).hex()
+        seen = self._watch.begin(self._endpoint, http, self._admission.address(http), request_id)
+        try:
+            response = await self._carry_out(http, seen.is_from)
+        except (No, FerrymanError) as raised:
+            response = problem_of(raised)
+        except Exception as raised:
+            log.error(
+                "request failed", route=self._endpoint.name, request=request_id, problem=type(raised).__name__
+            )
+            self._watch.end(seen, 500)
+            raise
+        response.headers[REQUEST_ID] = request_id
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        self._watch.end(seen, response.status_code)
+        return response
 
-    async def carry_out(http: HTTPRequest) -> Response:
-        scheme, _, token = http.headers.get("authorization", "").partition(" ")
-        holder = await keys.holder(token.strip()) if scheme.lower() == "bearer" else None
-        if holder is None:
-            raise _No(401, "show a valid API key as Authorization: Bearer", WWW_Authenticate="Bearer")
-        if not may(holder, endpoint.scope):
-            raise Refused(*codes.REQUESTER_NOT_ALLOWED, f"this key does not have the right {endpoint.scope}")
+    async def _carry_out(self, http: HTTPRequest, tell: Callable[[str], None]) -> Response:
+        endpoint, services = self._endpoint, self._services
+        who = await self._admission.admit(http, endpoint)
+        tell(who.actor)
         path = {name: str(value) for name, value in http.path_params.items()}
         for name, value in path.items():
             if not _NAMES.get(name, _NAME).fullmatch(value):
-                raise _No(404, f"there is no such {name}")
+                raise No(404, f"there is no such {name}")
         query = _query(http, endpoint)
         key = _idempotency_key(http) if endpoint.once else ""
         body, call_id = None, ""
-        if decoder is not None:
-            if http.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-                raise _No(415, "the body must be application/json")
-            body = decoder.decode(await _read(http, settings))
+        if self._decoder is not None:
+            raw = await _read(http, services)
+            try:
+                body = self._decoder.decode(raw)
+            except msgspec.MsgspecError as wrong:
+                raise Refused(*codes.FORMAT_INVALID, f"body: {wrong}") from None
             if key:
                 canonical = msgspec.json.encode((http.method, http.url.path, body))
-                call_id = await keys.first_use(holder.tenant, key, hashlib.sha256(canonical).digest())
-        asked = Request(ask=ask, tenant=holder.tenant, path=path, query=query, body=body, call_id=call_id)
-        answer = await endpoint.carry_out(asked)
-        return Response(msgspec.json.encode(answer), endpoint.status, media_type="application/json")
+                fingerprint = hashlib.sha256(canonical).digest()
+                call_id = await services.keys.first_use(who.party, key, fingerprint)
+        asked = Request(
+            ask=services.ask,
+            services=services,
+            who=who,
+            path=path,
+            query=query,
+            body=body,
+            call_id=call_id,
+            address=self._admission.address(http),
+            cookies=http.cookies,
+        )
+        return await self._under_condition(http, asked)
 
-    async def answered(http: HTTPRequest) -> Response:
-        try:
-            return await carry_out(http)
-        except _No as no:
-            return problem(no.status, no.detail, headers=no.headers)
-        except msgspec.MsgspecError as wrong:
-            return problem(400, str(wrong), *codes.FORMAT_INVALID)
-        except Refused as refusal:
-            status = status_of(refusal)
-            return problem(status, refusal.message, refusal.subject, refusal.reason, refusal.identifier)
-        except (InputError, PeerError) as wrong:
-            return problem(400, str(wrong), *codes.FORMAT_INVALID)
-        except Unavailable as away:
-            return problem(503, str(away), headers={"Retry-After": str(max(1, round(away.retry_after)))})
+    async def _under_condition(self, http: HTTPRequest, asked: Request) -> Response:
+        """Carry out what If-Match allows; two changes of one object under a condition take turns."""
+        versioned, condition = self._endpoint.versioned, http.headers.get("if-match", "")
+        if versioned is None or not condition:
+            return self._made(http, await self._endpoint.carry_out(asked))
+        async with self._turns.of((versioned.__name__, *asked.path.values())):
+            if not names(condition, etag_of(msgspec.json.encode(await versioned(asked)))):
+                raise No(412, "the object is not what If-Match names any more: look at it again")
+            return self._made(http, await self._endpoint.carry_out(asked))
 
-    return answered
-
-
-def status_of(refusal: Refused) -> int:
-    """The HTTP status of a refusal, from its codes."""
-    if isinstance(refusal, Absent):
-        return 404
-    if (refusal.subject, refusal.reason) == codes.CALL_ID_REUSED:
-        return 422
-    if refusal.reason in ("1.1", "1.2"):
-        return 403
-    if refusal.reason == "3.9":
-        return 404
-    return 409 if refusal.reason in _CONFLICTS else 400
-
-
-def problem(
-    status: int,
-    detail: str,
-    subject: str = "",
-    reason: str = "",
-    identifier: str = "",
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """An answer as in RFC 9457."""
-    body = Problem(
-        title=_TITLES.get(status, "Error"),
-        status=status,
-        detail=detail,
-        subject=subject,
-        reason=reason,
-        identifier=identifier,
-    )
-    return Response(msgspec.json.encode(body), status, headers=headers, media_type=PROBLEM)
+    def _made(self, http: HTTPRequest, answer: object) -> Response:
+        if isinstance(answer, Response):
+            return answer
+        reply = answer if isinstance(answer, Reply) else Reply(answer)
+        if reply.body is None:
+            made = Response(status_code=self._endpoint.status, headers=reply.headers)
+        else:
+            raw = msgspec.json.encode(reply.body)
+            made = Response(raw, self._endpoint.status, headers=reply.headers, media_type="application/json")
+            if self._endpoint.method == "GET":
+                tag = etag_of(raw)
+                if names(http.headers.get("if-none-match", ""), tag, weak=True):
+                    made = Response(status_code=304, headers=reply.headers)
+                made.headers["ETag"] = tag
+        for cookie in reply.cookies:
+            made.headers.append("Set-Cookie", cookie)
+        return made
 
 
 def _query(http: HTTPRequest, endpoint: Endpoint) -> object:
     given = http.query_params.multi_items()
     if len({name for name, _ in given}) != len(given):
-        raise _No(400, "a parameter is given twice")
-    return msgspec.convert(dict(given), type=endpoint.query, strict=False)
+        raise No(400, "a parameter is given twice")
+    try:
+        return msgspec.convert(dict(given), type=endpoint.query, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise Refused(*codes.FORMAT_INVALID, f"parameters: {wrong}") from None
 
 
 def _idempotency_key(http: HTTPRequest) -> str:
     key = http.headers.get(IDEMPOTENCY, "")
     if not _KEY.fullmatch(key):
-        raise _No(400, f"{IDEMPOTENCY}: needed here, 1 to 100 visible ASCII characters")
+        raise No(400, f"{IDEMPOTENCY}: needed here, 1 to 100 visible ASCII characters")
     return key
 
 
-async def _read(http: HTTPRequest, settings: RESTSettings) -> bytes:
+async def _read(http: HTTPRequest, services: Services) -> bytes:
     """The body within its limits of size and time; what is too long is not read to its end."""
-    too_large = _No(413, f"the body has more than {settings.max_body} octets", Connection="close")
+    if http.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise No(415, "the body must be application/json")
+    settings = services.settings
+    too_large = No(413, f"the body has more than {settings.max_body} octets", Connection="close")
     length = http.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > settings.max_body:
         raise too_large
@@ -205,9 +214,9 @@ async def _read(http: HTTPRequest, settings: RESTSettings) -> bytes:
                 if len(received) > settings.max_body:
                     raise too_large
     except TimeoutError:
-        raise _No(408, "the body did not come in time", Connection="close") from None
+        raise No(408, "the body did not come in time", Connection="close") from None
     except ClientDisconnect:
-        raise _No(400, "the body ended early") from None
+        raise No(400, "the body ended early") from None
     return bytes(received)
 
 
@@ -217,6 +226,6 @@ async def _of_framework(_: HTTPRequest, raised: Exception) -> Response:
     return problem(raised.status_code, raised.detail, headers=dict(raised.headers or {}))
 
 
-async def _broken(http: HTTPRequest, raised: Exception) -> Response:
-    log.error("request failed", method=http.method, problem=type(raised).__name__)
+async def _broken(_: HTTPRequest, raised: Exception) -> Response:
+    del raised  # written to the log where it was caught
     return problem(500, "this is a fault of the platform; it was written to its log")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ferryman.contracts import admin, codes
-from ferryman.contracts.eis import EIS
+from ferryman.contracts.eis import EIS, ProfileInfo
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.roles import REST_API, SM_DP, SM_SR
-from ferryman.errors import Refused
+from ferryman.errors import PeerError, Refused, Unavailable
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 
 ANSWER_SECONDS = 25.0  # a role answers by then, or the request ends in 503
+AWAY_SECONDS = 30.0  # until a role of another version may be asked again
 UNIQUE_OCTETS = 12
 
 
@@ -43,6 +42,14 @@ class Asking:
             raise absent
         return page.euiccs[0]
 
+    async def profile(self, tenant: str, eid: str, iccid: str) -> ProfileInfo:
+        """A profile of this tenant on a card; raises Refused, for all others as if they did not exist."""
+        card = await self.card(tenant, eid)
+        for found in card.profiles:
+            if (found.iccid, found.owner) == (iccid, tenant):
+                return found
+        raise Refused(*codes.ICCID_UNKNOWN, "there is no such profile on this eUICC", identifier=iccid)
+
     async def _ask[B: Body](self, role: str, tenant: str, body: Body, kind: type[B], call_id: str) -> B:
         unique = self._entropy(UNIQUE_OCTETS).hex()
         header = Header(
@@ -53,10 +60,14 @@ class Asking:
             deadline=self._clock.now() + ANSWER_SECONDS,
             eid=getattr(body, "eid", ""),
         )
-        _, answer = decode(await self._calls.call(role, REST_API, encode(header, body)), admin.ANSWER_CODEC)
+        raw = await self._calls.call(role, REST_API, encode(header, body))
+        try:
+            _, answer = decode(raw, admin.ANSWER_CODEC)
+        except PeerError as problem:  # of another version: nothing that the requester could mend
+            raise Unavailable(f"{role} ({problem.field})", retry_after=AWAY_SECONDS) from None
         if isinstance(answer, admin.AdminRefused):
             status = answer.status
             raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
         if not isinstance(answer, kind):
-            raise msgspec.ValidationError(f"{type(answer).__name__} is no answer to {type(body).__name__}")
+            raise TypeError(f"{type(answer).__name__} is no answer to {type(body).__name__}")
         return answer

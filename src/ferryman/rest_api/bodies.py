@@ -6,10 +6,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ferryman.contracts.eis import EIS, PolicyRule
-from ferryman.contracts.orders import OrderView
+from ferryman.contracts.admin import EUICCType
+from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
+from ferryman.contracts.orders import OrderView, StockView
+from ferryman.contracts.queue import EntryView
+from ferryman.contracts.workflow import DecisionView, ScriptView
 
 MAX_SCRIPT = 64 * 1024  # characters of a transport script
+MAX_CURSOR = 200  # characters
 MAX_PAGE = 200  # entries of one page: an answer stays well below 1 MB
 
 ICCID = Annotated[str, msgspec.Meta(pattern="^[0-9]{18,20}$", description="ICCID, decimal digits.")]
@@ -17,7 +21,13 @@ EIDText = Annotated[str, msgspec.Meta(pattern="^[0-9]{32}$", description="EID, 3
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=30 * 86_400, description="Seconds from now.")]
 Number = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{5,15})$")]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE, description="Entries of the page.")]
-Cursor = Annotated[str, msgspec.Meta(max_length=64, description="`next` of the page before; empty at first.")]
+Cursor = Annotated[
+    str, msgspec.Meta(max_length=MAX_CURSOR, description="`next` of the page before; empty at first.")
+]
+NumberCursor = Annotated[
+    str, msgspec.Meta(pattern="^[0-9]{0,18}$", description="`next` of the page before; empty at first.")
+]
+EIDFilter = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{32})$", description="Only of this eUICC.")]
 
 
 class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,25 +41,30 @@ class PageQuery(_Closed, frozen=True, kw_only=True):
     limit: Limit = 50
 
 
-class HistoryQuery(_Closed, frozen=True, kw_only=True):
-    """Which page of the audit trail."""
+class NumberQuery(_Closed, frozen=True, kw_only=True):
+    """Which page of a list whose entries are numbered."""
 
-    after: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    after: NumberCursor = ""
     limit: Limit = 50
 
 
-class QueueQuery(_Closed, frozen=True, kw_only=True):
+class OrderQuery(PageQuery, frozen=True, kw_only=True):
+    """Which orders: of one eUICC, in one state."""
+
+    eid: EIDFilter = ""
+    state: Literal["", "running", "done"] = ""
+
+
+class QueueQuery(PageQuery, frozen=True, kw_only=True):
     """Which entries."""
 
     open_only: bool = False
-    limit: Limit = 50
 
 
-class DecisionQuery(_Closed, frozen=True, kw_only=True):
-    """Decisions about one card, or about all."""
+class DecisionQuery(NumberQuery, frozen=True, kw_only=True):
+    """Decisions about one card, or about all, the newest first."""
 
-    eid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{32})$")] = ""
-    limit: Limit = 50
+    eid: EIDFilter = ""
 
 
 class NoQuery(_Closed, frozen=True, kw_only=True):
@@ -100,6 +115,12 @@ class NewEntry(_Closed, frozen=True, kw_only=True):
     hold: bool = False
 
 
+class Retry(_Closed, frozen=True, kw_only=True):
+    """How long the new attempt may take."""
+
+    validity: Seconds = 86_400.0
+
+
 class EntryChange(_Closed, frozen=True, kw_only=True):
     """Move (to `priority`), hold, release or cancel an entry that waits."""
 
@@ -127,10 +148,52 @@ class EUICCList(msgspec.Struct, frozen=True, kw_only=True):
     next: str = ""
 
 
+class HistoryList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of the audit trail; `next` is empty at the end."""
+
+    items: tuple[AuditRecord, ...]
+    next: str = ""
+
+
+class TypeList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of eUICC types; `next` is empty at the end."""
+
+    items: tuple[EUICCType, ...]
+    next: str = ""
+
+
 class OrderList(msgspec.Struct, frozen=True, kw_only=True):
     """One page of orders; `next` is empty at the end."""
 
     items: tuple[OrderView, ...]
+    next: str = ""
+
+
+class ProfileTypeList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of profile types; `next` is empty at the end."""
+
+    items: tuple[StockView, ...]
+    next: str = ""
+
+
+class QueueList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a command queue; `next` is empty at the end."""
+
+    items: tuple[EntryView, ...]
+    next: str = ""
+
+
+class ScriptList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of versions of the transport script; `next` is empty at the end."""
+
+    items: tuple[ScriptView, ...]
+    next: str = ""
+
+
+class DecisionList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of decisions; `next` is empty at the end."""
+
+    items: tuple[DecisionView, ...]
     next: str = ""
 
 

@@ -14,6 +14,7 @@ from ferryman.contracts.rest import AddKey, KeyAdded, KeyRole, KeyView
 from ferryman.errors import InputError, Refused
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.rest_api.principal import KEY, Principal
 from ferryman.rest_api.rights import SCOPES
 from ferryman.rest_api.schema import api_key, used_key
 
@@ -97,7 +98,7 @@ class KeyBook:
             raise Refused(*codes.FORMAT_INVALID, f"there is no API key {key_id}", identifier=key_id)
         return found
 
-    async def holder(self, token: str) -> KeyView | None:
+    async def holder(self, token: str) -> Principal | None:
         """The key behind a token, if it is good now; which of its faults a bad one has is not told."""
         match = _TOKEN.fullmatch(token)
         if match is None:
@@ -109,14 +110,14 @@ class KeyBook:
         good = hmac.compare_digest(_NO_DIGEST if row is None else row.digest, _digest(secret))
         if row is None or not good or row.revoked or row.expires <= self._clock.now():
             return None
-        return _view(row)
+        return Principal(KEY, key_id, row.name, KeyRole(row.role), row.tenant, tuple(row.scopes.split()))
 
-    async def first_use(self, tenant: str, key: str, fingerprint: bytes) -> str:
+    async def first_use(self, party: str, key: str, fingerprint: bytes) -> str:
         """Enter an Idempotency-Key before its request is carried out; the call identifier that belongs to it.
 
-        Raises Refused when the tenant used it for another request.
+        Raises Refused when this party used it for another request.
         """
-        identifier = hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()[:32]
+        identifier = hashlib.sha256(f"{party}\0{key}".encode()).hexdigest()[:32]
 
         def unit(tx: Tx) -> bytes:
             tx.connection.execute(delete(used_key).where(used_key.c.seen < tx.now - KEEP_USED))

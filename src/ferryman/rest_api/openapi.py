@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from ferryman import __version__
+from ferryman.rest_api import rights
+from ferryman.rest_api.answers import PROBLEM
 from ferryman.rest_api.bodies import Problem
-from ferryman.rest_api.endpoints import ENDPOINTS, Endpoint
+from ferryman.rest_api.endpoint import Endpoint
+from ferryman.rest_api.endpoints import ENDPOINTS
 
 PREFIX = "/api/v1"
-PROBLEM = "application/problem+json"
 IDEMPOTENCY = "Idempotency-Key"
 _REFERENCES = "#/components/schemas/{name}"
 _PATH = {"eid": {"type": "string", "pattern": "^[0-9]{32}$", "description": "EID, 32 decimal digits."}}
@@ -25,9 +27,11 @@ REFUSALS = {
     "405": "The path has no such method.",
     "408": "The body did not come in time.",
     "409": "The state of eUICC, profile or order does not allow it.",
+    "412": "The object is not what If-Match names any more.",
     "413": "The body is larger than is taken.",
     "415": "The body must be application/json.",
     "422": "This Idempotency-Key was used for another request.",
+    "429": "Too many requests of this key or address: Retry-After says when.",
     "503": "A part of the platform does not answer now: nothing is known of the outcome. Repeat the request.",
 }
 
@@ -80,21 +84,50 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, Any], components: dict[
                 "description": "Chosen by you, new for each request: a repeat finds the first one's outcome.",
             }
         )
+    if endpoint.method == "GET" and not endpoint.stream:
+        parameters.append(_header("If-None-Match", "ETags that you have: 304 when the object is one of them."))
+    if endpoint.versioned is not None:
+        parameters.append(_header("If-Match", "ETag of the object as you saw it: 412 when it has changed since."))
     problem = {PROBLEM: {"schema": schema_of[Problem]}}
     made: dict[str, Any] = {
         "operationId": endpoint.name,
+        "tags": [endpoint.area],
         "summary": endpoint.summary,
-        "description": f"{endpoint.summary}. Needs the right `{endpoint.scope}`.",
+        "description": f"{endpoint.summary}. {_needs(endpoint)}",
         "parameters": parameters,
         "responses": {
-            str(endpoint.status): {
-                "description": endpoint.summary,
-                "content": {"application/json": {"schema": schema_of[endpoint.answer]}},
-            },
+            str(endpoint.status): _success(endpoint, schema_of),
+            **({"304": {"description": "Not changed."}} if endpoint.method == "GET" else {}),
             **{status: {"description": text, "content": problem} for status, text in REFUSALS.items()},
         },
     }
+    if endpoint.scope == rights.OPEN:
+        made["security"] = []
     if endpoint.body is not None:
-        content = {"application/json": {"schema": schema_of[endpoint.body]}}
-        made["requestBody"] = {"required": True, "content": content}
+        media: dict[str, Any] = {"schema": schema_of[endpoint.body]}
+        if endpoint.example is not None:
+            media["example"] = endpoint.example
+        made["requestBody"] = {"required": True, "content": {"application/json": media}}
     return made
+
+
+def _header(name: str, text: str) -> dict[str, Any]:
+    schema = {"type": "string", "maxLength": 1000}
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": text}
+
+
+def _needs(endpoint: Endpoint) -> str:
+    match endpoint.scope:
+        case rights.OPEN:
+            return "Needs no key."
+        case rights.SELF:
+            return "Needs no right."
+        case scope:
+            return f"Needs the right `{scope}`."
+
+
+def _success(endpoint: Endpoint, schema_of: dict[type, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": endpoint.summary}
+    if endpoint.answer is not None:
+        found["content"] = {endpoint.media: {"schema": schema_of[endpoint.answer]}}
+    return found

@@ -6,12 +6,16 @@ tenants are for keys of a tenant, those of the platform for keys of its own staf
 
 from __future__ import annotations
 
-from ferryman.contracts.rest import KeyRole, KeyView
+from ferryman.contracts.rest import KeyRole
+from ferryman.rest_api.principal import Principal
 
 EUICC_READ, ORDER_READ, ORDER_WRITE = "euicc:read", "order:read", "order:write"
 OPERATION_READ, OPERATION_WRITE = "operation:read", "operation:write"
 QUEUE_READ, QUEUE_WRITE = "queue:read", "queue:write"
 SCRIPT_READ, SCRIPT_WRITE, TYPE_READ = "script:read", "script:write", "type:read"
+
+OPEN = ""  # no right and no key: logging in
+SELF = "self"  # whoever was let in, about himself
 
 PLATFORM_SCOPES = frozenset({SCRIPT_READ, SCRIPT_WRITE, TYPE_READ})
 _READ = frozenset({EUICC_READ, ORDER_READ, OPERATION_READ, QUEUE_READ, SCRIPT_READ, TYPE_READ})
@@ -28,8 +32,10 @@ RIGHTS: dict[KeyRole, frozenset[str]] = {
 SCOPES = _ALL
 
 
-def may(key: KeyView, scope: str) -> bool:
-    """Whether a key that is good has this right."""
-    if (scope in PLATFORM_SCOPES) == bool(key.tenant):
+def may(who: Principal, scope: str) -> bool:
+    """Whether a requester who was let in has this right."""
+    if scope in (OPEN, SELF):
+        return True
+    if (scope in PLATFORM_SCOPES) == bool(who.tenant):
         return False
-    return scope in RIGHTS[key.role] and (not key.scopes or scope in key.scopes)
+    return scope in RIGHTS[who.role] and (not who.scopes or scope in who.scopes)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
-
-import uvicorn
 
 from ferryman.contracts import codes, rest
 from ferryman.contracts.message import Body, decode, encode
@@ -19,18 +15,12 @@ from ferryman.platform.mailbox import Mailbox
 from ferryman.rest_api.app import make_app
 from ferryman.rest_api.asking import Asking
 from ferryman.rest_api.keys import KeyBook
+from ferryman.rest_api.server import Server, make_server
+from ferryman.rest_api.services import Services
 from ferryman.rest_api.settings import RESTSettings
+from ferryman.rest_api.watching import Watch
 
 BACKLOG = 256  # connections that wait to be taken
-DRAIN = 5  # s that requests under way may take when we stop
-
-
-class _Server(uvicorn.Server):
-    """Signals are the business of the process, not of one role."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class RESTAPI:
@@ -42,8 +32,17 @@ class RESTAPI:
         self.mailbox = mailbox
         self._settings = settings
         self.keys = KeyBook(mailbox, clock, entropy)
-        self.app = make_app(ask=Asking(calls, clock, entropy), keys=self.keys, settings=settings)
-        self._server: _Server | None = None
+        self.watch = Watch(clock)
+        self.services = Services(
+            mailbox=mailbox,
+            settings=settings,
+            clock=clock,
+            entropy=entropy,
+            ask=Asking(calls, clock, entropy),
+            keys=self.keys,
+        )
+        self.app = make_app(self.services, self.watch)
+        self._server: Server | None = None
         self._running: asyncio.Task[None] | None = None
         self.port = settings.port
 
@@ -59,30 +58,20 @@ class RESTAPI:
             listening = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
         except OSError as problem:
             raise InputError("rest.port", f"cannot listen on {settings.host}:{settings.port}: {problem}") from None
-        config = uvicorn.Config(
-            self.app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=settings.max_connections,
-            timeout_keep_alive=int(settings.idle_timeout),
-            timeout_graceful_shutdown=DRAIN,
-            ssl_certfile=settings.certificate_file or None,
-            ssl_keyfile=settings.key_file or None,
-        )
         try:
-            config.load()
-        except OSError as problem:  # SSLError is one
+            self._server = make_server(self.app, settings)
+        except InputError:
             listening.close()
-            raise InputError("rest.certificate_file", f"cannot be used: {problem}") from None
+            raise
         self.port = listening.getsockname()[1]
-        self._server = _Server(config)
         self._running = asyncio.get_running_loop().create_task(
             self._server.serve(sockets=[listening]), name="rest-api"
         )
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are taken, where they are to be."""
+        return not self._settings.listen or (self._running is not None and not self._running.done())
 
     async def stop(self) -> None:
         """Stop; what was accepted is with the roles behind us."""

@@ -22,15 +22,28 @@ class RESTSettings:
     key_file: str = ""
     max_connections: int = 500
     max_body: int = 256 * 1024  # the longest request is a script of at most 64 KiB, escaped
+    head_timeout: float = 10.0  # from the connection, or the first octet, to the end of the header fields
     body_timeout: float = 30.0
     idle_timeout: float = 60.0
+    minimum_tls: str = "1.2"  # or 1.3
+    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
+    rate_per_key: float = 200.0  # requests per second; 0 is no limit
+    burst_per_key: int = 400
+    rate_per_address: float = 400.0
+    burst_per_address: int = 800
     listen: bool = True  # false in a command that only looks at records
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise InputError("rest.port", "must be 0 to 65535")
-        if self.max_connections < 1 or self.max_body < 1_024 or self.body_timeout <= 0:
-            raise InputError("rest", "max_connections, max_body and body_timeout must be larger")
+        if self.max_connections < 1 or self.max_body < 1_024 or min(self.body_timeout, self.head_timeout) <= 0:
+            raise InputError("rest", "max_connections, max_body, head_timeout and body_timeout must be larger")
+        if self.minimum_tls not in ("1.2", "1.3"):
+            raise InputError("rest.minimum_tls", "must be 1.2 or 1.3")
+        if min(self.rate_per_key, self.rate_per_address) < 0:
+            raise InputError("rest.rate_per_key", "and rate_per_address must be 0 or more")
+        if min(self.burst_per_key, self.burst_per_address) < 1:
+            raise InputError("rest.burst_per_key", "and burst_per_address must be 1 or more")
         if bool(self.certificate_file) != bool(self.key_file):
             raise InputError("rest.key_file", "belongs together with certificate_file")
         if not self.certificate_file and not _is_loopback(self.host):

@@ -148,7 +148,7 @@ class SMDP:
             case admin.ShowOrder():
                 return await self._show(body.owner, body.order_id)
             case admin.ListOrders():
-                listed = await self.mailbox.store.read(lambda c: orders.list_orders(c, body.owner))
+                listed = await self.mailbox.store.read(lambda c: orders.list_orders(c, body))
                 return admin.OrderPage(orders=listed)
             case _:
                 return await self.desk.answer(header, body)

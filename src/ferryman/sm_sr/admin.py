@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from ferryman.contracts import admin, codes, operations, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord
 from ferryman.contracts.message import Body, Header, encode
+from ferryman.contracts.roles import REST_API
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
@@ -87,7 +88,8 @@ class Admin:
             case admin.ShowHistory():
                 return await self._mailbox.store.read(lambda c: _history(c, body))
             case admin.DryRun():
-                return await self._mailbox.store.read(lambda c: self._dry_run(c, body))
+                reader = body.requester if header.sender == REST_API else ""
+                return await self._mailbox.store.read(lambda c: self._dry_run(c, body, reader))
             case admin.ListTypes():
                 return await self._mailbox.store.read(_types)
             case admin.SetTags() | admin.SetType() | admin.SetDifference():
@@ -167,7 +169,7 @@ class Admin:
 
     # -- policy in words ------------------------------------------------------------------------------------
 
-    def _dry_run(self, connection: Connection, body: admin.DryRun) -> admin.DryRunResult:
+    def _dry_run(self, connection: Connection, body: admin.DryRun, reader: str) -> admin.DryRunResult:
         try:
             function = Function(body.function)
         except ValueError:
@@ -192,7 +194,9 @@ class Admin:
         busy = self._busy(connection, body.eid)
         return admin.DryRunResult(
             status=policy_words.status(verdict),
-            sentences=policy_words.explain(question, world, verdict, busy=busy, links=self._links.of(connection)),
+            sentences=policy_words.explain(
+                question, world, verdict, busy=busy, links=self._links.of(connection), reader=reader
+            ),
         )
 
     # -- changing what is ours --------------------------------------------------------------------------------

@@ -18,9 +18,12 @@ def status(verdict: Verdict) -> ExecutionStatus:
 
 
 def explain(
-    question: Question, world: World, verdict: Verdict, *, busy: str = "", links: Links
+    question: Question, world: World, verdict: Verdict, *, busy: str = "", links: Links, reader: str = ""
 ) -> tuple[str, ...]:
-    """Sentences: the decision and its reasons, then each deed with what follows, then who would be told."""
+    """Sentences: the decision and its reasons, then each deed with what follows, then who would be told.
+
+    A `reader` (Mno-id) learns nothing of the profiles of others but that there are some.
+    """
     name = question.function.value
     if verdict.refusal is not None:
         refusal = verdict.refusal
@@ -34,8 +37,17 @@ def explain(
     if any(action.deed in ASKING_POL1 for action in verdict.actions):
         words.append(POL1 + ".")
     if card is not None:
-        words += _told(changes(verdict, card), question.requester, links)
-    return tuple(words)
+        words += _told(changes(verdict, card), question.requester, links, reader)
+    return tuple(_hidden(sentence, card, reader) for sentence in words)
+
+
+def _hidden(sentence: str, card: EUICC | None, reader: str) -> str:
+    """The sentence without the names of what the reader does not see."""
+    if card is not None and reader:
+        for profile in card.profiles:
+            if profile.owner != reader:
+                sentence = sentence.replace(profile.iccid, "(another's)")
+    return sentence
 
 
 def changes(verdict: Verdict, card: EUICC) -> tuple[Change, ...]:
@@ -105,9 +117,11 @@ def _deed(action: Action, card: EUICC | None) -> str:
             return f"The EIS of {iccid} is changed; the card is not asked."
 
 
-def _told(found: tuple[Change, ...], requester: str, links: Links) -> list[str]:
+def _told(found: tuple[Change, ...], requester: str, links: Links, reader: str) -> list[str]:
     words = []
     for notice in notices(found, requester, links):
+        if reader not in ("", notice.owner):
+            continue
         what = f"that {notice.iccid} is {notice.happened}"
         if notice.interface is Interface.NONE:
             words.append(f"Nobody can be told {what}: {notice.owner} has no link, nor has an SM-DP for it.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_, update
 
 from ferryman.contracts import codes
-from ferryman.contracts.orders import CreateOrder, OrderStep, OrderView
+from ferryman.contracts.orders import CreateOrder, ListOrders, OrderStep, OrderView
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import Refused
 from ferryman.platform.mailbox import Tx
@@ -86,10 +86,23 @@ def get_order(connection: Connection, owner: str, order_id: str) -> OrderView | 
     return _view(row) if row is not None else None
 
 
-def list_orders(connection: Connection, owner: str) -> tuple[OrderView, ...]:
-    """The owner's orders, oldest first."""
-    statement = select(profile_order).where(profile_order.c.owner == owner)
-    return tuple(_view(row) for row in connection.execute(statement.order_by(profile_order.c.created)))
+def list_orders(connection: Connection, asked: ListOrders) -> tuple[OrderView, ...]:
+    """The owner's orders, oldest first; raises Refused when `after` is none of them."""
+    created, name = profile_order.c.created, profile_order.c.order_id
+    statement = select(profile_order).where(profile_order.c.owner == asked.owner).order_by(created, name)
+    if asked.eid:
+        statement = statement.where(profile_order.c.eid == asked.eid)
+    if asked.state:
+        statement = statement.where(profile_order.c.state == asked.state)
+    if asked.limit > 0:
+        statement = statement.limit(asked.limit)
+    if asked.after:
+        last = select(created).where(profile_order.c.owner == asked.owner, name == asked.after)
+        at = connection.execute(last).scalar()
+        if at is None:
+            raise Refused(*codes.FORMAT_INVALID, "after: no such order", identifier=asked.after)
+        statement = statement.where(tuple_(created, name) > (at, asked.after))
+    return tuple(_view(row) for row in connection.execute(statement))
 
 
 def installed_on(connection: Connection, eid: str) -> frozenset[str]:

@@ -48,7 +48,9 @@ class ScriptDesk:
             case ListDecisions():
                 limit = max(1, min(body.limit, MAX_PAGE))
                 return DecisionPage(
-                    decisions=await self._mailbox.store.read(lambda c: store.decisions(c, body.eid, limit))
+                    decisions=await self._mailbox.store.read(
+                        lambda c: store.decisions(c, body.eid, limit, body.before)
+                    )
                 )
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function on scripts")

@@ -100,11 +100,13 @@ def record(connection: Connection, eid: str, found: Decision, now: float) -> Non
         connection.execute(delete(script_decision).where(script_decision.c.seq <= last - KEPT_DECISIONS))
 
 
-def decisions(connection: Connection, eid: str, limit: int) -> tuple[DecisionView, ...]:
+def decisions(connection: Connection, eid: str, limit: int, before: int = 0) -> tuple[DecisionView, ...]:
     """The last decisions, of one card or of all, the newest first."""
     statement = select(script_decision).order_by(script_decision.c.seq.desc()).limit(limit)
     if eid:
         statement = statement.where(script_decision.c.eid == eid)
+    if before:
+        statement = statement.where(script_decision.c.seq < before)
     return tuple(
         DecisionView(
             at=row.at,
@@ -112,6 +114,7 @@ def decisions(connection: Connection, eid: str, limit: int) -> tuple[DecisionVie
             question=msgspec.json.decode(row.question, type=Question),
             plan=row.plan.decode(),
             problem=row.problem,
+            number=row.seq,
         )
         for row in connection.execute(statement)
     )

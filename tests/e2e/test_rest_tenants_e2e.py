@@ -1,0 +1,188 @@
+"""Role x tenant x route on a real card: what is one's own succeeds, what is another's is not there (404)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from typing import Any
+
+from sqlalchemy import update
+
+from e2e import checks
+from e2e.bench import Bench, bench, pause
+from e2e.rest_requests import Good, absent
+from ferryman.contracts.rest import KeyRole
+from ferryman.contracts.roles import SM_SR
+from ferryman.rest_api.endpoint import Endpoint
+from ferryman.rest_api.endpoints import ENDPOINTS
+from ferryman.rest_api.settings import RESTSettings
+from ferryman.sm_sr.schema import isdp
+from rest_matrix import allowed
+from rest_world import OTHER, Answer, RestWorld
+from rig import OWNER
+from virtual_loop import virtual
+
+REST = RESTSettings(listen=False, rate_per_address=0, rate_per_key=0)
+ENABLED = 0x3F  # as the card says it
+OWN_NAMES = {"eid", "order_id", "operation_id", "entry"}  # objects of a tenant that a path names
+
+
+class Client:
+    """One key."""
+
+    def __init__(self, world: RestWorld, token: str) -> None:
+        self.world = world
+        self.token = token
+        self.count = 0
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        self.count += 1
+        headers.setdefault("idempotency-key", f"{self.token[:20]}-{self.count}")
+        return await self.world.ask(method, path, self.token, body, headers=headers)
+
+    async def until(self, path: str, state: str) -> Any:
+        for number in range(3000):
+            found = await self.ask("GET", path)
+            assert found.status == 200, found.body
+            if found.json["state"] == state:
+                return found.json
+            await asyncio.sleep(pause(number))
+        raise AssertionError(path)
+
+
+async def client(world: RestWorld, role: KeyRole, tenant: str) -> Client:
+    return Client(world, await world.token(role, tenant))
+
+
+def path_of(endpoint: Endpoint, good: Good, **instead: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda m: instead.get(m[1], good.names.get(m[1], "1")), endpoint.path) + good.query
+
+
+async def requests(b: Bench, own: Client) -> dict[str, Good]:
+    """Objects of the owner, made over REST, and a good request for each route."""
+    made = await own.ask("POST", "/orders", {"eid": b.eid, "profile_type": "demo", "enable": False})
+    assert made.status == 201, made.body
+    order = await own.until(f"/orders/{made.json['order_id']}", "done")
+    assert order["status"]["status"] == "EXECUTED_SUCCESS", order
+    iccid = order["iccid"]
+    waiting = await own.ask("POST", f"/euiccs/{b.eid}/queue", {"function": "audit", "hold": True})
+    assert waiting.status == 201, waiting.body
+    started = await own.ask("POST", f"/euiccs/{b.eid}/operations", {"function": "enable", "iccid": iccid})
+    assert started.status == 202, started.body
+    done = await own.until(f"/operations/{started.json['call_id']}", "done")
+    assert done["status"]["status"] == "EXECUTED_SUCCESS", done
+    (profile,) = (p for p in b.world.status(b.eid)["profiles"] if p["iccid"] == iccid)
+    assert profile["state"] == ENABLED
+    card = {"eid": b.eid}
+    entry = {**card, "entry": waiting.json["entry"]}
+    placed = {"order_id": made.json["order_id"]}
+    return {
+        "list_euiccs": Good(),
+        "show_euicc": Good(card),
+        "show_history": Good(card),
+        "dry_run": Good(card, {"function": "DisableProfile", "iccid": iccid}),
+        "list_euicc_types": Good(),
+        "start_operation": Good(card, {"function": "audit"}),
+        "show_operation": Good({"operation_id": started.json["call_id"]}),
+        "list_queue": Good(card),
+        "add_to_queue": Good(card, {"function": "audit", "hold": True}),
+        "show_entry": Good(entry),
+        "change_entry": Good(entry, {"action": "move", "priority": 1}),
+        "list_profile_types": Good(),
+        "list_orders": Good(),
+        "create_order": Good({}, {"eid": b.eid, "profile_type": "demo", "enable": False}),
+        "show_order": Good(placed),
+        "cancel_order": Good(placed),
+        "retry_order": Good(placed, {}),
+        "list_scripts": Good(),
+        "activate_script": Good({}, {"name": "a.star", "text": "no good"}),
+        "roll_back_script": Good({}, {"version": 0}),
+        "list_decisions": Good(),
+    }
+
+
+# What a good request is answered with where its object does not allow it: an order that has ended, no script.
+OTHERWISE = {"cancel_order": {403}, "retry_order": {403}, "activate_script": {400}}
+
+
+@virtual
+async def test_every_role_tenant_and_route_on_a_real_card() -> None:
+    async with bench("sms", subscribers=40, rest=REST) as b:
+        world = RestWorld(b.platform.installation)
+        good = await requests(b, await client(world, KeyRole.ADMIN, OWNER))
+        assert set(good) == {endpoint.name for endpoint in ENDPOINTS}
+        cells = 0
+        for role, tenant in itertools.product(KeyRole, (OWNER, OTHER, "")):
+            asking = await client(world, role, tenant)
+            for endpoint in ENDPOINTS:
+                one = good[endpoint.name]
+                answer = await asking.ask(endpoint.method, path_of(endpoint, one), one.body)
+                cell = (role, tenant, endpoint.name, answer.status, answer.body)
+                if not allowed(role, tenant, endpoint):
+                    assert answer.status == 403, cell
+                elif tenant == OTHER and OWN_NAMES & set(one.names):
+                    assert answer.status == 404, cell
+                    nothing = {name: absent(name, value) for name, value in one.names.items()}
+                    other = await asking.ask(endpoint.method, path_of(endpoint, one, **nothing), one.body)
+                    assert unnamed(answer, one.names) == unnamed(other, nothing), cell
+                elif tenant != OTHER:
+                    assert answer.status in OTHERWISE.get(endpoint.name, {endpoint.status}), cell
+                else:
+                    assert answer.status not in (403, 500), cell
+                    assert b.eid.encode() not in answer.body or endpoint.name == "create_order", cell
+                cells += 1
+        assert cells == len(KeyRole) * 3 * len(ENDPOINTS)
+
+
+def unnamed(answer: Answer, names: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    """The answer without the names that were asked for and the number of the request."""
+    body = answer.body
+    for value in names.values():
+        body = body.replace(value.encode(), b"NAME")
+    heads = {
+        name: value for name, value in answer.headers.items() if name not in ("x-request-id", "content-length")
+    }
+    return answer.status, heads, body
+
+
+@virtual
+async def test_a_profile_of_somebody_else_on_ones_own_card_is_not_there() -> None:
+    """Two operators have a profile on the card; neither learns the other's ICCID, by no function."""
+    async with bench("sms", rest=REST) as b:
+        world = RestWorld(b.platform.installation)
+        own = await client(world, KeyRole.ADMIN, OWNER)
+        made = await own.ask("POST", "/orders", {"eid": b.eid, "profile_type": "demo", "enable": False})
+        await own.until(f"/orders/{made.json['order_id']}", "done")
+        card = await checks.eis(b, b.eid)
+        theirs, ours = sorted(card.profiles, key=lambda p: p.state, reverse=True)
+        (mailbox,) = (m for m in b.platform.installation.mailboxes if m.role == SM_SR)
+        given = update(isdp).where(isdp.c.iccid == theirs.iccid).values(owner=OTHER)
+        await mailbox.transact(lambda tx: tx.connection.execute(given))
+        other = await client(world, KeyRole.ADMIN, OTHER)
+        for asking, iccid, foreign in ((own, ours.iccid, theirs.iccid), (other, theirs.iccid, ours.iccid)):
+            for path, body in (
+                ("dry-runs", {"function": "EnableProfile"}),
+                ("operations", {"function": "enable"}),
+                ("queue", {"function": "enable"}),
+            ):
+                url = f"/euiccs/{b.eid}/{path}"
+                seen = await asking.ask("POST", url, {**body, "iccid": foreign})
+                nothing = absent("iccid", foreign)
+                unseen = await asking.ask("POST", url, {**body, "iccid": nothing})
+                assert seen.status == 404
+                assert unnamed(seen, {"": foreign}) == unnamed(unseen, {"": nothing})
+            for function in ("EnableProfile", "DisableProfile", "DeleteProfile", "UpdatePolicyRules"):
+                told = await asking.ask(
+                    "POST", f"/euiccs/{b.eid}/dry-runs", {"function": function, "iccid": iccid}
+                )
+                assert told.status == 200
+                assert foreign.encode() not in told.body, told.body
+            for path in ("", "/history", "/queue"):
+                shown = await asking.ask("GET", f"/euiccs/{b.eid}{path}")
+                assert foreign.encode() not in shown.body
+        enabling = await own.ask(
+            "POST", f"/euiccs/{b.eid}/dry-runs", {"function": "EnableProfile", "iccid": ours.iccid}
+        )
+        assert enabling.json["status"]["status"] == "EXECUTED_SUCCESS"
+        assert b"(another's) becomes Disabled" in enabling.body

@@ -1,0 +1,33 @@
+"""Who may do what over the REST API, as agreed: written down apart from the program's own table."""
+
+from __future__ import annotations
+
+from ferryman.contracts.rest import KeyRole
+from ferryman.rest_api.endpoint import Endpoint
+
+# A admin, K key custodian, O operator, R auditor, D device maker, M M2M service provider.
+LETTERS = dict(zip("AKORDM", KeyRole, strict=True))
+EVERYBODY = "AKORDM"
+AGREED = {
+    "euiccs": {"GET": "AORDM", "POST": "AORDM"},
+    "orders": {"GET": "AOR", "POST": "AO"},
+    "profile-types": {"GET": "AOR"},
+    "operations": {"GET": "AORM", "POST": "AOM"},
+    "queue": {"GET": "AORM", "POST": "AOM"},
+    "scripts": {"GET": "AOR", "POST": "A"},
+    "euicc-types": {"GET": "AORD"},
+}
+PLATFORM = {"scripts", "euicc-types"}  # of the platform's own staff alone
+BOTH: set[str] = set()  # of tenants and of the staff; everything else is of tenants alone
+
+
+def area(path: str) -> str:
+    words = path.strip("/").split("/")
+    return next((word for word in ("operations", "queue") if word in words), words[0])
+
+
+def allowed(role: KeyRole, tenant: str, endpoint: Endpoint) -> bool:
+    what = area(endpoint.path)
+    if role not in {LETTERS[letter] for letter in AGREED[what][endpoint.method]}:
+        return False
+    return what in BOTH or (what in PLATFORM) == (not tenant)
