@@ -12,6 +12,8 @@ from e2e.two_smsrs import FIRST, SECOND, first_settings, join
 from ferryman.contracts import es4, es7
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import Status
+from ferryman_sim.card.apdu import SW_CONDITIONS, CommandError
+from ferryman_sim.card.isdr_keys import IsdrKeys
 from virtual_loop import virtual
 
 BOTH = pytest.mark.parametrize("transport", ["sms", "https"])
@@ -156,5 +158,41 @@ async def test_calls_during_the_change_and_after_it() -> None:
             assert (await wire.ended(taken)).status is Status.SUCCESS
             again = await wire.call(SECOND, es4.ES4PrepareSMSRChange(eid=b.eid, current_smsr_id=FIRST))
             assert (await wire.ended(again)).code == "1.2/3"
+        finally:
+            await wire.close()
+
+
+@virtual
+async def test_former_keys_that_the_card_will_not_delete_now_are_deleted_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A warning for the callers, and the deletion is tried again, also by another run, until the card does it."""
+    refusals: list[bytes] = []
+    real = IsdrKeys.finalise
+
+    def stubborn(self: IsdrKeys, data: bytes, kvn: int | None) -> bytes:
+        if len(refusals) < 5:
+            refusals.append(data)
+            raise CommandError(SW_CONDITIONS)
+        return real(self, data, kvn)
+
+    monkeypatch.setattr(IsdrKeys, "finalise", stubborn)
+    async with bench("sms", sr=first_settings()) as b:
+        await b.run_order()
+        wire = await join(b)
+        try:
+            status = await wire.change()
+            assert status.status is Status.SUCCESS, "the current SM-SR's part is done"
+            versions = {k.kvn for k in b.device().card._core.state.scp80}
+            card = await wire.card(SECOND)
+            assert card is not None
+            assert versions > {card.scp80_version}, "the former keys are still there"
+            await b.sleep(1000.0)
+            await wire.second.close()
+            await wire.second.open()
+            wire.attach(SECOND)
+            await b.sleep(10_000.0)
+            assert len(refusals) == 5
+            assert {k.kvn for k in b.device().card._core.state.scp80} == {card.scp80_version}
         finally:
             await wire.close()

@@ -24,6 +24,7 @@ from ferryman.sm_sr.procedures import (
     handover,
     notification,
     one_command,
+    owed,
     prepare_change,
     rotate_keys,
     run_script,
@@ -83,6 +84,7 @@ FUNCTIONS: dict[type[Body], Function] = {
 _KINDS = (
     ProcedureKind("channel", Channel, contact.counting(channel.step)),
     ProcedureKind("notification", NotificationState, notification.step),
+    ProcedureKind(owed.KIND, owed.State, owed.step),
     ProcedureKind(settle.KIND, settle.SettleState, settle.step),
     ProcedureKind("create-isdp", create_isdp.State, create_isdp.step),
     ProcedureKind("send-data", send_data.State, send_data.step),

@@ -14,7 +14,8 @@ from ferryman.contracts import crypto, es4, es7
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, failed
 from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Context, Received, Send, Step, TimerFired
-from ferryman.sm_sr.procedures import handover, prepare_change, smsr_change
+from ferryman.sm_sr.procedures import handover, owed, prepare_change, smsr_change
+from ferryman.sm_sr.procedures.owed import Owe
 from ferryman.sm_sr.records import HandOver, Links, Prepare, SRSettings, TakeOver
 from ferryman.sm_sr.visibility import Viewer, view
 
@@ -214,6 +215,7 @@ def test_failure_before_the_commit_point_removes_the_half_made_key_set() -> None
     failed_too = give(taken.state, s.outcome(last, "unknown"))
     assert s.done(failed_too)
     assert alarms(failed_too) == 1
+    assert s.signals(failed_too, Owe) == [Owe(duties=(owed.KEYS,))], "it is done later"
 
 
 def test_after_the_receipt_only_the_other_one_ends_it() -> None:
@@ -332,6 +334,7 @@ def test_after_the_commit_point_nothing_is_failed() -> None:
     ended = on_card(addressing.state, s.answered(f"procedure/{addressing.state.sent}"))
     assert s.reply(ended).status is Status.WARNING
     assert alarms(ended) == 1
+    assert s.signals(ended, Owe) == [Owe(duties=(owed.KEYS,))], "it is done later"
     assert not on_card(ours().state, TimerFired("deadline")).effects
     assert not on_card(ours().state, TimerFired("peer")).effects
 

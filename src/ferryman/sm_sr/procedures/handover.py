@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ferryman.codec import admin_trigger, ids, isdr, ota_script
+from ferryman.codec import ids, isdr, ota_script
 from ferryman.contracts import codes, crypto, es3, es4, es7
 from ferryman.contracts.eis import KeysetInfo
 from ferryman.contracts.message import Body
@@ -35,6 +35,7 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
+from ferryman.sm_sr.procedures import other_smsr, owed
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, deliver, single
 from ferryman.sm_sr.procedures.structs import replace
@@ -73,6 +74,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     ours: bool = False  # after the commit point
     warned: str = ""
+    left: tuple[str, ...] = ()  # what is still to be done on the card, in the words of `owed`
     replied: bool = False
 
     @property
@@ -144,17 +146,9 @@ def _call_id(state: State, context: Context) -> str:
 
 
 def _call(state: State, body: Body, context: Context) -> tuple[Effect, ...]:
-    settings = context.facts.settings
-    until = context.now + settings.handover_timeout
-    send = Send(
-        SOAP_GATEWAY,
-        body,
-        until,
-        function_call_id=_call_id(state, context),
-        requester=settings.smsr_id,
-        recipient=state.requester,
-    )
-    return (send, SetTimer(PEER, until))
+    until = context.now + context.facts.settings.handover_timeout
+    call = other_smsr.ask(state.requester, body, call=_call_id(state, context), until=until, context=context)
+    return (call, SetTimer(PEER, until))
 
 
 def _authenticate(state: State, context: Context) -> Step[State]:
@@ -287,9 +281,9 @@ def _command_id(state: State, context: Context) -> str:
 
 
 def _send(state: State, context: Context) -> Step[State]:
-    apdu = isdr.finalise_isdr_handover([(state.version, 1, 3)])
+    apdu = isdr.finalise_isdr_handover([(state.version, 1, other_smsr.SCP80_KEYS)])
     if state.phase == ADDRESSING:
-        apdu = _addressing(context) or apdu
+        apdu = other_smsr.our_address(context.facts.settings) or apdu
     state = replace(state, sent=state.sent + 1, tries=state.tries + 1)
     command = Command(
         id=_command_id(state, context),
@@ -299,20 +293,6 @@ def _send(state: State, context: Context) -> Step[State]:
         transport=SMS,
     )
     return Step(state, (deliver(command, context.eid, Channel()),))
-
-
-def _addressing(context: Context) -> bytes:
-    """UpdateSMSRAddressingParameters with our own; empty when the settings name none."""
-    settings = context.facts.settings
-    if not settings.sms_address:
-        return b""
-    port, address = settings.trigger_port or None, settings.trigger_address or None
-    connection = admin_trigger.connection_objects(port=port, address=address)
-    http = admin_trigger.http_value(settings.trigger_host or None, None, settings.trigger_uri or None)
-    https = admin_trigger.session_objects(
-        connection=connection or None, security=None, retry=None, http=http or None
-    )
-    return isdr.update_smsr_addressing(settings.sms_address, https=https or None)
 
 
 def _outcome(state: State, outcome: Outcome, context: Context) -> Step[State]:
@@ -327,19 +307,23 @@ def _outcome(state: State, outcome: Outcome, context: Context) -> Step[State]:
         what = "the keys of the former SM-SR are" if state.phase == FINALISING else "the former address is"
         problem = f"SW {sw:04X}" if sw else outcome.detail or "no answer"
         sentence = f"{what} still on the card ({problem})"
-        state = replace(state, warned=f"{state.warned}; {sentence}" if state.warned else sentence)
-    if state.phase == FINALISING and _addressing(context):
+        left = (*state.left, owed.KEYS if state.phase == FINALISING else owed.ADDRESS)
+        state = replace(state, warned=f"{state.warned}; {sentence}" if state.warned else sentence, left=left)
+    if state.phase == FINALISING and other_smsr.our_address(context.facts.settings):
         return _send(replace(state, phase=ADDRESSING, tries=0), context)
     return _finish(state, context)
 
 
 def _finish(state: State, context: Context) -> Step[State]:
     status = warning(*codes.ISDR_ERROR, state.warned, context.eid) if state.warned else SUCCESS
-    alarm = (Audit(NAME, "alarm", object=state.requester, detail=state.warned),) if state.warned else ()
+    later: tuple[Effect, ...] = ()
+    if state.left:
+        alarm = Audit(NAME, "alarm", object=state.requester, detail=f"{state.warned}; it is tried again")
+        later = (alarm, owed.owe(context.eid, *state.left))
     done = Audit(NAME, "done", object=state.requester, detail=status.code)
     return Step(
         replace(state, replied=True),
-        (*alarm, done, *_notices(context), Reply(es7.ES7HandoverEUICCResponse(status=status)), Done()),
+        (*later, done, *_notices(context), Reply(es7.ES7HandoverEUICCResponse(status=status)), Done()),
     )
 
 

@@ -14,7 +14,6 @@ from ferryman.codec import ids, isdr, ota_script
 from ferryman.codec.isdr_answers import parse_random_challenge, parse_receipt
 from ferryman.contracts import codes, crypto, es4, es7
 from ferryman.contracts.message import Body, Header
-from ferryman.contracts.roles import SOAP_GATEWAY
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, expired, failed
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import (
@@ -37,6 +36,7 @@ from ferryman.platform.procedure import (
     TimerFired,
 )
 from ferryman.sm_sr.policy import has_right
+from ferryman.sm_sr.procedures import other_smsr, owed
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, deliver, single
 from ferryman.sm_sr.procedures.structs import replace
@@ -122,14 +122,9 @@ def _offer(state: State, offer: es7.ES7HandoverEUICC, context: Context) -> Send:
     until = (
         context.caller.deadline if context.caller is not None else context.now + facts.settings.handover_timeout
     )
-    return Send(
-        SOAP_GATEWAY,
-        offer,
-        max(context.now, until - (1 - MARGIN) * max(0.0, until - context.now)),
-        function_call_id=f"{context.procedure_id}#offer",
-        requester=facts.settings.smsr_id,
-        recipient=state.request.target_smsr_id,
-    )
+    until = max(context.now, until - (1 - MARGIN) * max(0.0, until - context.now))
+    call = f"{context.procedure_id}#offer"
+    return other_smsr.ask(state.request.target_smsr_id, offer, call=call, until=until, context=context)
 
 
 def _command_id(state: State, context: Context) -> str:
@@ -171,7 +166,7 @@ def _received(state: State, header: Header, body: Body, context: Context) -> Ste
 
 
 def _refuse(header: Header, body: Body, sentence: str) -> Send:
-    return _answer(header, refusal_of(body, failed(*codes.EID_UNKNOWN, sentence, header.eid)))
+    return other_smsr.answer(header, refusal_of(body, failed(*codes.EID_UNKNOWN, sentence, header.eid)))
 
 
 def refusal_of(body: Body, status: ExecutionStatus) -> Body:
@@ -179,17 +174,6 @@ def refusal_of(body: Body, status: ExecutionStatus) -> Body:
     if isinstance(body, es7.ES7CreateAdditionalKeySet):
         return es7.ES7CreateAdditionalKeySetResponse(status=status)
     return es7.ES7AuthenticateSMSRResponse(status=status)
-
-
-def _answer(header: Header, body: Body) -> Send:
-    return Send(
-        header.sender,
-        body,
-        header.deadline,
-        function_call_id=header.function_call_id,
-        requester=header.requester,
-        recipient=header.requester,
-    )
 
 
 def _verified(state: State, refusal: ExecutionStatus | None, context: Context) -> Step[State]:
@@ -221,7 +205,7 @@ def _key_parameters(body: es7.ES7CreateAdditionalKeySet) -> bytes:
 
 def _outcome(state: State, outcome: Outcome, context: Context) -> Step[State]:
     if state.phase == CLEANING:
-        return _cleaned(state, outcome)
+        return _cleaned(state, outcome, context)
     try:
         if outcome.kind is not OutcomeKind.ANSWERED:
             raise PeerError(outcome.detail or "no answer", field="ES5.EstablishISDRKeySet")
@@ -249,7 +233,7 @@ def _keyed(state: State, data: bytes, context: Context) -> Step[State]:
 
 
 def _respond(state: State, body: Body) -> tuple[Effect, ...]:
-    return (_answer(state.asked, body),) if state.asked is not None else ()
+    return (other_smsr.answer(state.asked, body),) if state.asked is not None else ()
 
 
 def _fail_call(state: State, status: ExecutionStatus, context: Context) -> Step[State]:
@@ -288,16 +272,12 @@ def _abort(state: State, status: ExecutionStatus, context: Context) -> Step[Stat
     state = replace(state, phase=CLEANING, replied=True, sent=state.sent + 1)
     if card is None:
         return Step(state, (audit, *reply, Done()))
-    keep = [(card.scp80_version, 1, 3)]
-    if card.scp81_version:
-        keep.append((card.scp81_version, 1, 2))
     timers = (CancelTimer(EXPIRY), CancelTimer(AGAIN))
-    return Step(
-        state, (audit, *reply, *timers, _to_card(state, context, isdr.finalise_isdr_handover(keep), more=False))
-    )
+    clean = _to_card(state, context, other_smsr.keep_only_ours(card), more=False)
+    return Step(state, (audit, *reply, *timers, clean))
 
 
-def _cleaned(state: State, outcome: Outcome) -> Step[State]:
+def _cleaned(state: State, outcome: Outcome, context: Context) -> Step[State]:
     try:
         sw = single(outcome)[1] if outcome.kind is OutcomeKind.ANSWERED else 0
     except PeerError:
@@ -305,7 +285,7 @@ def _cleaned(state: State, outcome: Outcome) -> Step[State]:
     if sw == 0x9000:
         return Step(state, (Audit(NAME, "done", detail="the half-made key set is removed"), Done()))
     alarm = Audit(NAME, "alarm", detail=f"a key set of {state.request.target_smsr_id} may be on the card")
-    return Step(state, (alarm, Done()))
+    return Step(state, (alarm, owed.owe(context.eid, owed.KEYS), Done()))
 
 
 def _timer(state: State, name: str, context: Context) -> Step[State]:
