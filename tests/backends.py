@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import MetaData
 
-from ferryman.platform.store import CommitHook, PostgresStore, SQLiteStore
+from ferryman.platform.postgres_store import PostgresStore
+from ferryman.platform.store import CommitHook, SQLiteStore
 
 type AnyStore = SQLiteStore | PostgresStore
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA
 from ferryman.cli.control import SOCKET, ControlServer, DataLock
 from ferryman.cli.maintenance import Maintenance
 from ferryman.cli.settings import Settings, load
-from ferryman.cli.up import say_ready, stop_signal, with_options
+from ferryman.cli.up import Stopped, end, say_ready, start, stop_signal, with_options
 from ferryman.cli.watch import watched
 from ferryman.cli.wiring import Installation
 from ferryman.contracts.maintenance import MAINTENANCE
@@ -38,13 +37,11 @@ INSIDE = frozenset({SM_DP, SM_SR, CRYPTO_SERVER})  # what the operator's tools s
 SERVICES: dict[str, frozenset[str]] = {CORE: INSIDE, **{role: frozenset({role}) for role in ROLES}}
 
 
-class _Stopped(Exception):
-    """Told to stop before the broker was there."""
-
-
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event) -> AsyncIterator[dict[str, str]]:
-    """The roles, running, and every address they listen on or speak to."""
+async def serving(
+    settings: Settings, roles: frozenset[str], stop: asyncio.Event
+) -> AsyncIterator[tuple[Installation, dict[str, str]]]:
+    """The roles, running, and every address they listen on or speak to; raises Stopped."""
     data = settings.data
     with DataLock(data):
         installation = Installation(replace(settings.configuration(), roles=roles, bus=settings.bus))
@@ -52,7 +49,7 @@ async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event
         control = ControlServer(data, installation.bus.call)
         async with watched(settings.metrics, installation) as seen:
             try:
-                await _unless(stop, installation.start())
+                await start(installation, stop)
                 addresses = {"bus": settings.bus.url} | seen
                 await control.start()
                 addresses["control"] = str(data / SOCKET)
@@ -64,7 +61,7 @@ async def serving(settings: Settings, roles: frozenset[str], stop: asyncio.Event
                     addresses["rest"] = f"{settings.rest.host}:{installation.rest.port}"
                 if installation.sms is not None and settings.smpp is not None:
                     addresses["smsc"] = ", ".join(f"{one.host}:{one.port}" for one in accounts_of(settings.smpp))
-                yield addresses
+                yield installation, addresses
             finally:
                 await control.stop()
                 await installation.stop()
@@ -114,25 +111,11 @@ async def serve(
         raise InputError("rest", "is needed for rest-api: give the section")
     configure(settings.log_level, settings.log_format)
     stop = stop_signal()
-    with contextlib.suppress(_Stopped):
-        async with serving(_of_roles(settings, roles), roles, stop) as addresses:
+    with contextlib.suppress(Stopped):
+        async with serving(_of_roles(settings, roles), roles, stop) as (installation, addresses):
             say_ready(addresses, json=json)
-            await stop.wait()
+            await end(installation, stop)
     return output.DONE
-
-
-async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, None]) -> None:
-    """Start, but not for ever when the broker is away and somebody wants us to stop."""
-    tasks = (asyncio.create_task(starting), asyncio.create_task(stop.wait()))
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not tasks[0].done():
-            raise _Stopped
-        await tasks[0]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _of_roles(settings: Settings, roles: frozenset[str]) -> Settings:

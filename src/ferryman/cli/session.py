@@ -41,11 +41,20 @@ async def operator(data: Path, owner: str) -> AsyncIterator[Operator]:
         return
     with DataLock(data):
         installation = Installation(settings.without_transports())
-        await installation.start()
         try:
+            await (_start(installation) if settings.database.url else installation.start())
             yield Operator(installation.bus, owner)
         finally:
             await installation.stop()
+
+
+async def _start(installation: Installation) -> None:
+    """Without waiting for ever for databases that another machine may be using."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await installation.start()
+    except TimeoutError:
+        raise Unavailable("the databases (away, or the installation runs on another machine)") from None
 
 
 @contextlib.asynccontextmanager

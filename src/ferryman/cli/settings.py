@@ -19,6 +19,7 @@ from ferryman.contracts.roles import TRANSPORT_HTTPS, TRANSPORT_SMS
 from ferryman.contracts.routes import ROLES
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import BusSettings
+from ferryman.platform.database_settings import DatabaseSettings
 from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.observe import MetricsSettings
 from ferryman.platform.retention import RetentionSettings
@@ -30,7 +31,20 @@ from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 FILE = "ferryman.toml"
-SECTIONS = ("sm_sr", "sm_dp", "smpp", "https", "soap", "rest", "bus", "metrics", "journal", "retention", "log")
+SECTIONS = (
+    "sm_sr",
+    "sm_dp",
+    "smpp",
+    "https",
+    "soap",
+    "rest",
+    "bus",
+    "database",
+    "metrics",
+    "journal",
+    "retention",
+    "log",
+)
 _SECRETS = ("password", "password_file")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -47,6 +61,7 @@ class Settings:
     soap: SOAPSettings | None = None
     rest: RESTSettings | None = None
     bus: BusSettings = field(default_factory=BusSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     metrics: MetricsSettings | None = None
     journal: JournalSettings = field(default_factory=JournalSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
@@ -63,6 +78,7 @@ class Settings:
             https=self.https,
             soap=self.soap,
             rest=self.rest,
+            database=self.database,
             journal=self.journal,
             retention=self.retention,
         )
@@ -79,6 +95,7 @@ class Settings:
             soap=soap,
             rest=None if self.rest is None else dataclasses.replace(self.rest, listen=False),
             roles=inside,
+            database=self.database,
             journal=self.journal,
             retention=self.retention,
         )
@@ -106,6 +123,7 @@ def load(data: Path) -> Settings:
         soap=_soap(content, data) if "soap" in content else None,
         rest=_rest(content, data) if "rest" in content else None,
         bus=_with_folder(_section(content, "bus", BusSettings), data) if "bus" in content else BusSettings(),
+        database=_section(content, "database", DatabaseSettings),
         metrics=_section(content, "metrics", MetricsSettings) if "metrics" in content else None,
         journal=_section(content, "journal", JournalSettings),
         retention=_section(content, "retention", RetentionSettings),

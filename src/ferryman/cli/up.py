@@ -24,15 +24,22 @@ from ferryman.contracts.maintenance import MAINTENANCE
 from ferryman.errors import InputError
 from ferryman.platform.bus_settings import IN_PROCESS
 from ferryman.platform.log import configure
+from ferryman.platform.postgres_store import TakenOver
 from ferryman.transport_https.session import HTTPSSettings
 from ferryman.transport_sms.settings import SMPPSettings, accounts_of
 
 STANDARD_HTTPS_PORT = 8443
 
 
+class Stopped(Exception):
+    """Told to stop before everything was there."""
+
+
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[str, str]]]:
-    """An installation with its control socket, and every address it listens on or speaks to."""
+async def running(
+    settings: Settings, stop: asyncio.Event | None = None
+) -> AsyncIterator[tuple[Installation, dict[str, str]]]:
+    """An installation with its control socket, and every address it listens on or speaks to; raises Stopped."""
     data = settings.data
     with DataLock(data):
         installation = Installation(settings.configuration())
@@ -40,7 +47,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Installation, dict[
         control = ControlServer(data, installation.bus.call)
         async with watched(settings.metrics, installation) as seen:
             try:
-                await installation.start()
+                await start(installation, stop or asyncio.Event())
                 await control.start()
                 addresses = {"control": str(data / SOCKET)} | seen
                 if settings.https is not None:
@@ -86,10 +93,37 @@ async def up(
         )
     configure(settings.log_level, settings.log_format)
     stop = stop_signal()
-    async with running(settings) as (_, addresses):
-        say_ready(addresses, json=json)
-        await stop.wait()
+    with contextlib.suppress(Stopped):
+        async with running(settings, stop) as (installation, addresses):
+            say_ready(addresses, json=json)
+            await end(installation, stop)
     return output.DONE
+
+
+async def start(installation: Installation, stop: asyncio.Event) -> None:
+    """Start, but not for ever: a broker may be away, a database another's. Raises Stopped."""
+    tasks = (asyncio.create_task(installation.start()), asyncio.create_task(stop.wait()))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise Stopped
+        await tasks[0]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def end(installation: Installation, stop: asyncio.Event) -> None:
+    """Wait until it is to stop; raises Unavailable when another process has taken over its databases."""
+    waits = [asyncio.create_task(event.wait()) for event in (stop, installation.is_lost)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    if installation.is_lost.is_set():
+        raise TakenOver
 
 
 def stop_signal() -> asyncio.Event:

@@ -6,7 +6,6 @@ Each role gets a database file of its own; they meet only at the bus and at the 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ferryman.cli.broker import Way, open_broker
+from ferryman.cli.databases import AnyStore, open_database
 from ferryman.contracts.roles import (
     CRYPTO_SERVER,
     REST_API,
@@ -32,13 +32,14 @@ from ferryman.errors import InputError, Unavailable
 from ferryman.platform.bus import Handler, InProcessBus
 from ferryman.platform.bus_settings import NATS, BusSettings
 from ferryman.platform.clock import Clock, Entropy, LoopClock, system_entropy
+from ferryman.platform.database_settings import DatabaseSettings
 from ferryman.platform.engine import Engine
 from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.migrate import upgrade
 from ferryman.platform.retention import RetentionSettings, Sweeper
 from ferryman.platform.schema import PlatformTables
-from ferryman.platform.store import CommitHook, SQLiteStore
+from ferryman.platform.store import CommitHook
 from ferryman.rest_api.settings import RESTSettings
 from ferryman.sm_dp import schema as dp_schema
 from ferryman.sm_dp.records import DPSettings
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from ferryman.rest_api.role import RESTAPI
 
 VAULT_KEY = "vault.key"
-PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Configuration:
     rest: RESTSettings | None = None
     roles: frozenset[str] = frozenset(ROLES)  # those of this process; the others are reached over the bus
     bus: BusSettings = field(default_factory=BusSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     threaded: bool = True
@@ -96,10 +97,11 @@ class Installation:
         self._broker: dict[str, NatsBus] = {}
         self._clock = clock
         self._entropy: Entropy = entropy or system_entropy
-        self.stores: list[SQLiteStore] = []
+        self.stores: list[AnyStore] = []
         self.mailboxes: list[Mailbox] = []
         self.commits: dict[str, int] = {}  # by role, of this run
         self.is_started = False
+        self.is_lost = asyncio.Event()  # another process has taken over a database of ours: this one must end
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self.https_port = 0
         self.engines: dict[str, Engine] = {}  # by role
@@ -289,11 +291,12 @@ class Installation:
 
     async def _mailbox(self, role: str, tables: PlatformTables) -> Mailbox:
         configuration = self.configuration
-        path = configuration.data / f"{role}.db"
-        _make_private(path)
-        store = SQLiteStore(
-            str(path),
+        store = await open_database(
+            configuration.database,
+            role,
+            configuration.data,
             threaded=configuration.threaded,
+            on_lost=self.is_lost.set,
             on_commit=self._counted(role),
             before_commit=configuration.before_commit,
         )
@@ -333,9 +336,3 @@ class Installation:
         self.engines.clear()
         await asyncio.gather(*(store.close() for store in self.stores))
         self.stores.clear()
-
-
-def _make_private(path: Path) -> None:
-    """A database file of its owner alone before SQLite opens it: its write-ahead log takes over the mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE))
-    path.chmod(PRIVATE)

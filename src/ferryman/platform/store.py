@@ -18,7 +18,6 @@ import threading
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ferryman.errors import Unavailable
 from ferryman.platform.commit import (
@@ -36,10 +35,9 @@ from ferryman.platform.commit import (
     unavailable,
 )
 
-__all__ = ["CommitHook", "PostgresStore", "SQLiteStore", "Store", "Unit", "is_trouble"]
+__all__ = ["MAX_BATCH", "CommitHook", "SQLiteStore", "Store", "Unit", "is_trouble"]
 
 MAX_BATCH = 256  # units per commit: beyond this the gain of sharing one fsync is gone and latency grows
-READERS = 8  # PostgreSQL connections for reading; more does not help below 16 cores
 BUSY_MS = 30_000  # how long SQLite waits for another process (a backup, a console) before BUSY
 
 
@@ -281,102 +279,3 @@ class SQLiteStore:
     def _patience(self, milliseconds: int) -> None:
         """How long the writer waits for another process; not at all while the event loop waits with it."""
         self._writer.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
-
-
-class PostgresStore:
-    """PostgreSQL through asyncpg; the same units run on its synchronous facade."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        readers: int = READERS,
-        on_commit: CommitHook | None = None,
-        before_commit: CommitHook | None = None,
-    ) -> None:
-        self._engine: AsyncEngine = create_async_engine(
-            url, pool_size=readers + 1, max_overflow=0, hide_parameters=True
-        )
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._turns = asyncio.Semaphore(readers)  # a flood of reads must leave the writer its connection
-        self._deaths = Deaths(before_commit, on_commit)
-        self._dead = False
-        self._closed = False
-        self._waiting: list[Job] = []
-        self._wake = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._work(), name="postgres writer")
-
-    @property
-    def engine(self) -> AsyncEngine:
-        """For migrations at start-up only."""
-        return self._engine
-
-    async def write[T](self, unit: Unit[T], then: Then[T] | None = None, *, long: bool = False) -> T:
-        """Queue `unit` for the writer and wait for the commit."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if self._dead:
-            return await future
-        if self._closed:
-            raise Unavailable("database (closed)")
-        self._waiting.append(Job(unit, future, then, long))
-        self._wake.set()
-        return await future
-
-    async def read[T](self, unit: Unit[T]) -> T:
-        """Run on a pooled connection."""
-        if self._dead:
-            await asyncio.get_running_loop().create_future()
-        if self._closed:
-            raise Unavailable("database (closed)")
-        try:
-            async with self._turns, self._reading.connect() as connection:
-                return await connection.run_sync(unit)
-        except Exception as problem:  # the caller's own errors pass unchanged
-            if is_trouble(problem):
-                raise unavailable(problem) from problem
-            raise
-
-    async def close(self) -> None:
-        """Finish queued units and dispose of the pool."""
-        self._closed = True
-        self._wake.set()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._engine.dispose()
-
-    async def abandon(self) -> None:
-        """Drop the connections without finishing anything, as a killed process would."""
-        self._dead = True
-        self._task.cancel()
-        await self.close()
-
-    async def _work(self) -> None:
-        while not self._dead:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting and not self._dead:
-                jobs, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                outcomes = await self._commit(jobs)
-                if not self._dead:
-                    settle(jobs, outcomes)
-            if self._closed:
-                return
-
-    async def _commit(self, jobs: list[Job]) -> list[Outcome]:
-        """One transaction; a batch that the database did not take is Unavailable for each of its units."""
-        try:
-            async with self._engine.connect() as connection:
-                outcomes = await connection.run_sync(run_together, jobs)
-                if outcomes is None:
-                    await connection.rollback()
-                    outcomes = await connection.run_sync(run_apart, jobs)
-                if none_done(outcomes):
-                    return outcomes  # leaving the block rolls back
-                if self._deaths.before():
-                    self._dead = True
-                    return outcomes
-                await connection.commit()
-        except Exception as problem:  # nothing of the batch is durable, or it is unknown
-            return [(False, unavailable(problem))] * len(jobs)
-        if self._deaths.after():
-            self._dead = True
-        return outcomes
