@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -13,18 +14,22 @@ from sqlalchemy import Connection, insert
 from ferryman.cli import output
 from ferryman.cli.commands import DATA
 from ferryman.cli.control import DataLock
+from ferryman.cli.databases import AnyStore, has_database, open_database
+from ferryman.cli.settings import load
 from ferryman.contracts.roles import OPERATOR, SM_DP, SM_SR
-from ferryman.errors import InputError
+from ferryman.errors import InputError, Unavailable
+from ferryman.platform.database_settings import DatabaseSettings
 from ferryman.platform.migrate import upgrade
 from ferryman.platform.restore import advance_procedures
 from ferryman.platform.schema import PlatformTables
-from ferryman.platform.store import SQLiteStore
+from ferryman.platform.store import Store
 from ferryman.sm_dp import schema as dp_schema
 from ferryman.sm_sr import schema as sr_schema
 from ferryman.sm_sr.restore import advance_counters
 
 TABLES: dict[str, PlatformTables] = {SM_SR: sr_schema.PLATFORM, SM_DP: dp_schema.PLATFORM}
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+OPEN_SECONDS = 10.0  # for a database to be ours
 MOST = 366 * 86_400.0  # s; an older copy is no backup of this installation any more
 
 
@@ -38,12 +43,12 @@ async def restore(*, lost: str, data: Path = DATA, json: bool = False) -> int:
     """
     seconds = duration(lost)
     counts: dict[str, int] = {}
+    database = load(data).database
     with DataLock(data):
         for role, tables in TABLES.items():
-            path = data / f"{role}.db"
-            if not path.exists():
+            if not has_database(database, role, data):
                 continue
-            store = SQLiteStore(str(path))
+            store = await _open(database, role, data)
             try:
                 await upgrade(store, role)
                 counts[role] = await store.write(partial(advance_procedures, tables=tables, lost=seconds))
@@ -64,7 +69,15 @@ async def restore(*, lost: str, data: Path = DATA, json: bool = False) -> int:
     return output.DONE
 
 
-async def _counters(store: SQLiteStore, seconds: float) -> int:
+async def _open(database: DatabaseSettings, role: str, data: Path) -> AnyStore:
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            return await open_database(database, role, data)
+    except TimeoutError:
+        raise Unavailable(f"the database of {role} (away, or the installation still runs)") from None
+
+
+async def _counters(store: Store, seconds: float) -> int:
     count, after = 0, ""
     while True:
         moved, after = await store.write(partial(advance_counters, lost=seconds, after=after))
