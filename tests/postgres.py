@@ -16,6 +16,8 @@ from pathlib import Path
 
 import asyncpg
 
+from parties import Party
+
 START_ATTEMPTS = 3  # another program may take the port between our look and the start
 MEMORY = Path("/dev/shm")
 _numbers = itertools.count(1)
@@ -42,8 +44,9 @@ def _free_port() -> int:
 class Server:
     """One running server; `url(database)` is for SQLAlchemy."""
 
-    def __init__(self, binaries: Path, directory: Path) -> None:
+    def __init__(self, binaries: Path, directory: Path, tls: Party | None = None) -> None:
         self._binaries = binaries
+        self._tls = tls
         self.directory = directory
         self.port = 0
         # initdb refuses to run as root.
@@ -68,12 +71,13 @@ class Server:
         """Make a cluster and start it; raises CalledProcessError when it does not come up."""
         cluster = str(self.directory / "cluster")
         self._run("initdb", "-D", cluster, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
+        tls = self._secure(directory=self.directory / "cluster") if self._tls is not None else ""
         for attempt in range(START_ATTEMPTS):
             self.port = _free_port()
             # No fsync: what survives a power cut is not what these tests ask.
             options = (
                 f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.directory} -c fsync=off "
-                "-c shared_buffers=64MB -c max_connections=60"
+                f"-c shared_buffers=64MB -c max_connections=60 {tls}"
             )
             try:
                 log = str(self.directory / "log")
@@ -83,6 +87,18 @@ class Server:
                     raise
             else:
                 return
+
+    def _secure(self, directory: Path) -> str:
+        """TLS and a password for everybody but the superuser; returns options of the server."""
+        assert self._tls is not None
+        for source, name in ((self._tls.certificate_file, "server.crt"), (self._tls.key_file, "server.key")):
+            shutil.copyfile(source, directory / name)
+            (directory / name).chmod(0o600)
+            shutil.chown(directory / name, self._user)
+        (directory / "pg_hba.conf").write_text(
+            "host all postgres 127.0.0.1/32 trust\nhostssl sameuser all 127.0.0.1/32 scram-sha-256\n"
+        )
+        return "-c ssl=on"
 
     def stop(self) -> None:
         """End the server at once."""
@@ -119,11 +135,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_server(binaries: Path) -> Iterator[Server]:
-    """A server for the time of the block."""
+def running_server(binaries: Path, tls: Party | None = None) -> Iterator[Server]:
+    """A server for the block; with `tls` users need a password and may open the database of their name."""
     # In memory where there is some: what survives a power cut is not what these tests ask.
     directory = Path(tempfile.mkdtemp(prefix="ferryman-pg-", dir=MEMORY if MEMORY.is_dir() else None))
-    server = Server(binaries, directory)
+    server = Server(binaries, directory, tls)
     try:
         server.start()
         try:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,18 +26,12 @@ from ferryman.platform import nats_bus, nats_link
 from ferryman.platform.clock import LoopClock, system_entropy
 from ferryman.platform.nats_bus import NatsBus
 from ferryman.transport_https.session import HTTPSSettings
-from ferryman_sim.faults.proxy import FaultProxy, Strike
-from ferryman_sim.faults.rules import DIRECTIONS, Rules
 from ferryman_sim.terminal.settings import Settings as DeviceSettings
 from nats_server import NatsServer, find_server
 from patience import until_async
 from rig import OWNER, START, Platform, World, free_port
+from rough_line import KINDS, line
 
-KINDS = ("drop", "delay", "duplicate", "reorder")
-# Strikes of a kind in one direction of a port; then the line heals, so that the run ends. Each one breaks a TLS
-# session, but for a delay.
-STRIKES = {"SMPP": 2, "HTTPS": 1, "NATS": 3}
-CHANCE = 0.12  # of each kind for each message
 CARDS = 4  # one after the other, at least two: until each kind has struck on each port
 SECONDS = 400.0  # for one order
 ASK_SECONDS = 3.0  # for an answer to the operator
@@ -47,47 +39,6 @@ CARD_ENABLED = 0x3F
 DEVICE = DeviceSettings(boot=0.1, attach_retry=2.0, network_answer=5.0, https_step=4.0)
 # These begin again when an answer of the card was lost; everything else has its effect once.
 BEGINS_AGAIN = ("GET", "InstallForPersonalization", "StoreCertificate")
-
-
-class Line:
-    """A fault proxy whose faults wear off: each kind strikes so many times in each direction."""
-
-    def __init__(self, name: str, framing: str, port: int, seed: str) -> None:
-        self.name = name
-        self.struck: Counter[tuple[str, str]] = Counter()
-        self.proxy = FaultProxy(
-            ("127.0.0.1", port),
-            seed=f"{seed} {name}",
-            framing=framing,
-            on_strike=self._strike,
-        )
-
-    def roughen(self) -> None:
-        """Quiet until now."""
-        rough = Rules(
-            delay_seconds=0.3, reorder_seconds=0.3, drop=CHANCE, delay=CHANCE, duplicate=CHANCE, reorder=CHANCE
-        )
-        self.proxy.rules = dict.fromkeys(DIRECTIONS, rough)
-
-    def _strike(self, strike: Strike) -> None:
-        self.struck[strike.direction, strike.fault] += 1
-        if self.struck[strike.direction, strike.fault] >= STRIKES[self.name]:
-            rules = self.proxy.rules[strike.direction]
-            self.proxy.rules[strike.direction] = replace(rules, **{strike.fault: 0.0})
-
-    @property
-    def kinds(self) -> set[str]:
-        return {fault for _, fault in self.struck}
-
-
-@contextlib.asynccontextmanager
-async def line(name: str, framing: str, port: int, seed: str) -> AsyncIterator[Line]:
-    made = Line(name, framing, port, seed)
-    await made.proxy.start()
-    try:
-        yield made
-    finally:
-        await made.proxy.stop()
 
 
 @pytest.mark.timeout(900)
@@ -138,7 +89,7 @@ async def test_orders_while_every_kind_of_fault_strikes_every_port(
                 [],
             )
     for one in lines:
-        print(one.name, {kind: sum(n for (_, k), n in one.struck.items() if k == kind) for kind in KINDS})
+        print(one.name, one.counts)
         assert one.kinds == set(KINDS), one.struck
 
 

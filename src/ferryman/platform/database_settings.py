@@ -39,7 +39,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
             _check_names(name, getattr(self, name))
         try:
             address = urlsplit(self.of_role("sm-sr"))
-            complete = address.hostname and address.username and address.path.strip("/")
+            complete = address.hostname and address.username and address.path.strip("/") and address.port != 0
         except ValueError:
             complete = None
         if not complete or address.scheme != SCHEME or address.query or address.fragment:

@@ -188,7 +188,7 @@ class PostgresStore:
         if self._backend:
             # Our own earlier session may live on at the server, and the lock with it.
             await connection.execute(END_BACKEND, {"backend": self._backend})
-        locked, backend = (await connection.execute(CLAIM)).tuples().one()
+        locked, backend = (await connection.execute(CLAIM)).one()
         if not locked:
             raise Unavailable("database (another process of this role has it)")
         if not self._tenure:

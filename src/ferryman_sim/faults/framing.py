@@ -1,8 +1,8 @@
 """Where one message of a protocol ends, so that faults strike whole messages and leave the stream readable.
 
-SMPP v3.4 3.2 (length in four octets), TLS records (RFC 5246 6.2.1), lines (the simulators' JSON), the text
-protocol of NATS. What does not look like its protocol passes through as it comes: the proxy has to carry broken
-messages too.
+SMPP v3.4 3.2 (length in four octets), TLS records (RFC 5246 6.2.1; of PostgreSQL too, after its SSLRequest),
+lines (the simulators' JSON), the text protocol of NATS. What does not look like its protocol passes through as it
+comes: the proxy has to carry broken messages too.
 """
 
 from __future__ import annotations
@@ -44,7 +44,21 @@ def _nats(data: bytearray) -> int:
     return end + int(words[-1]) + 2 if words[-1].isdigit() and len(words[-1]) < 10 else -1
 
 
-FRAMINGS: dict[str, Measure | None] = {"bytes": None, "smpp": _smpp, "tls": _tls, "lines": _lines, "nats": _nats}
+def _tls_after_word(data: bytearray) -> int:
+    """TLS that both sides agree on first, as PostgreSQL has it: a request of eight octets, an answer of one."""
+    if data and data[0] == 0:
+        return 8
+    return 1 if data and data[0] in b"SN" else _tls(data)
+
+
+FRAMINGS: dict[str, Measure | None] = {
+    "bytes": None,
+    "smpp": _smpp,
+    "tls": _tls,
+    "postgres-tls": _tls_after_word,
+    "lines": _lines,
+    "nats": _nats,
+}
 
 
 class Cutter:

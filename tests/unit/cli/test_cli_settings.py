@@ -117,6 +117,14 @@ def test_several_accounts_share_what_stands_above_them(tmp_path: Path) -> None:
 
 
 SMPP = '[smpp]\nhost = "h"\nport = 2775\nsystem_id = "s"\npassword = "p"\n'
+DATABASE = '[database]\nurl = "postgresql://ferryman_{role}@db.example.org:5432/ferryman_{role}"\n'
+
+
+def test_each_role_has_a_database_of_its_own(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, DATABASE + "password_file = '{role}.password'\n"))
+    assert settings.configuration().database == settings.database == settings.without_transports().database
+    assert settings.database.of_role("sm-sr") == "postgresql://ferryman_sm_sr@db.example.org:5432/ferryman_sm_sr"
+    assert settings.database.password_file_of("crypto-server") == "crypto_server.password"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +138,15 @@ SMPP = '[smpp]\nhost = "h"\nport = 2775\nsystem_id = "s"\npassword = "p"\n'
         ("[sm_sr]\nsms_attempts = 'four'\n", "sm_sr", "sms_attempts"),
         ("[sm_dp]\nsegment = 5000\n", "sm_dp", "16"),
         ("[sm_dp]\nsegments_per_message = 0\n", "sm_dp", "at least 1"),
+        (DATABASE.replace("{role}@", "{rule}@"), "database.url", "role"),
+        (DATABASE.replace("/ferryman_{role}", "/ferryman"), "database.url", "another database for each role"),
+        (DATABASE.replace("postgresql:", "mysql:"), "database.url", "postgresql://"),
+        (DATABASE.replace("ferryman_{role}@", ""), "database.url", "USER@HOST"),
+        (DATABASE.replace("@", ":secret@"), "database.url", "no password"),
+        (DATABASE.replace(":5432", ":x"), "database.url", "postgresql://"),
+        (DATABASE + "limit = 0.1\n", "database.limit", "between"),
+        (DATABASE + "password_file = '{rule}'\n", "database.password_file", "role"),
+        ("[database]\nca_file = 'ca.pem'\n", "database.ca_file", "database.url"),
         (SMPP.replace("2775", "70000"), "smpp", "65"),
         (SMPP.replace('host = "h"\n', ""), "smpp", "host"),
         (SMPP.replace('password = "p"', 'password_file = "none"'), "smpp.password_file", "cannot be read"),
