@@ -90,6 +90,8 @@ def context(
     entropy: bytes = bytes(32),
     no_card: bool = False,
     effective: Effective | None = None,
+    waiting: bool = False,
+    begun: bool = False,
 ) -> Context:
     header = Header(
         message_id="m", sender="sm-dp", requester=DP, function_call_id="call", deadline=DEADLINE, eid=EID
@@ -101,6 +103,8 @@ def context(
         holder_kind=holder_kind,
         elsewhere=isdp() if known else None,
         type=effective,
+        waiting=waiting,
+        begun=begun,
     )
     return Context(
         procedure_id=procedure_id,

@@ -20,15 +20,15 @@ DAY = 86_400.0
 ENDED = (EntryState.ANSWERED, EntryState.FAILED, EntryState.EXPIRED, EntryState.CANCELLED)
 
 
-async def add(b: Bench, function: str, *, key: str = "", **fields: Any) -> EntryView:
+async def add(b: Bench, function: str, *, eid: str = "", key: str = "", **fields: Any) -> EntryView:
     item = QueueItem(function=function, validity=DAY, **fields)
-    entry = await b.operator.sm_sr(QueueAdd(owner=OWNER, eid=b.eid, item=item, key=key))
+    entry = await b.operator.sm_sr(QueueAdd(owner=OWNER, eid=eid or b.eid, item=item, key=key))
     assert isinstance(entry, EntryView)
     return entry
 
 
 async def show(b: Bench, entry: EntryView) -> EntryView:
-    found = await b.operator.sm_sr(QueueShow(owner=OWNER, eid=b.eid, entry=entry.entry))
+    found = await b.operator.sm_sr(QueueShow(owner=OWNER, eid=entry.eid, entry=entry.entry))
     assert isinstance(found, EntryView)
     return found
 
@@ -161,4 +161,31 @@ async def test_push_starts_when_due_and_ends_when_answered() -> None:
         for bad in ({"function": "dance"}, {"function": "enable"}, {"function": "audit", "priority": 5000}):
             with pytest.raises(Refused):
                 await add(b, **bad)  # type: ignore[arg-type]
+        await checks.everything(b)
+
+
+@pytest.mark.parametrize("poll", [20, 60])
+@virtual
+async def test_a_notification_by_sms_first_beside_sessions_without_end(poll: int) -> None:
+    """The polling interval divides the notification interval of 60 s: no session is in the way of the second turn.
+
+    The SMS of the first turn reaches nobody, there is no SMSC. A card whose turn of HTTPS was lost to
+    a session that is open would roll back.
+    """
+    limits = {"notification_transports": ["sms", "https"], "notification_interval": 60.0}
+    async with bench("https-pull", count=3, poll=poll, smsc=False, limits=limits) as b:
+        ordered = [await b.order(eid, validity=DAY, enable=False) for eid in b.eids]
+        views = [(await b.ended(order))[0] for order in ordered]
+        entries = [
+            await add(b, name, eid=view.eid, **({"iccid": view.iccid} if name != "audit" else {}))
+            for view in views
+            for name in ("enable", "audit", "disable", "audit")
+        ]
+        found = [(one.function, one.state) for one in await ended(b, *entries)]
+        assert {state for _, state in found} == {EntryState.ANSWERED}, found
+        for eid in b.eids:
+            assert [name for name in b.log(eid) if name.endswith("ableProfile")] == [
+                "EnableProfile",
+                "DisableProfile",
+            ]
         await checks.everything(b)

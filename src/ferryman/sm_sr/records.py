@@ -156,6 +156,7 @@ class Facts:
     links: Links = Links()  # for a change of SM-SR
     type: Effective | None = None  # of the card; None: what the settings say
     waiting: bool = False  # for the channel: an entry of the card's queue is due or on its way
+    begun: bool = False  # for the channel, while a change goes on: one is on its way
     scripted: bool = False  # a script of the deployment is active: it is asked, not the built-in policy
 
     @property

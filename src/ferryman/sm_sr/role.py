@@ -31,6 +31,7 @@ from ferryman.sm_sr.functions import FUNCTIONS, KINDS
 from ferryman.sm_sr.link_book import LinkBook
 from ferryman.sm_sr.operator_calls import OperatorCalls
 from ferryman.sm_sr.procedures import handover, prepare_change, smsr_change
+from ferryman.sm_sr.procedures.channel_notification import CHANGES as CHANGING
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
@@ -235,6 +236,7 @@ class SMSR:
         elsewhere = self._elsewhere(
             connection, card, getattr(state, "request", None), getattr(state, "requester", "")
         )
+        waiting = isinstance(state, Channel) and queue_store.lively(connection, eid, self._clock.now())
         return Facts(
             settings=self.settings,
             euicc=card,
@@ -246,7 +248,8 @@ class SMSR:
             own_smdps=self._smdps,
             links=self.links.of(connection) if isinstance(state, CHANGES) else Links(),
             scripted=self._decider.active,
-            waiting=isinstance(state, Channel) and queue_store.lively(connection, eid, self._clock.now()),
+            waiting=waiting,
+            begun=waiting and row is not None and row.kind in CHANGING and queue_store.begun(connection, eid),
             type=None if card is None else self.types.of(connection, card),
         )
 

@@ -155,7 +155,9 @@ class Card:
         """The session is over: `completed` when the server ended it with 204, else the connection broke."""
         self._core.now = now
         self._session.closed(completed=completed)
-        return self._out(self._change.refresh_due())
+        refresh = self._out(self._change.refresh_due())
+        # With a refresh the next attach sends what is pending, over the profile that it is about.
+        return refresh or self._out(self._notifier.session_closed())
 
     def attached(self, now: float) -> list[Action]:
         """The terminal is on the network with the enabled Profile."""
@@ -176,7 +178,9 @@ class Card:
     def tick(self, now: float) -> list[Action]:
         """Let timers run; call at or after `next_timer`."""
         self._core.now = now
-        return self._out([*self._change.tick(), *self._session.tick()])
+        # One after the other: a notification that opens a session leaves none to the polling timer.
+        first = self._out(self._change.tick())
+        return [*first, *self._out(self._session.tick())]
 
     def next_timer(self) -> float | None:
         """When `tick` is wanted next; None when no timer runs."""
@@ -189,4 +193,5 @@ class Card:
             self._dialogues.reset()
             self._session.reset()
             self._sms.reset()
+            self._notifier.reset()
         return self._session.opened_for_notification(actions)

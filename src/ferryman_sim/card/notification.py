@@ -26,6 +26,7 @@ class Notifier:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._waits = False  # RAM: the session that is open has to end before this turn can be taken
 
     def new(self, kind: int, aid: bytes) -> None:
         """A new notification with the next sequence number takes the place of any other."""
@@ -48,23 +49,39 @@ class Notifier:
         return tlv(0xE1, content)
 
     def send(self) -> list[Action]:
-        """Send or repeat the pending notification over the next transport in turn."""
+        """Send or repeat the pending notification over the next transport in turn.
+
+        There is one session at a time: a turn of HTTPS that comes while another one is open is neither lost nor
+        given to SMS, it waits for the end of that session (`session_closed`).
+        """
         core, pending = self._core, self._core.state.notification
+        self._waits = False
         if pending is None:
             return []
         ways = [way for way in core.limit("notification_transports") if self._usable(way)]
-        turn = pending.attempts
+        way = ways[pending.attempts % len(ways)] if ways else ""
+        if way == "https" and core.https_open:
+            self._waits, pending.next_at = True, None
+            return []
         pending.attempts += 1
         pending.next_at = core.now + core.limit("notification_interval")
-        if not ways:
+        if not way:
             return []
-        return [self._by_sms() if ways[turn % len(ways)] == "sms" else self._by_https()]
+        return [self._by_sms() if way == "sms" else self._by_https()]
+
+    def session_closed(self) -> list[Action]:
+        """The session that a notification had to wait for has ended."""
+        return self.send() if self._waits else []
+
+    def reset(self) -> None:
+        """UICC reset: the next attach sends anew."""
+        self._waits = False
 
     def _usable(self, way: str) -> bool:
         state = self._core.state
         if way == "sms":
             return bool(state.smsr_address) and self._keyset() is not None
-        return state.https is not None and state.keyset81(None) is not None and not self._core.https_open
+        return state.https is not None and state.keyset81(None) is not None
 
     def _keyset(self) -> KeySet80 | None:
         """The key set the SM-SR used last, else the newest one."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ferryman_sim.card import OpenHTTPS, Refresh
+from ferryman_sim.card import OpenHTTPS, Refresh, SendSMS
 from ferryman_sim.card.admin_session import POLL_PLACES
 from sim_card_host import REFERENCE_KEYS, Host
 from sim_card_kit import Bench, image, two_profiles
@@ -139,3 +139,53 @@ def test_no_memory_for_a_packet() -> None:
     assert bench.card.profiles()[0]["state"] == 0x3F, "not executed"
     assert bench.open_por(bench.send(packet)[0])[1] == 2, "but its counter is used up"
     assert bench.run(enable(ISDP2)) == [(b"", 0x9000)]
+
+
+# --- a notification beside sessions of the card's own ---------------------------------------------------
+
+
+def told(actions: list[Any]) -> list[str]:
+    """What goes out: a short message, a session with a notification, or one without."""
+    kinds = []
+    for action in actions:
+        if isinstance(action, OpenHTTPS):
+            kinds.append("poll" if action.notification is None else "https")
+        elif isinstance(action, SendSMS):
+            kinds.append("sms")
+    return kinds
+
+
+def changed(**limits: Any) -> Bench:
+    """A polling card that has just enabled its second Profile and told so by SMS, at 1000."""
+    made = image(profiles=two_profiles(), limits=limits)
+    made["isdr"]["https"] |= {"poll": 60}
+    bench = Bench.of(made)
+    assert bench.run(enable(ISDP2)) == [(b"", 0x9000)]
+    assert told(bench.card.attached(1000.0)) == ["sms"]
+    return bench
+
+
+def test_a_turn_of_https_waits_for_the_session_that_is_open() -> None:
+    """It is neither given to SMS nor counted: the tries are not used up behind a session that never ends."""
+    bench = changed(notification_tries=2)
+    polled = next(at for at in (1000.0 + n for n in range(1, 60)) if told(bench.card.tick(at)) == ["poll"])
+    assert told(bench.card.tick(1060.0)) == [], "its turn, and the session is open"
+    assert bench.card.tick(1200.0) == [], "no roll-back, no other bearer, and the poll stays the only session"
+    assert bench.pending_sequence() is not None
+    assert told(bench.card.https_closed(1201.0, completed=True)) == ["https"]
+    assert bench.card.https_closed(1202.0, completed=True) == [], "once"
+    assert polled < 1060.0
+    bench.card.tick(1261.0 + 60.0)
+    assert bench.card.profiles()[0]["state"] == 0x3F, "two tries, then the roll-back"
+
+
+def test_a_notification_and_a_poll_at_the_same_time_open_one_session() -> None:
+    bench = changed()
+    assert told(bench.card.tick(1060.0 + 60.0)) == ["https"]
+
+
+def test_a_session_that_broke_leaves_its_place_to_the_notification() -> None:
+    bench = changed()
+    bench.card.tick(1059.9)
+    assert told(bench.card.tick(1060.0)) == []
+    assert told(bench.card.https_closed(1061.0, completed=False)) == ["https"]

@@ -410,6 +410,33 @@ def test_session_from_trigger_to_dismissal() -> None:
     assert not outcomes(closed)
 
 
+@pytest.mark.parametrize(
+    ("facts", "held"),
+    [
+        ({"waiting": False}, False),
+        ({"waiting": True}, True),
+        ({"waiting": True, "holder": "p", "holder_kind": "audit"}, True),
+        ({"waiting": True, "holder": "p", "holder_kind": "enable"}, False),
+        ({"waiting": True, "holder": "p", "holder_kind": "enable", "begun": True}, True),
+    ],
+)
+def test_a_session_is_held_for_what_comes_soon(facts: dict[str, Any], held: bool) -> None:
+    """Not while the card has to notify before anything else can come: it has one session at a time."""
+    taken = https(Channel(), post(1), **facts)
+    assert s.timers(taken)["linger"] == (HTTPS.hold if held else HTTPS.linger)
+
+
+def test_a_session_is_held_once_the_card_has_taken_the_confirmation() -> None:
+    change = {"waiting": True, "holder": "p1", "holder_kind": "enable"}
+    found = CardNotification(type=2, sequence=7, aid=ids.isdp_aid(0x10), imei=b"", via="https")
+    state, uri = scripted(confirms=found)
+    done = bytes.fromhex("AF80230290000000")
+    taken = https(state, post(2, uri, script_status="ok", body=done), **change)
+    assert s.timers(taken)["linger"] == HTTPS.hold
+    refused = https(state, post(2, uri, script_status="ok", body=bytes.fromhex("AF8023026A880000")), **change)
+    assert s.timers(refused)["linger"] == HTTPS.linger
+
+
 def test_announced_command_finds_the_post_waiting() -> None:
     taken = https(Channel(https_queue=(order(1, "https", more_to_do=True),)), post(1))
     state = https(

@@ -115,7 +115,7 @@ def _answer(state: Channel, answer: Answer, effects: Effects) -> None:
 
 def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
     """One POST of the card."""
-    token = _token(body.uri)
+    token, confirmed = _token(body.uri), state.confirmed
     state = replace(state, session=body.session_id, post=body.post_id, triggers=0, trigger_wanted=False)
     effects.no_timer(SESSION)
     if body.notification:
@@ -135,9 +135,21 @@ def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
             state = _lost(state, effects)
     state = pump(replace(state, token=token, answer=None), effects)
     if state.post:
-        settings = effects.settings
-        effects.timer(LINGER, settings.hold if state.announced or effects.facts.waiting else settings.linger)
+        settings, ended = effects.settings, state.confirmed != confirmed
+        effects.timer(LINGER, settings.hold if _more_to_come(state, effects, ended=ended) else settings.linger)
     return state
+
+
+def _more_to_come(state: Channel, effects: Effects, *, ended: bool) -> bool:
+    """Whether the session is worth holding; `ended`: the card has just made a change of its Profile final.
+
+    Before that the next command has to wait for the card's notification, and the card cannot open the session for
+    it while this one is open (SGP.02 2.4.4: one at a time).
+    """
+    facts = effects.facts
+    if state.announced or not facts.waiting:
+        return state.announced
+    return ended or facts.begun or facts.holder_kind not in channel_notification.CHANGES
 
 
 def _again(command: Command) -> Command | None:

@@ -59,6 +59,14 @@ _DUE = Prepared(
         .offset(literal_column("0"))
     )
 )
+_BEGUN = Prepared(
+    lambda _: (
+        select(_e.id)
+        .where(_e.eid == bindparam("of"), _e.state == _literal([EntryState.SENT])[0])
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
+    )
+)
 _LIVELY = Prepared(
     lambda _: (
         select(_e.id)
@@ -137,6 +145,11 @@ def next_due(connection: Connection, eid: str, now: float) -> Entry | None:
 def lively(connection: Connection, eid: str, now: float) -> bool:
     """Whether a command will come soon: an entry has begun and the card has nothing of it yet, or one is next."""
     return _LIVELY.row(session_of(connection), {"of": eid, "now": now}) is not None
+
+
+def begun(connection: Connection, eid: str) -> bool:
+    """Whether an entry has begun and the card has nothing of it yet."""
+    return _BEGUN.row(session_of(connection), {"of": eid}) is not None
 
 
 def claim(connection: Connection, entry: str, eid: str, now: float) -> bool:
