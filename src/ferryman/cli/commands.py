@@ -230,6 +230,7 @@ async def order_create(
     pol1: str | None = None,
     keys: str = "keep",
     keys_under: str = "",
+    hold: tuple[str, ...] | None = None,
     call_id: str = "",
     wait: bool = False,
     data: Path = DATA,
@@ -254,6 +255,8 @@ async def order_create(
         POL1 byte in hex instead of the template's; an empty text takes it away.
     keys
         What becomes of the ISD-P's keys: keep, destroy, or hand-over under the key that `keys_under` names.
+    hold
+        Where the order waits for a release: before-download, after-enable, none; else as its type's hook says.
     call_id
         FunctionCallIdentifier; the same one again finds the same order.
     wait
@@ -272,6 +275,7 @@ async def order_create(
         pol1=None if pol1 is None else _octets("pol1", pol1),
         keys=keys,
         keys_under=keys_under,
+        hold=() if hold == ("none",) else hold,
     )
     async with operator(data, owner) as calls:
         view = await calls.sm_dp(request, call_id=call_id)
@@ -358,7 +362,7 @@ async def key_import_transport(
     eum
         Eum-id (OID) of the card maker.
     """
-    request = crypto.ImportTransportKey(eum_id=eum, key=_hex_file(file))
+    request = crypto.ImportTransportKey(eum_id=eum, key=read_hex_file(file))
     async with operator(data, owner) as calls:
         await calls.crypto(request)
     _said("transport key imported", json=json)
@@ -376,7 +380,7 @@ async def key_import_operator(
     name
         The name by which mappings, ranges and exports call it.
     """
-    request = crypto.ImportTransportKey(eum_id=name, key=_hex_file(file))
+    request = crypto.ImportTransportKey(eum_id=name, key=read_hex_file(file))
     async with operator(data, owner) as calls:
         await calls.crypto(request)
     _said(f"key {name} imported", json=json)
@@ -403,7 +407,8 @@ def read_rules(words: tuple[str, ...]) -> tuple[PolicyRule, ...]:
     return tuple(rules)
 
 
-def _hex_file(file: Path) -> bytes:
+def read_hex_file(file: Path) -> bytes:
+    """A key from a file with its hexadecimal digits. Raises InputError."""
     try:
         return bytes.fromhex(read_file(file).decode("ascii").strip())
     except ValueError:

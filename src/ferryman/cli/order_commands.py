@@ -12,6 +12,8 @@ from ferryman.cli.commands import DATA, OWNER, order, show_order, template
 from ferryman.cli.session import operator
 from ferryman.contracts import admin, orders
 
+PAGE = 1_000  # orders in one answer
+
 
 async def order_cancel(order_id: str, *, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
     """Cancel an order that is not yet on the card; an ISD-P that was begun is deleted."""
@@ -40,8 +42,11 @@ async def order_retry(
 async def order_list(*, data: Path = DATA, owner: str = OWNER, json: bool = False) -> int:
     """List the orders, oldest first."""
     async with operator(data, owner) as calls:
-        page = await calls.sm_dp(admin.ListOrders(owner=owner))
-    views = page.orders if isinstance(page, admin.OrderPage) else ()
+        views: list[admin.OrderView] = []
+        page = await calls.sm_dp(admin.ListOrders(owner=owner, limit=PAGE))
+        while isinstance(page, admin.OrderPage) and page.orders:
+            views += page.orders
+            page = await calls.sm_dp(admin.ListOrders(owner=owner, limit=PAGE, after=views[-1].order_id))
     if json:
         output.emit({"orders": views})
     else:

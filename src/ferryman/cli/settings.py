@@ -117,7 +117,7 @@ def load(data: Path) -> Settings:
     return Settings(
         data=data,
         sm_sr=_section(content, "sm_sr", SRSettings),
-        sm_dp=_section(content, "sm_dp", DPSettings),
+        sm_dp=_sm_dp(content, data),
         smpp=_smpp(content["smpp"], data) if "smpp" in content else None,
         https=_section(content, "https", HTTPSSettings) if "https" in content else None,
         soap=_soap(content, data) if "soap" in content else None,
@@ -148,6 +148,13 @@ def _fields(kind: type[Any]) -> frozenset[str]:
     if dataclasses.is_dataclass(kind):
         return frozenset(f.name for f in dataclasses.fields(kind))
     return frozenset(kind.__struct_fields__)
+
+
+def _sm_dp(content: dict[str, Any], data: Path) -> DPSettings:
+    """Names of files are relative to the data directory."""
+    settings = _section(content, "sm_dp", DPSettings)
+    file = str(data / settings.hook_ca_file) if settings.hook_ca_file else ""
+    return msgspec.structs.replace(settings, hook_ca_file=file)
 
 
 def _smpp(section: dict[str, Any], data: Path) -> SMPPSettings | tuple[SMPPSettings, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import es2_calls, imports, operations, orders, queue, workflow
+from ferryman.contracts import es2_calls, holds, imports, operations, orders, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.orders import CreateOrder as CreateOrder
@@ -265,6 +265,7 @@ SM_DP_REQUESTS: tuple[type[Body], ...] = (
     orders.RetryOrder,
     orders.SetLowWater,
     orders.ShowStock,
+    *holds.REQUESTS,
 )
 SM_SR_CODEC: Codec[Body] = Codec(*SM_SR_REQUESTS)
 SM_DP_CODEC: Codec[Body] = Codec(*SM_DP_REQUESTS)
@@ -287,4 +288,5 @@ ANSWER_CODEC: Codec[Body] = Codec(
     *queue.ANSWERED,
     es2_calls.ES2View,
     orders.StockPage,
+    *holds.ANSWERS,
 )

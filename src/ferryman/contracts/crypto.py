@@ -375,6 +375,31 @@ class KeysetHandedOver(Body, frozen=True, kw_only=True, tag=True):
     sealed: bytes
 
 
+class ImportHookKey(Body, frozen=True, kw_only=True, tag=True):
+    """Store a key (32 to 64 bytes) under which calls of an operator's hooks are signed; holds key material."""
+
+    owner: str
+    name: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"ImportHookKey(owner={self.owner!r}, name={self.name!r}, key=***)"
+
+
+class SignHookCall(Body, frozen=True, kw_only=True, tag=True):
+    """HMAC-SHA-256 of `message` under the operator's key of that name."""
+
+    owner: str
+    name: str
+    message: bytes
+
+
+class HookCallSigned(Body, frozen=True, kw_only=True, tag=True):
+    """The MAC, 32 bytes."""
+
+    mac: bytes
+
+
 class DestroyKeys(Body, frozen=True, kw_only=True, tag=True):
     """Destroy every key under a reference prefix."""
 
@@ -405,6 +430,8 @@ REQUESTS: tuple[type[Body], ...] = (
     OpenProfileResult,
     DestroyKeys,
     HandOverKeyset,
+    ImportHookKey,
+    SignHookCall,
     *imports.CRYPTO_REQUESTS,
 )
 ANSWERS: tuple[type[Body], ...] = (
@@ -423,6 +450,7 @@ ANSWERS: tuple[type[Body], ...] = (
     ProfileProtected,
     ProfileResult,
     KeysetHandedOver,
+    HookCallSigned,
     *imports.CRYPTO_ANSWERS,
 )
 REQUEST_CODEC: Codec[Body] = Codec(*REQUESTS)

@@ -17,7 +17,8 @@ class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     Either `iccid`, or `profile_type` to take the next free subscription of that type. `pol2`, `imsi` and `msisdn`
     go to the SM-SR with the report of the download (without an address the subscription's own). `pol1` and
     `connectivity` replace those of the template, None leaves them. `keys` says what becomes of the ISD-P's SCP03
-    keys behind a good download: keep, destroy, or hand-over under the transport key named `keys_under`.
+    keys behind a good download: keep, destroy, or hand-over under the transport key named `keys_under`. `hold`
+    names the holds of this order (`contracts.holds`); None: those of the hook of its profile type.
     """
 
     owner: str
@@ -33,6 +34,7 @@ class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     connectivity: bytes | None = None
     keys: str = KEEP
     keys_under: str = ""
+    hold: tuple[str, ...] | None = None
 
 
 class CancelOrder(Body, frozen=True, kw_only=True, tag=True):
@@ -107,7 +109,10 @@ class OrderStep(msgspec.Struct, frozen=True):
 
 
 class OrderView(Body, frozen=True, kw_only=True, tag=True):
-    """State of an order: `state` is running or done; `status` the result once it is done."""
+    """State of an order: `state` is running or done; `status` the result once it is done.
+
+    `hold` names the hold in which it is, until `hold_until` (s since 1970) at the latest.
+    """
 
     order_id: str
     eid: str
@@ -123,6 +128,8 @@ class OrderView(Body, frozen=True, kw_only=True, tag=True):
     pe_statuses: tuple[str, ...] = ()
     attempt: int = 1
     handed_keys: bytes = b""  # ENC, MAC, DEK: nonce, ciphered value, tag of AES-GCM; `EID,AID` is authenticated
+    hold: str = ""
+    hold_until: float = 0.0
 
 
 class OrderPage(Body, frozen=True, kw_only=True, tag=True):

@@ -31,4 +31,6 @@ ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.OpenProfileResult: frozenset({SM_DP}),
     crypto.DestroyKeys: frozenset({SM_DP}),
     crypto.HandOverKeyset: frozenset({SM_DP}),
+    crypto.ImportHookKey: frozenset({OPERATOR}),
+    crypto.SignHookCall: frozenset({SM_DP}),
 }

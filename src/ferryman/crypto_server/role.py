@@ -10,7 +10,7 @@ import structlog
 from ferryman.contracts import codes, crypto, imports
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
-from ferryman.crypto_server import card_keysets, handover_keys, keys_at_rest, profile_keys, trust
+from ferryman.crypto_server import card_keysets, handover_keys, hook_keys, keys_at_rest, profile_keys, trust
 from ferryman.crypto_server.rights import ALLOWED
 from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.vault import Vault
@@ -32,6 +32,7 @@ class CryptoServer:
         profile = profile_keys.ProfileKeys(mailbox, vault, entropy, subscriptions)
         keysets = card_keysets.CardKeysets(mailbox, vault, entropy)
         handover = handover_keys.HandoverKeys(mailbox, vault)
+        hooks = hook_keys.HookKeys(mailbox, vault)
         anchors = trust.Trust(mailbox, vault, entropy)
         self._functions: dict[type[Body], Callable[[Header, Any], Awaitable[Body]]] = {
             crypto.ImportTransportKey: card.import_transport_key,
@@ -62,6 +63,8 @@ class CryptoServer:
             crypto.ProtectProfile: profile.protect_profile,
             crypto.OpenProfileResult: profile.open_result,
             crypto.HandOverKeyset: profile.hand_over,
+            crypto.ImportHookKey: hooks.store,
+            crypto.SignHookCall: hooks.sign,
         }
 
     async def start(self) -> None:

@@ -90,7 +90,7 @@ class MailStatements:
 class Tx:
     """A unit of work that can send: letters leave only if the commit succeeds."""
 
-    __slots__ = ("_statements", "connection", "letters", "now", "session")
+    __slots__ = ("_statements", "connection", "followers", "letters", "now", "session")
 
     def __init__(
         self, connection: Connection, tables: PlatformTables, now: float, statements: MailStatements | None = None
@@ -99,7 +99,15 @@ class Tx:
         self.session = session_of(connection)  # for prepared statements
         self.now = now
         self.letters: list[Letter] = []
+        self.followers: list[Callable[[], None]] = []
         self._statements = statements or MailStatements(tables)
+
+    def then(self, follower: Callable[[], None]) -> None:
+        """Call `follower` in the event loop once this is durable; it must not fail.
+
+        Only for waking somebody: after a crash, or a commit of unknown outcome, nobody calls it again.
+        """
+        self.followers.append(follower)
 
     def first_time(self, message_id: str) -> bool:
         """Enter a received message into the inbox; False when it was there before."""
@@ -187,18 +195,21 @@ class Mailbox:
         Raises what `unit` raises (then nothing is committed), or Unavailable (then the outcome is unknown).
         """
         letters: list[Letter] = []
+        followers: list[Callable[[], None]] = []
         now = self.clock.now()
 
         def run(connection: Connection) -> T:
-            nonlocal letters
+            nonlocal letters, followers
             tx = Tx(connection, self.tables, now, self._statements)
             result = unit(tx)
-            letters = tx.letters
+            letters, followers = tx.letters, tx.followers
             return result
 
         def let_go(_result: T) -> None:
             for letter in letters:
                 self._post(letter)
+            for follower in followers:
+                follower()
 
         if self._taken:
             self._forget_now()  # the commit is made anyway

@@ -27,10 +27,14 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     memory_margin: int = 8192
     supported_versions: tuple[str, ...] = ("3.0", "3.1", "3.2")  # RemoteProvisioningVersion, first two numbers
     approved_platforms: tuple[str, ...] = ()  # PlatformType; empty = every type
+    hook_timeout: float = 10.0  # s for one call to an operator's system
+    hook_ca_file: str = ""  # CAs of those systems (PEM, in the data directory); empty: the system's own
 
     def __post_init__(self) -> None:
         if not MIN_SEGMENT <= self.segment <= MAX_SEGMENT:
             raise InputError("sm_dp.segment", f"must be between {MIN_SEGMENT} and {MAX_SEGMENT}")
+        if self.hook_timeout <= 0:
+            raise InputError("sm_dp.hook_timeout", "must be more than 0 seconds")
         if self.segments_per_message < 1:
             raise InputError("sm_dp.segments_per_message", "must be at least 1")
 
@@ -98,4 +102,24 @@ class KeepHandedKeys:
     sealed: bytes
 
 
-type Change = Progress | StorePackage | FinishOrder | ProfileGone | KeepHandedKeys
+@dataclass(frozen=True, slots=True)
+class HoldBegun:
+    """The order holds until `until` (s since 1970); whoever is to be asked is asked under the name `call_id`."""
+
+    order_id: str
+    call_id: str
+    procedure_id: str
+    hold: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded:
+    """The order holds no more; nobody is asked under this name again."""
+
+    order_id: str
+    call_id: str
+    outcome: str  # released | refused | expired | cancelled
+
+
+type Change = Progress | StorePackage | FinishOrder | ProfileGone | KeepHandedKeys | HoldBegun | HoldEnded

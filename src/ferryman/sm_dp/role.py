@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import msgspec
 from sqlalchemy import Connection, Row
 
-from ferryman.codec.ids import EID, ICCID
 from ferryman.contracts import admin, codes, es2, es2_calls, es3, rest
-from ferryman.contracts import orders as order_calls
 from ferryman.contracts.es2_calls import ES2AuditEISResponse
+from ferryman.contracts.holds import HoldVerdict
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.roles import REST_API
+from ferryman.contracts.roles import REST_API, SM_DP
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.crypto_client import CryptoClient
-from ferryman.platform.engine import Engine, Start
+from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received, Signalled
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import CompiledTemplate
-from ferryman.sm_dp.factory import orders, stock, templates
+from ferryman.sm_dp.factory import hooks, orders, templates
 from ferryman.sm_dp.factory.desk import StockDesk
+from ferryman.sm_dp.hooks.caller import HookCaller
+from ferryman.sm_dp.hooks.desk import HookDesk
+from ferryman.sm_dp.hooks.post import HookPost
 from ferryman.sm_dp.operator_port import RELAY, OperatorPort
+from ferryman.sm_dp.order_desk import DOWNLOAD, OrderDesk
 from ferryman.sm_dp.procedures import download, install, relay
 from ferryman.sm_dp.procedures.state import State
-from ferryman.sm_dp.records import Change, DPSettings, Facts
+from ferryman.sm_dp.records import Change, DPSettings, Facts, HoldBegun, HoldEnded
 
 INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)
 ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, ES2AuditEISResponse)
-DOWNLOAD = "download"
 OLD_TEMPLATE_FACTOR = 4  # bytes on the card for one of a package whose files were never counted
-POL2_RULES = frozenset((("DISABLE", "Not-Allowed"), ("DELETE", "Not-Allowed"), ("DISABLE", "Auto-Delete")))
-MAX_PAGE = 10_000  # subscriptions in one answer
-MAX_VALIDITY = 30 * 86_400.0  # s; an order that waits longer for a card should be placed anew
 
 
 class SMDP:
@@ -70,14 +66,25 @@ class SMDP:
         )
         self.desk = StockDesk(mailbox)
         self.port = OperatorPort(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
+        self.orders = OrderDesk(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
+        self.hooks = HookCaller(
+            mailbox=mailbox,
+            clock=clock,
+            ask=crypto.ask,
+            sender=HookPost(timeout=settings.hook_timeout, ca_file=settings.hook_ca_file),
+            tell=self._tell,
+        )
+        self.hook_desk = HookDesk(mailbox, wake=self.hooks.wake)
 
     async def start(self) -> None:
         """Resume what an earlier run left."""
         await self.mailbox.start()
         await self.engine.start()
+        await self.hooks.start()
 
     async def stop(self) -> None:
         """Stop; nothing that was accepted is lost."""
+        await self.hooks.stop()
         await self.engine.stop()
         await self.mailbox.stop()
 
@@ -98,18 +105,8 @@ class SMDP:
 
     async def _download(self, header: Header, body: es2.ES2DownloadProfile) -> None:
         """ES2.DownloadProfile (5.3.2) from outside: an order that is answered at its end; a refusal at once."""
-        wanted = admin.CreateOrder(
-            owner=header.requester,
-            eid=body.eid,
-            iccid=body.iccid,
-            profile_type="" if body.iccid else body.profile_type,
-            enable=body.enable,
-            validity=min(max(header.deadline - self._clock.now(), 1.0), MAX_VALIDITY),
-        )
         try:
-            foreign = self.port.foreign(body.smsr_id)
-            _check_order(wanted)
-            await self._start_download(header, wanted, body, foreign_smsr=foreign, reply=True)
+            await self.orders.download(header, body, foreign_smsr=self.port.foreign(body.smsr_id))
         except (Refused, InputError) as problem:
             status = (
                 from_refusal(problem)
@@ -135,23 +132,13 @@ class SMDP:
         match body:
             case admin.ImportTemplate():
                 return await self._import_template(header, body)
-            case order_calls.CancelOrder():
-                return await self._cancel(body)
-            case order_calls.RetryOrder():
-                return await self._retry(header, body)
             case es2_calls.StartES2():
                 return await self.port.start(header, body)
             case es2_calls.ShowES2():
                 return await self.port.show(body.owner, body.call_id)
-            case admin.CreateOrder():
-                return await self._order(header, body)
-            case admin.ShowOrder():
-                return await self._show(body.owner, body.order_id)
-            case admin.ListOrders():
-                listed = await self.mailbox.store.read(lambda c: orders.list_orders(c, body))
-                return admin.OrderPage(orders=listed)
             case _:
-                return await self.desk.answer(header, body)
+                answer = await self.orders.answer(header, body) or await self.hook_desk.answer(header, body)
+                return answer if answer is not None else await self.desk.answer(header, body)
 
     # -- templates and subscriptions ----------------------------------------------------------------------
 
@@ -174,106 +161,6 @@ class SMDP:
         warnings = (*compiled.notes, *(str(finding) for finding in imported.warnings))
         return admin.TemplateImported(name=body.name, size=len(body.der), slots=slots, new=new, warnings=warnings)
 
-    # -- orders -------------------------------------------------------------------------------------------
-
-    async def _order(self, header: Header, body: admin.CreateOrder) -> Body:
-        _check_order(body)
-        await self._start_download(header, body, body)
-        return await self._show(body.owner, _order_id(header))
-
-    async def _start_download(
-        self,
-        header: Header,
-        body: admin.CreateOrder,
-        request: Body,
-        *,
-        foreign_smsr: str = "",
-        reply: bool = False,
-    ) -> None:
-        order_id = _order_id(header)
-        now = self._clock.now()
-
-        def first_state(tx: Tx) -> State:
-            """Reservation and order in the transaction that records the call."""
-            row = stock.reserve(
-                tx, body.owner, iccid=body.iccid, profile_type=body.profile_type, order_id=order_id
-            )
-            orders.put_order(tx, body, order_id, row.iccid, row.profile_type)
-            state = self._state(body, order_id, row, now, body.validity)
-            return msgspec.structs.replace(state, foreign_smsr=foreign_smsr, reply=reply)
-
-        header = _with_deadline(header, body, now + body.validity)
-        start = Start(
-            kind=DOWNLOAD,
-            procedure_id=f"{DOWNLOAD}/{order_id}",
-            state=first_state,
-            exclusive=True,
-            caller=header,
-            request=request,
-        )
-        await self.engine.call(header, start)
-
-    def _state(
-        self, body: admin.CreateOrder, order_id: str, row: Row[tuple[object, ...]], now: float, validity: float
-    ) -> State:
-        return State(
-            order_id=order_id,
-            smdp_id=self.settings.smdp_id,
-            owner=body.owner,
-            eid=body.eid,
-            iccid=row.iccid,
-            imsi=row.imsi,
-            msisdn=row.msisdn,
-            profile_type=row.profile_type,
-            enable=body.enable,
-            deadline=now + validity,
-            validity=validity,
-            pol2=body.pol2,
-            address_imsi=body.imsi,
-            address_msisdn=body.msisdn,
-            pol1=body.pol1,
-            connectivity=body.connectivity,
-            keys=body.keys,
-            keys_under=body.keys_under,
-        )
-
-    async def _cancel(self, body: order_calls.CancelOrder) -> Body:
-        view = await self._show(body.owner, body.order_id)
-        if view.state != orders.RUNNING:
-            raise Refused(*codes.ICCID_NOT_ALLOWED, "the order has ended", identifier=body.order_id)
-        procedure_id = f"{DOWNLOAD}/{_call_name(body.order_id, view.attempt) or body.order_id}"
-        await self.engine.deliver(view.eid, procedure_id, Signalled(body.owner, "cancel"))
-        return await self._show(body.owner, body.order_id)
-
-    async def _retry(self, header: Header, body: order_calls.RetryOrder) -> Body:
-        """The same order once more, its subscription reserved in the transaction that records the call."""
-        view = await self._show(body.owner, body.order_id)
-        _check_validity(body.validity)
-        now = self._clock.now()
-
-        def first_state(tx: Tx) -> State:
-            asked, attempt, row = orders.reopen(tx, body.owner, body.order_id)
-            state = self._state(asked, body.order_id, row, now, body.validity)
-            return msgspec.structs.replace(state, call_name=_call_name(body.order_id, attempt))
-
-        call = msgspec.structs.replace(header, eid=view.eid, deadline=now + body.validity)
-        start = Start(
-            kind=DOWNLOAD,
-            procedure_id=f"{DOWNLOAD}/{_call_name(body.order_id, view.attempt + 1)}",
-            state=first_state,
-            exclusive=True,
-            caller=call,
-            request=body,
-        )
-        await self.engine.call(call, start)
-        return await self._show(body.owner, body.order_id)
-
-    async def _show(self, owner: str, order_id: str) -> admin.OrderView:
-        view = await self.mailbox.store.read(lambda c: orders.get_order(c, owner, order_id))
-        if view is None:
-            raise Refused(*codes.ICCID_UNKNOWN, f"no order {order_id}", identifier=order_id)
-        return view
-
     # -- what procedures may see and change ---------------------------------------------------------------
 
     def _facts(self, connection: Connection, eid: str, state: object) -> Facts:
@@ -290,54 +177,19 @@ class SMDP:
         )
 
     def _apply(self, tx: Tx, eid: str, change: Change) -> None:
-        orders.apply(tx, eid, change)
+        match change:
+            case HoldBegun():
+                if hooks.begin(tx, change):
+                    tx.then(self.hooks.wake)
+            case HoldEnded():
+                hooks.end(tx, change)
+                tx.audit(actor=SM_DP, action="Hold", eid=eid, object=change.call_id, outcome=change.outcome)
+            case _:
+                orders.apply(tx, eid, change)
 
-
-def _check_order(body: admin.CreateOrder) -> None:
-    eid = EID.parse(body.eid)
-    if not eid.check_digits_ok:
-        raise InputError("eid", "the check digits are wrong")
-    if bool(body.iccid) == bool(body.profile_type):
-        raise InputError("order", "give either an ICCID or a profile type")
-    if body.iccid:
-        ICCID.parse(body.iccid)
-    _check_validity(body.validity)
-    if body.keys not in (order_calls.KEEP, order_calls.DESTROY, order_calls.HAND_OVER):
-        raise InputError("keys", "must be keep, destroy or hand-over")
-    if (body.keys == order_calls.HAND_OVER) != bool(body.keys_under):
-        raise InputError("keys_under", "names the transport key, for hand-over only")
-    if body.pol1 is not None and len(body.pol1) > 1:
-        raise InputError("pol1", "must be one byte, or none")
-    for rule in body.pol2:
-        if (rule.action, rule.qualification) not in POL2_RULES:
-            raise InputError("pol2", "DISABLE and DELETE may be Not-Allowed, DISABLE may be Auto-Delete")
-
-
-def _check_validity(validity: float) -> None:
-    if not 1.0 <= validity <= MAX_VALIDITY:
-        raise InputError("validity", f"must be between 1 and {MAX_VALIDITY:.0f} seconds")
-
-
-def _call_name(order_id: str, attempt: int) -> str:
-    """What the ES3 calls and the procedure of an attempt are named by; the first is the order itself."""
-    return "" if attempt == 1 else f"{order_id}.{attempt}"
-
-
-def _order_id(header: Header) -> str:
-    """The order's name follows from its call, so that a repeat finds the same order."""
-    name = f"{header.requester}\0{header.function_call_id}".encode()
-    return hashlib.sha256(name).hexdigest()[:12]
-
-
-def _with_deadline(header: Header, body: admin.CreateOrder, deadline: float) -> Header:
-    return Header(
-        message_id=header.message_id,
-        sender=header.sender,
-        requester=header.requester,
-        function_call_id=header.function_call_id,
-        deadline=deadline,
-        eid=body.eid,
-    )
+    async def _tell(self, call: hooks.Call, verdict: HoldVerdict) -> None:
+        """What an operator's system said, to the order that waits for it."""
+        await self.engine.deliver(call.eid, call.procedure_id, Signalled(verdict.by, verdict))
 
 
 def _memory(row: Row[tuple[object, ...]]) -> int:

@@ -87,8 +87,44 @@ profile_order = Table(
     Column("attempt", Integer, nullable=False, server_default="1"),
     Column("handed_keys", Text, nullable=False, server_default=""),  # ciphered, hex
     Column("created", Double, nullable=False),
+    Column("hold", String(20), nullable=False, server_default=""),  # in which the order is; empty when in none
+    Column("hold_until", Double, nullable=False, server_default="0"),
     Index("order_by_owner", "owner", "created"),
     Index("order_by_eid", "eid"),
+)
+
+hook = Table(
+    "hook",
+    METADATA,
+    Column("owner", String(200), primary_key=True),
+    Column("profile_type", String(100), primary_key=True),  # empty: every type without a hook of its own
+    Column("url", Text, nullable=False),  # empty: nobody is asked
+    Column("key", String(100), nullable=False),  # name of the signing key in the vault
+    Column("holds", String(100), nullable=False),  # separated by blanks
+    Column("max_hold", Double, nullable=False),  # s
+    Column("undo", String(10), nullable=False),  # keep | disable | delete
+    Column("created", Double, nullable=False),
+)
+
+hook_call = Table(
+    "hook_call",
+    METADATA,
+    Column("call_id", String(80), primary_key=True),  # what the receiver knows a repeat by
+    Column("order_id", String(40), nullable=False),
+    Column("procedure_id", String(200), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("profile_type", String(100), nullable=False),  # of the hook, as in its table
+    Column("eid", String(32), nullable=False),
+    Column("hold", String(20), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON, the same at every attempt
+    Column("state", String(10), nullable=False),  # open | waiting | ended
+    Column("attempts", Integer, nullable=False),
+    Column("due", Double, nullable=False),  # of the next attempt
+    Column("until", Double, nullable=False),
+    Column("answer", Text, nullable=False),  # the last one, or what stood in its way
+    Column("created", Double, nullable=False),
+    Index("hook_call_due", "state", "owner", "profile_type", "due"),
+    Index("hook_call_by_order", "order_id"),
 )
 
 package = Table(

@@ -133,6 +133,8 @@ def _view(row: Row[tuple[object, ...]]) -> OrderView:
         pe_statuses=msgspec.json.decode(row.pe_statuses, type=tuple[str, ...]),
         attempt=row.attempt,
         handed_keys=bytes.fromhex(row.handed_keys),
+        hold=row.hold,
+        hold_until=row.hold_until,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ferryman.contracts import codes, crypto, es3, orders
 from ferryman.contracts.eis import EIS, SEGMENT, ProfileState
+from ferryman.contracts.holds import AFTER_ENABLE, BEFORE_DOWNLOAD, HoldVerdict
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, expired, failed, warning
 from ferryman.platform.procedure import (
@@ -19,6 +20,7 @@ from ferryman.platform.procedure import (
     Ask,
     Begin,
     Context,
+    Effect,
     Event,
     Received,
     SetTimer,
@@ -27,7 +29,7 @@ from ferryman.platform.procedure import (
     TimerFired,
 )
 from ferryman.sm_dp import eligibility
-from ferryman.sm_dp.procedures import install, keys
+from ferryman.sm_dp.procedures import hold, install, keys
 from ferryman.sm_dp.procedures.failure import DELETING, fail
 from ferryman.sm_dp.procedures.state import State, call, call_id, finish, replace
 from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts, KeepHandedKeys
@@ -46,7 +48,9 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
         case Begin():
             if context.now >= state.deadline:
                 return fail(state, context, expired("the eUICC was busy until the validity period ended"))
-            return call(state, GET_EIS, es3.ES3GetEIS(eid=state.eid), step="GetEIS")
+            if BEFORE_DOWNLOAD in state.holds:
+                return hold.begin(state, context, BEFORE_DOWNLOAD)
+            return _begin(state)
         case Received(header, body) if header.function_call_id == call_id(state):
             return _received(state, body, context)
         case Answered():
@@ -55,12 +59,46 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
             return _timer(state, name, context)
         case Signalled(value="cancel"):
             return _cancel(state, context)
+        case Signalled(value=HoldVerdict() as verdict) if verdict.hold and verdict.hold == hold.of(state):
+            return _verdict(state, verdict, context)
         case Received() | Signalled():
             return Step(state)  # an answer to a call that was given up
 
 
+def _begin(state: State) -> Step[State]:
+    return call(state, GET_EIS, es3.ES3GetEIS(eid=state.eid), step="GetEIS")
+
+
+def _verdict(state: State, verdict: HoldVerdict, context: Context) -> Step[State]:
+    """The Operator's word on an order that holds."""
+    if verdict.go:
+        following = _begin(state) if state.phase == hold.HELD_BEFORE else _conclude(state)
+        return _behind(hold.ended(state, hold.RELEASED), following)
+    return _refused(state, hold.REFUSED, hold.refusal(state, verdict), context)
+
+
+def _refused(state: State, outcome: str, why: ExecutionStatus, context: Context) -> Step[State]:
+    ended = hold.ended(state, outcome)
+    if state.phase == hold.HELD_BEFORE:
+        return _behind(ended, fail(state, context, why))
+    return _behind(ended, _after_undo(hold.undo(state, context, why)))
+
+
+def _after_undo(taken: Step[State]) -> Step[State]:
+    """The enabling is undone, as far as it could be: the order ends. With an ISD-P go its keys (3.6)."""
+    if taken.state.phase != hold.UNDONE:
+        return taken
+    return _behind(taken.effects, _forget_keys(taken.state) if taken.state.gone else _conclude(taken.state))
+
+
+def _behind(effects: tuple[Effect, ...], following: Step[State]) -> Step[State]:
+    return Step(following.state, (*effects, *following.effects))
+
+
 def _cancel(state: State, context: Context) -> Step[State]:
     """Nothing is on the card yet: over. On its way: over with the next answer. On the card: too late."""
+    if state.phase == hold.HELD_BEFORE:
+        return _refused(state, hold.CANCELLED, _cancelled(), context)
     if state.phase in ("", GET_EIS, CLEANING):
         return fail(state, context, _cancelled())
     if state.phase in BEFORE_INSTALLED:
@@ -100,6 +138,10 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
             return _enabled(state, body.status, context)
         case "deleting", es3.ES3DeleteISDPResponse():
             return _deleted(state, body.status)
+        case hold.UNDOING, es3.ES3DisableProfileResponse():
+            return _after_undo(hold.answered(state, body.status, context))
+        case hold.REMOVING, es3.ES3DeleteISDPResponse():
+            return _after_undo(hold.answered(state, body.status, context))
         case _:
             return Step(state)
 
@@ -274,13 +316,26 @@ def _enabled(state: State, status: ExecutionStatus, context: Context) -> Step[St
         result = warning(status.subject, status.reason, sentence, status.identifier)
     elif status.status is Status.WARNING:
         result = status
-    return _conclude(replace(state, result=result))
+    state = replace(state, result=result)
+    if status.ok and AFTER_ENABLE in state.holds:
+        return hold.begin(state, context, AFTER_ENABLE)
+    return _conclude(state)
 
 
 # -- time -----------------------------------------------------------------------------------------------------
 
 
 def _timer(state: State, name: str, context: Context) -> Step[State]:
+    if name == hold.TIMER and hold.of(state):
+        return _refused(state, hold.EXPIRED, hold.silence(state), context)
+    if state.phase == hold.HELD_AFTER:
+        return Step(state)  # the hold has a limit of its own
+    if name == LAST_WORD and state.phase in (hold.UNDOING, hold.REMOVING):
+        return _after_undo(hold.unanswered(state))
+    if state.phase in (hold.UNDOING, hold.REMOVING):
+        return Step(state)
+    if name == DEADLINE and state.phase == hold.HELD_BEFORE:
+        return _refused(state, hold.EXPIRED, hold.silence(state), context)
     if name == DEADLINE:
         if not state.phase:
             return fail(state, context, expired("the eUICC was busy until the validity period ended"))

@@ -8,6 +8,7 @@ import msgspec
 
 from ferryman.contracts import es2
 from ferryman.contracts.eis import PolicyRule
+from ferryman.contracts.holds import DISABLE
 from ferryman.contracts.message import Body
 from ferryman.contracts.orders import KEEP
 from ferryman.contracts.status import ExecutionStatus
@@ -62,6 +63,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     keys: str = KEEP
     keys_under: str = ""
     cancelled: bool = False
+    holds: tuple[str, ...] = ()
+    hold_limit: float = 0.0  # s
+    undo: str = DISABLE  # what follows a refusal behind the enabling
+    gone: bool = False  # the profile was on the card, and was deleted for the Operator's refusal
     reply: bool = False  # ordered by ES2.DownloadProfile: the caller waits for its response
 
 
@@ -104,7 +109,7 @@ def finish(state: State) -> Step[State]:
         order_id=state.order_id,
         iccid=state.iccid,
         status=status,
-        isdp_aid=state.isdp_aid if state.installed else b"",
+        isdp_aid=state.isdp_aid if state.installed and not state.gone else b"",
         installed=state.installed,
         pe_statuses=state.pe_statuses,
     )

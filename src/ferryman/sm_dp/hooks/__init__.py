@@ -1,0 +1,1 @@
+"""Calls to operators' own systems about orders that hold (HTTP, signed as Standard Webhooks describe)."""

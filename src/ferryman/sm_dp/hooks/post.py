@@ -1,0 +1,133 @@
+"""One HTTP POST to an operator's system: signed (Standard Webhooks 1.0), bounded in time and size."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ferryman.errors import InputError, Unavailable
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_ANSWER = 16 * 1024  # bytes: an answer is a status and a sentence
+MAX_REASON = 200  # characters of it that an order keeps
+MAX_URL = 2_000  # characters
+CONTINUE, REFUSE, LATER = "continue", "refuse", "later"
+_VERDICTS = {200: CONTINUE, 204: CONTINUE, 202: LATER, 409: REFUSE}
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What the receiver said: a verdict with its reason; an empty verdict is none, and `note` tells why."""
+
+    verdict: str
+    reason: str = ""
+    note: str = ""
+    retry_after: float = 0.0  # s that it asks for
+
+
+class _Said(msgspec.Struct):
+    reason: str = ""
+
+
+def check_url(url: str) -> None:
+    """Refuse what calls must not go to: no TLS (but on this machine), or a secret in the address."""
+    parts = urlsplit(url)
+    if len(url) > MAX_URL or parts.scheme not in ("https", "http") or not parts.hostname:
+        raise InputError("url", "must be an address that begins with https://")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise InputError("url", "must not hold a user, a password or a fragment: calls are signed instead")
+    if parts.scheme == "http" and not _is_local(parts.hostname):
+        raise InputError("url", "must begin with https://; http:// is for this machine alone")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def signed_text(call_id: str, timestamp: int, body: bytes) -> bytes:
+    """What the MAC covers."""
+    return f"{call_id}.{timestamp}.".encode() + body
+
+
+def headers(call_id: str, timestamp: int, mac: bytes) -> dict[str, str]:
+    """Name, time and signature of a call; a repeat has the same name."""
+    return {
+        "content-type": "application/json",
+        "idempotency-key": call_id,
+        "webhook-id": call_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
+    }
+
+
+class HookPost:
+    """Connections to operators' systems; made at the first call."""
+
+    def __init__(self, *, timeout: float, ca_file: str) -> None:
+        self._timeout = timeout
+        self._ca_file = ca_file
+        self._client: httpx2.AsyncClient | None = None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def send(self, url: str, body: bytes, fields: dict[str, str]) -> HookAnswer:
+        """One attempt; Unavailable when nobody knows whether it arrived."""
+        import httpx2  # the extra `web`; it takes half a second, which who has no hook need not wait
+
+        client = self._client
+        if client is None:
+            context = ssl.create_default_context(cafile=self._ca_file or None)
+            # No proxy and no credentials from the environment: what is called is what was configured.
+            client = httpx2.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=None)
+            self._client = client
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                client.stream("POST", url, content=body, headers=fields) as answer,
+            ):
+                return _read(answer.status_code, answer.headers, await _content(answer))
+        except (httpx2.HTTPError, httpx2.StreamError, OSError, TimeoutError) as problem:
+            raise Unavailable(f"hook ({type(problem).__name__})") from None
+
+
+async def _content(answer: httpx2.Response) -> bytes:
+    content = b""
+    async for piece in answer.aiter_raw():
+        content += piece
+        if len(content) > MAX_ANSWER:
+            break  # the status is what counts
+    return content[:MAX_ANSWER]
+
+
+def _read(status: int, fields: httpx2.Headers, content: bytes) -> HookAnswer:
+    verdict = _VERDICTS.get(status, "")
+    if not verdict:
+        wait = fields.get("retry-after", "")
+        seconds = float(wait) if wait.isascii() and wait.isdigit() else 0.0
+        return HookAnswer("", note=f"HTTP {status}", retry_after=seconds)
+    return HookAnswer(verdict, reason=_reason(content) if verdict == REFUSE else "", note=f"HTTP {status}")
+
+
+def _reason(content: bytes) -> str:
+    """The sentence of a refusal: `reason` of a JSON object, or nothing; never unprintable, never long."""
+    try:
+        said = msgspec.json.decode(content, type=_Said).reason
+    except msgspec.DecodeError:
+        return ""
+    return "".join(character if character.isprintable() else " " for character in said)[:MAX_REASON].strip()
