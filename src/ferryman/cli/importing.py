@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from ferryman.contracts import codes, imports
+from ferryman.contracts import codes, envelopes, imports
 from ferryman.contracts.imports import FINISHED, RUNNING, KeyRange, RowProblem
 from ferryman.contracts.message import Body
 from ferryman.errors import InputError, Refused
@@ -78,7 +78,12 @@ class Importer:
         self._refused = 0
 
     async def file(
-        self, stream: BinaryIO, profile_type: str, *, mapping: str = "", dry_run: bool = False
+        self,
+        stream: BinaryIO,
+        profile_type: str,
+        *,
+        mapping: str = "",
+        dry_run: bool = False,
     ) -> ImportDone:
         """Import a file; raises Refused for the first row that cannot be taken, with nothing left behind.
 
@@ -100,6 +105,59 @@ class Importer:
                 await self._drop(import_id)
                 raise
         return await self._close(import_id, opened, registered, dry_run=dry_run)
+
+    async def envelope(
+        self,
+        stream: BinaryIO,
+        profile_type: str,
+        *,
+        mapping: str = "",
+        signer: str = "",
+        dry_run: bool = False,
+    ) -> ImportDone:
+        """Import a file in an OpenPGP envelope, which the CryptoServer opens; raises Refused as `file` does.
+
+        With `signer` it must be signed by the key of that name.
+        """
+        owner = self._ask.owner
+        parts = (owner, profile_type, mapping, signer, "dry" if dry_run else "", "openpgp")
+        import_id, size = _named(stream, parts)
+        begin = imports.OpenImport(owner=owner, import_id=import_id, mapping=mapping, envelope=True)
+        registered = await self._registered(begin, profile_type)
+        if registered.state == FINISHED:
+            return ImportDone(import_id, 0, registered.new + registered.known)
+        try:
+            runs = await self._hand_over(stream, size, import_id, signer)
+        except Refused:
+            await self._drop(import_id)
+            raise
+        opened, registered = await self._open(begin, profile_type)
+        if opened.state == RUNNING:
+            for number in range(min(opened.chunks, registered.chunks), runs):
+                run = envelopes.ImportEnvelopeRun(owner=owner, import_id=import_id, number=number, lenient=dry_run)
+                await self._run(run, lenient=dry_run)
+                self._show(number + 1, runs)
+        return await self._close(import_id, opened, registered, dry_run=dry_run)
+
+    async def _hand_over(self, stream: BinaryIO, size: int, import_id: str, signer: str) -> int:
+        """The envelope to the CryptoServer, as far as it has not got it, and its opening; how many runs it has."""
+        owner = self._ask.owner
+        state = await self._envelope(envelopes.BeginEnvelope(owner=owner, envelope_id=import_id, signer=signer))
+        if state.state == envelopes.RECEIVING:
+            stream.seek(0)
+            for number, data in enumerate(iter(lambda: stream.read(RUN_BYTES), b"")):
+                if number >= state.parts:
+                    part = envelopes.EnvelopePart(owner=owner, envelope_id=import_id, number=number, data=data)
+                    await self._envelope(part)
+                self._show(stream.tell(), size)
+            state = await self._envelope(envelopes.OpenEnvelope(owner=owner, envelope_id=import_id))
+        return state.runs
+
+    async def _envelope(self, body: Body) -> envelopes.EnvelopeState:
+        answer = await self._ask.crypto(body)
+        if not isinstance(answer, envelopes.EnvelopeState):
+            raise TypeError("unexpected answer of the CryptoServer")
+        return answer
 
     async def range(self, wanted: KeyRange, profile_type: str) -> ImportDone:
         """Have the keys of a range made."""
@@ -124,11 +182,8 @@ class Importer:
         self, begin: imports.OpenImport, profile_type: str
     ) -> tuple[imports.ImportOpened, imports.RegistrationOpened]:
         """Where both roles are; what an earlier run left half dropped is dropped first."""
-        owner, import_id = self._ask.owner, begin.import_id
-        registration = imports.OpenRegistration(owner=owner, profile_type=profile_type, import_id=import_id)
-        registered = await self._ask.sm_dp(registration)
-        if not isinstance(registered, imports.RegistrationOpened):
-            raise TypeError("unexpected answer of the SM-DP")
+        import_id = begin.import_id
+        registered = await self._registered(begin, profile_type)
         begin = msgspec.structs.replace(begin, needs=registered.needs, wants=registered.wants)
         try:
             opened = await self._ask.crypto(begin)
@@ -143,6 +198,16 @@ class Importer:
             return await self._open(begin, profile_type)
         return opened, registered
 
+    async def _registered(self, begin: imports.OpenImport, profile_type: str) -> imports.RegistrationOpened:
+        """Where the SM-DP is."""
+        registration = imports.OpenRegistration(
+            owner=begin.owner, profile_type=profile_type, import_id=begin.import_id
+        )
+        registered = await self._ask.sm_dp(registration)
+        if not isinstance(registered, imports.RegistrationOpened):
+            raise TypeError("unexpected answer of the SM-DP")
+        return registered
+
     async def _file_run(self, import_id: str, run: _Run, *, lenient: bool) -> None:
         request = imports.ImportChunk(
             owner=self._ask.owner,
@@ -154,7 +219,12 @@ class Importer:
         )
         await self._run(request, lenient=lenient)
 
-    async def _run(self, request: imports.ImportChunk | imports.GenerateChunk, *, lenient: bool) -> None:
+    async def _run(
+        self,
+        request: imports.ImportChunk | imports.GenerateChunk | envelopes.ImportEnvelopeRun,
+        *,
+        lenient: bool,
+    ) -> None:
         """One run to both; secrets first, so that what can be ordered can be personalised."""
         sealed = await self._ask.crypto(request)
         if not isinstance(sealed, imports.ChunkImported):

@@ -14,14 +14,15 @@ from cyclopts import App
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, read_file
 from ferryman.cli.importing import ImportDone, Importer, ReportLine
+from ferryman.cli.openpgp_commands import export_sealed, page_of
 from ferryman.cli.operator import Operator
+from ferryman.cli.profile_commands import write_secret
 from ferryman.cli.session import operator
 from ferryman.contracts import imports
 from ferryman.contracts.imports import KeyRange
 from ferryman.errors import InputError
 from ferryman.profile.subscriptions import read_input_variables
 
-PAGE = 1000  # subscriptions of one export question
 SHOWN = 20  # refused rows that a dry run prints; a report file has all
 PRIVATE = 0o600
 EXPORT_HEADING = ("ICCID", "IMSI", "MSISDN", "ALGORITHM", "EKI", "EOPC")
@@ -94,6 +95,8 @@ async def subscription_import(
     *,
     profile_type: str,
     mapping: Path | None = None,
+    openpgp: bool = False,
+    signed_by: str = "",
     dry_run: bool = False,
     report: Path | None = None,
     data: Path = DATA,
@@ -112,6 +115,10 @@ async def subscription_import(
         The profile type (template) that the subscriptions are for.
     mapping
         YAML that declares format, columns, their spelling and their transport keys.
+    openpgp
+        The file is in an OpenPGP envelope, encrypted to our key (`ferryman key show-openpgp`).
+    signed_by
+        Name of the correspondent whose OpenPGP key must have signed the envelope.
     dry_run
         Go through the whole file, keep nothing; exit status 1 when a row is refused.
     report
@@ -122,7 +129,12 @@ async def subscription_import(
         reporter = _Reporter(lines)
         async with operator(data, owner) as calls:
             importer = Importer(calls, report=reporter, progress=None if json else _progress)
-            done = await importer.file(stream, profile_type, mapping=declared, dry_run=dry_run)
+            if openpgp or signed_by:
+                done = await importer.envelope(
+                    stream, profile_type, mapping=declared, signer=signed_by, dry_run=dry_run
+                )
+            else:
+                done = await importer.file(stream, profile_type, mapping=declared, dry_run=dry_run)
     return _show(done, reporter, json=json)
 
 
@@ -182,7 +194,8 @@ async def subscription_imports(*, data: Path = DATA, owner: str = OWNER, json: b
 async def subscription_export(
     import_id: str,
     *,
-    key: str,
+    key: str = "",
+    openpgp: str = "",
     out: Path,
     cipher: str = "aes-gcm",
     data: Path = DATA,
@@ -194,40 +207,43 @@ async def subscription_export(
     Parameters
     ----------
     key
-        Name of the transport key agreed with the operator's own system.
+        Name of the transport key agreed with the operator's own system: each value is encrypted under it.
+    openpgp
+        Name of the correspondent for whose OpenPGP key the whole file is encrypted instead; signed with ours.
     cipher
         aes-gcm (nonce, value and tag; ICCID, IMSI and column are authenticated), aes-cbc (IV of zeros) or aes-ecb.
     """
-    count = 0
-    with _private(out) as stream:
-        async with operator(data, owner) as calls:
-            writer = csv.writer(stream) if stream is not None else None
-            if writer is not None:
-                writer.writerow(EXPORT_HEADING)
-            after = ""
-            while rows := await _page(calls, import_id, after):
-                answer = await calls.crypto(
-                    imports.ExportSubscriptions(owner=owner, rows=rows[0], key=key, cipher=cipher)
-                )
-                keys = answer.rows if isinstance(answer, imports.SubscriptionsExported) else ()
-                for row, sealed in zip(rows[0], keys, strict=True):
-                    values = (row.iccid, row.imsi, row.msisdn, sealed.algorithm, sealed.ki.hex(), sealed.opc.hex())
-                    if writer is not None:
-                        writer.writerow(values)
-                count += len(keys)
-                after = rows[1]
+    if bool(key) == bool(openpgp):
+        raise InputError("export", "needs --key or --openpgp, one of the two")
+    async with operator(data, owner) as calls:
+        if openpgp:
+            count, sealed = await export_sealed(calls, import_id, openpgp)
+            write_secret(out, sealed)
+        else:
+            count = await _export_values(calls, import_id, key, cipher, out)
     if json:
         output.emit({"rows": count, "file": str(out)})
     else:
-        output.line(f"{count} subscriptions written, keys under {key}")
+        under = f"keys under {key}" if key else f"in an envelope for {openpgp}"
+        output.line(f"{count} subscriptions written, {under}")
     return output.DONE
 
 
-async def _page(
-    calls: Operator, import_id: str, after: str
-) -> tuple[tuple[imports.SubscriptionPublic, ...], str] | None:
-    question = imports.ListSubscriptions(owner=calls.owner, import_id=import_id, after=after, limit=PAGE)
-    page = await calls.sm_dp(question)
-    if not isinstance(page, imports.SubscriptionPage) or not page.rows:
-        return None
-    return page.rows, page.after
+async def _export_values(calls: Operator, import_id: str, key: str, cipher: str, out: Path) -> int:
+    """A file whose keys are encrypted one by one; how many rows it has."""
+    count, after = 0, ""
+    with _private(out) as stream:
+        writer = csv.writer(stream) if stream is not None else None
+        if writer is not None:
+            writer.writerow(EXPORT_HEADING)
+        while rows := await page_of(calls, import_id, after):
+            question = imports.ExportSubscriptions(owner=calls.owner, rows=rows[0], key=key, cipher=cipher)
+            answer = await calls.crypto(question)
+            keys = answer.rows if isinstance(answer, imports.SubscriptionsExported) else ()
+            for row, sealed in zip(rows[0], keys, strict=True):
+                values = (row.iccid, row.imsi, row.msisdn, sealed.algorithm, sealed.ki.hex(), sealed.opc.hex())
+                if writer is not None:
+                    writer.writerow(values)
+            count += len(keys)
+            after = rows[1]
+    return count

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ferryman.contracts import imports
+from ferryman.contracts import envelopes, imports
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -433,6 +433,7 @@ REQUESTS: tuple[type[Body], ...] = (
     ImportHookKey,
     SignHookCall,
     *imports.CRYPTO_REQUESTS,
+    *envelopes.REQUESTS,
 )
 ANSWERS: tuple[type[Body], ...] = (
     CryptoRefused,
@@ -452,6 +453,7 @@ ANSWERS: tuple[type[Body], ...] = (
     KeysetHandedOver,
     HookCallSigned,
     *imports.CRYPTO_ANSWERS,
+    *envelopes.ANSWERS,
 )
 REQUEST_CODEC: Codec[Body] = Codec(*REQUESTS)
 ANSWER_CODEC: Codec[Body] = Codec(*ANSWERS)

@@ -55,6 +55,7 @@ class KeyRange(msgspec.Struct, frozen=True):
 class OpenImport(Body, frozen=True, kw_only=True, tag=True):
     """Begin or continue the import of a file (its `head` in clear, its `mapping`) or of a `range`.
 
+    With `envelope` the file is what came in the OpenPGP envelope of the import's name.
     `needs` are the values that the template must have, `wants` those that it takes; what it does not take is not
     stored. Both empty: all are.
     """
@@ -66,6 +67,7 @@ class OpenImport(Body, frozen=True, kw_only=True, tag=True):
     range: KeyRange | None = None
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
+    envelope: bool = False
 
     def __repr__(self) -> str:
         return f"OpenImport(import_id={self.import_id!r}, head=***)"

@@ -7,10 +7,12 @@ from typing import Any
 
 import structlog
 
-from ferryman.contracts import codes, crypto, imports
+from ferryman.contracts import codes, crypto, envelopes, imports
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.crypto_server import card_keysets, handover_keys, hook_keys, keys_at_rest, profile_keys, trust
+from ferryman.crypto_server.envelopes import Envelopes
+from ferryman.crypto_server.openpgp_keys import OpenPGPKeys
 from ferryman.crypto_server.rights import ALLOWED
 from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.vault import Vault
@@ -29,6 +31,8 @@ class CryptoServer:
         self._vault = vault
         card = keys_at_rest.CardKeys(mailbox, vault)
         subscriptions = Subscriptions(mailbox, vault, entropy)
+        correspondence = OpenPGPKeys(mailbox, vault)
+        post = Envelopes(mailbox, vault, correspondence, subscriptions.clear_lines)
         profile = profile_keys.ProfileKeys(mailbox, vault, entropy, subscriptions)
         keysets = card_keysets.CardKeysets(mailbox, vault, entropy)
         handover = handover_keys.HandoverKeys(mailbox, vault)
@@ -42,6 +46,17 @@ class CryptoServer:
             imports.GenerateChunk: subscriptions.generate,
             imports.CloseImport: subscriptions.close,
             imports.ExportSubscriptions: subscriptions.export,
+            envelopes.MakeOpenPGPKey: correspondence.make,
+            envelopes.ImportOpenPGPKey: correspondence.take,
+            envelopes.ShowOpenPGPKey: correspondence.show,
+            envelopes.BeginEnvelope: post.begin,
+            envelopes.EnvelopePart: post.part,
+            envelopes.OpenEnvelope: post.open,
+            envelopes.ImportEnvelopeRun: subscriptions.envelope_run,
+            envelopes.StageExport: post.stage,
+            envelopes.SealEnvelope: post.seal,
+            envelopes.ReadEnvelope: post.read,
+            envelopes.DropEnvelope: post.drop,
             crypto.GetPSK: card.get_psk,
             crypto.DestroyKeys: card.destroy,
             crypto.MakeKeyset: keysets.make,

@@ -61,3 +61,26 @@ subscription_secret = Table(
     Index("subscription_secret_by_batch", "batch"),
     sqlite_with_rowid=False,
 )
+
+envelope = Table(
+    "envelope",
+    METADATA,
+    Column("envelope_id", String(64), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("state", String(10), nullable=False),  # receiving | opened | staging | sealed
+    Column("signer", String(80), nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),  # bytes of the parts
+    Column("created", Double, nullable=False),
+)
+
+envelope_piece = Table(
+    "envelope_piece",
+    METADATA,
+    Column("envelope_id", String(64), primary_key=True),
+    Column("kind", String(4), primary_key=True),  # part: of the envelope itself | run: rows in it, sealed
+    Column("number", Integer, primary_key=True),
+    Column("line", BigInteger, nullable=False),  # of the first row of a run
+    Column("data", LargeBinary, nullable=False),
+)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from ferryman.contracts import codes, imports
+from ferryman.contracts import codes, envelopes, imports
 from ferryman.contracts.imports import FINISHED, RowProblem, SubscriptionPublic
 from ferryman.contracts.message import Header
-from ferryman.crypto_server import import_rows, key_maker
+from ferryman.crypto_server import envelope_rows, import_rows, key_maker
 from ferryman.crypto_server.import_rows import DROPPING, ImportRecord
 from ferryman.crypto_server.keys_at_rest import transport_ref
 from ferryman.crypto_server.vault import Vault
@@ -70,9 +70,10 @@ class Subscriptions:
             raise InputError("import", "is either of a file or of a range")
         if len(body.import_id) != 64:
             raise InputError("import_id", "must be a SHA-256 in hex")
-        recipe = Recipe(body.mapping, body.head, body.range, body.needs, body.wants)
 
         def unit(tx: Tx) -> imports.ImportOpened:
+            head = self._head(tx.connection, body) if body.envelope else body.head
+            recipe = Recipe(body.mapping, head, body.range, body.needs, body.wants)
             record = import_rows.find(tx.connection, body.import_id)
             if record is not None and record.owner != body.owner:
                 raise Refused(*codes.PROVIDER_ERROR, "the import is another operator's", identifier=body.import_id)
@@ -147,7 +148,10 @@ class Subscriptions:
             if record is None or record.owner != body.owner:
                 if body.keep:
                     raise Refused(*codes.PROVIDER_ERROR, "no such import", identifier=body.import_id)
+                if envelope_rows.find(tx.connection, body.owner, body.import_id) is not None:
+                    envelope_rows.drop(tx.connection, body.import_id)
                 return imports.ImportClosed(rows=0)
+            envelope_rows.drop(tx.connection, body.import_id)
             if record.state == FINISHED:
                 if not body.keep:
                     raise Refused(*codes.PROVIDER_ERROR, "the import is finished", identifier=body.import_id)
@@ -181,7 +185,35 @@ class Subscriptions:
         rows = reader.read(body.data, body.line)
         return await self._mailbox.transact(lambda tx: self._store(tx, body, rows), long=True)
 
-    def _reader(self, connection: Connection, body: imports.ImportChunk) -> RowReader:
+    async def envelope_run(self, header: Header, body: envelopes.ImportEnvelopeRun) -> imports.ChunkImported:
+        """Store one run of what was in an envelope; its first run begins with the heading."""
+
+        def facts(connection: Connection) -> tuple[RowReader, int, bytes]:
+            envelope_rows.require(connection, body.owner, body.import_id, envelopes.OPENED)
+            line, data = envelope_rows.run_of(connection, self._vault, body.import_id, body.number)
+            return self._reader(connection, body), line, data
+
+        reader, line, data = await self._mailbox.store.read(facts)
+        if body.number == 0:
+            line, data = reader.heading.lines + 1, data[reader.heading.offset :]
+        chunk = imports.ImportChunk(
+            owner=body.owner,
+            import_id=body.import_id,
+            number=body.number,
+            line=line,
+            data=data,
+            lenient=body.lenient,
+        )
+        return await self.chunk(header, chunk)
+
+    def _head(self, connection: Connection, body: imports.OpenImport) -> bytes:
+        """The beginning of a file that came in an envelope."""
+        found = envelope_rows.require(connection, body.owner, body.import_id, envelopes.OPENED)
+        return envelope_rows.run_of(connection, self._vault, body.import_id, 0)[1] if found.runs else b""
+
+    def _reader(
+        self, connection: Connection, body: imports.ImportChunk | envelopes.ImportEnvelopeRun
+    ) -> RowReader:
         record = import_rows.require_running(connection, body.owner, body.import_id)
         reader = self._readers.get(body.import_id)
         if reader is None:
@@ -303,14 +335,29 @@ class Subscriptions:
 
         return await self._mailbox.transact(unit, long=True)
 
+    def clear_lines(self, connection: Connection, owner: str, rows: Sequence[SubscriptionPublic]) -> bytes:
+        """Lines of a file for the HLR, AuC or UDM with Ki and OPc in clear: for an envelope, nothing else."""
+        lines: list[str] = []
+        for row in rows:
+            record, values = self._opened(connection, owner, row)
+            opc = values["opc"].hex().upper() if record.algorithm in ("milenage", "tuak") else ""
+            public = f"{row.iccid},{row.imsi},{row.msisdn},{record.algorithm}"
+            lines.append(f"{public},{values['ki'].hex().upper()},{opc}\r\n")
+        return "".join(lines).encode()
+
+    def _opened(
+        self, connection: Connection, owner: str, row: SubscriptionPublic
+    ) -> tuple[ImportRecord, dict[str, bytes]]:
+        found = import_rows.stored(connection, row.iccid)
+        record = import_rows.by_number(connection, found[0]) if found is not None else None
+        if found is None or record is None or not hmac.compare_digest(record.owner, owner):
+            raise Refused(*codes.ICCID_UNKNOWN, "no secrets of this subscription", identifier=row.iccid)
+        return record, import_rows.open_row(self._vault, record, row.iccid, row.imsi, found[1])
+
     def _exported(
         self, connection: Connection, body: imports.ExportSubscriptions, key: bytes, row: SubscriptionPublic
     ) -> imports.ExportedKeys:
-        found = import_rows.stored(connection, row.iccid)
-        record = import_rows.by_number(connection, found[0]) if found is not None else None
-        if found is None or record is None or not hmac.compare_digest(record.owner, body.owner):
-            raise Refused(*codes.ICCID_UNKNOWN, "no secrets of this subscription", identifier=row.iccid)
-        values = import_rows.open_row(self._vault, record, row.iccid, row.imsi, found[1])
+        record, values = self._opened(connection, body.owner, row)
         has_opc = record.algorithm in ("milenage", "tuak")
         clear = [values["ki"], *([values["opc"]] if has_opc else [])]
         if body.cipher == "aes-gcm":

@@ -117,6 +117,11 @@ class RowReader:
         self.names = tuple(name for name in given if not taken or name in (*taken, "ki", "opc"))
         self._pattern = _pattern(mapping, heading)
 
+    @property
+    def heading(self) -> Heading:
+        """The heading that the rows stand under."""
+        return self._heading
+
     def read(self, data: bytes, first_line: int) -> Rows:
         """Whole lines, the first of them with number `first_line`; problems are in the result, none is raised."""
         try:
