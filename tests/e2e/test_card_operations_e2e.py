@@ -21,6 +21,7 @@ from ferryman.sm_sr.records import SRSettings
 from rig import OWNER
 from virtual_loop import virtual
 
+DAY = 86_400.0
 BOTH = pytest.mark.parametrize("transport", ["sms", "https"])
 
 
@@ -320,6 +321,32 @@ async def test_scp81_keys_are_rotated(lost: int) -> None:
         _, after = key_versions(b)
         assert not before & after
         assert (await checks.eis(b, b.eid)).scp81_version in after
+        _, status = await b.run_order()
+        assert status.status is Status.SUCCESS, status
+        await checks.everything(b)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2], ids=["heard", "answer lost", "twice"])
+@pytest.mark.parametrize("protocol", ["scp80", "scp81"])
+@virtual
+async def test_keys_are_rotated_on_a_card_that_gets_no_short_message(protocol: str, lost: int) -> None:
+    """PUT KEY in sessions that the card opens itself, under the DEK of their SCP81 key set; one after another."""
+    async with bench("https-pull", poll=600, smsc=False) as b:
+        state = b.device().card._core.state
+        before = {k.kvn: k for k in (state.scp80 if protocol == "scp80" else state.scp81)}
+        struck = b.lose_answer_of("PutKey", times=lost)
+        for _ in range(2):
+            view = await run(b, operations.RotateKeyset(eid=b.eid, protocol=protocol), validity=DAY)
+            assert view.status is not None
+            assert view.status.status is Status.SUCCESS, view
+        assert len(struck) == lost
+        state = b.device().card._core.state
+        after = {k.kvn: k for k in (state.scp80 if protocol == "scp80" else state.scp81)}
+        card = await checks.eis(b, b.eid)
+        assert (card.scp80_version if protocol == "scp80" else card.scp81_version) in after
+        assert not [k for k in after.values() if k.dek in {one.dek for one in before.values()}], "all keys are new"
+        assert not any(counter["mt_submitted"] for counter in b.world.smsc.centre.counters.values())
+        # The vault has what the card has, bit by bit: the next visits and an order show it.
         _, status = await b.run_order()
         assert status.status is Status.SUCCESS, status
         await checks.everything(b)

@@ -144,7 +144,7 @@ class KeysetMade(Body, frozen=True, kw_only=True, tag=True):
 
 
 class WrapKeyset(Body, frozen=True, kw_only=True, tag=True):
-    """The keys that were made for `version`, for PUT KEY, under the DEK of the SCP80 key set `under`."""
+    """The keys that were made for `version`, for PUT KEY, under the DEK of the key set `under` of the card."""
 
     eid: str
     version: int

@@ -21,7 +21,7 @@ KEY_BYTES = 16  # AES-128 and a PSK of the same length: what every v3.2 card tak
 SCP80_VERSIONS, SCP81_VERSIONS = range(0x01, 0x10), range(0x40, 0x50)
 SCP80_TYPES = (KEY_TYPE_AES, KEY_TYPE_AES, KEY_TYPE_AES)  # KIc, KID, DEK
 SCP81_TYPES = (KEY_TYPE_PSK_TLS, KEY_TYPE_AES)  # PSK, DEK
-SCP80_DEK = 3  # key id of the DEK in an SCP80 key set
+SCP80_DEK, SCP81_DEK = 3, 2  # key id of the DEK in a key set
 
 
 class CardKeysets:
@@ -53,15 +53,17 @@ class CardKeysets:
         return await self._mailbox.transact(unit)
 
     async def wrap(self, _header: Header, body: crypto.WrapKeyset) -> crypto.KeysetWrapped:
-        """The keys under the DEK of the SCP80 key set that carries the PUT KEY."""
+        """The keys under the DEK of the key set that protects the PUT KEY, be it one not yet shown to be there."""
         types = key_types(body.version)
 
         def unit(connection: Connection) -> list[bytes | None]:
-            refs = [key_ref(body.eid, body.under, SCP80_DEK)]
+            index = SCP81_DEK if body.under in SCP81_VERSIONS else SCP80_DEK
+            refs = [key_ref(body.eid, body.under, index), made_ref(body.eid, body.under, index)]
             refs += [made_ref(body.eid, body.version, index) for index in range(1, len(types) + 1)]
             return [self._vault.get(connection, ref) for ref in refs]
 
-        dek, *keys = await self._mailbox.store.read(unit)
+        known, made, *keys = await self._mailbox.store.read(unit)
+        dek = known or made
         if dek is None or any(key is None for key in keys):
             sentence = f"no keys made for version {body.version:02X}, or no DEK in key set {body.under:02X}"
             raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=body.eid)

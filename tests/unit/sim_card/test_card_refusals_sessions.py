@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 from sim_card_host import REFERENCE_KEYS, Host
 from sim_card_kit import Bench, image, package
@@ -405,6 +408,30 @@ def test_row_52_put_key_with_a_wrong_check_value() -> None:
     )
     assert bench.run(command) == [(b"", 0x9485)]
     assert [item["kvn"] for item in bench.card.dump()["isdr"]["scp81"]] == [0x40]
+
+
+def test_put_key_in_a_session_is_under_the_dek_of_the_sessions_key_set() -> None:
+    """The key set that protects the session, not the one that protects packets (8.4)."""
+    keys = image()["isdr"]
+    deks = {name: bytes.fromhex(keys[name][0]["dek"]) for name in ("scp80", "scp81")}
+    assert deks["scp80"] != deks["scp81"]
+    fresh = bytes(range(0x50, 0x60)), bytes(range(0x60, 0x70))
+    answers = {}
+    for name, dek in deks.items():
+        polling = image()
+        polling["isdr"]["https"] |= {"poll": 600}
+        bench = Bench.of(polling)
+        assert bench.card.tick(601.0), "it opens a session of its own"
+        body = bytearray(b"\x41")
+        for kind, key in zip((0x85, 0x88), fresh, strict=True):
+            cipher = Cipher(AES(dek), CBC(bytes(16))).encryptor()
+            check = Cipher(AES(key), ECB()).encryptor().update(b"\x01" * 16)[:3]
+            body += bytes((kind, 0x11, 0x10)) + cipher.update(key) + b"\x03" + check
+        answers[name] = bench.https_run(b"\x80\xd8\x40\x81" + bytes((len(body),)) + bytes(body) + b"\x00")
+        state = bench.card.dump()["isdr"]["scp81"]
+        assert [item["kvn"] for item in state] == ([0x41] if name == "scp81" else [0x40])
+    assert answers["scp80"] == [(b"", 0x9485)]
+    assert answers["scp81"][0][1] == 0x9000
 
 
 def test_row_53_put_key_of_an_unsupported_type() -> None:

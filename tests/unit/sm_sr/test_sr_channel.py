@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -23,11 +24,13 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
-from ferryman.sm_sr.procedures import channel, channel_sms
-from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures import channel, channel_plan, channel_sms
+from ferryman.sm_sr.procedures.channel_state import Channel, Effects
 from ferryman.sm_sr.procedures.delivery import Cancel, CardNotification, Command, Outcome, Settled
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import SRSettings
+from ferryman.workflow import plan
+from ferryman.workflow.plan import Transport
 
 HTTPS = SRSettings(transport="https")
 HEADER = Header(message_id="m", sender="t", requester="t", function_call_id="f", deadline=s.DEADLINE, eid=s.EID)
@@ -578,3 +581,31 @@ def test_settled_script_is_not_waited_for() -> None:
     state, _ = scripted()
     assert https(state, Signalled("p", Settled(command_id="c1"))).state.inflight is None
     assert https(state, Signalled("p", Settled(command_id="x"))).state == state
+
+
+# -- what only one key set, or one transport, may carry ----------------------------------------------------------
+
+
+def test_a_script_for_another_key_set_than_the_sessions_is_not_given_out() -> None:
+    pull = SRSettings(transport="https-pull", linger=1.0)
+    waiting = enqueue(Channel(), order(1, "https-pull", key_version=0x41), settings=pull).state
+    waiting = enqueue(waiting, order(2, "https-pull"), settings=pull).state
+    taken = https(waiting, post(1))
+    assert outcomes(taken) == [("c1", "rejected")]
+    assert [o.session_key for o in s.signals(taken, Outcome)] == [0x40]
+    assert len(given(taken)) == 1, "the next one is"
+    assert taken.state.inflight is not None
+    assert taken.state.inflight.id == "c2"
+    right = https(enqueue(Channel(), order(1, "https-pull", key_version=0x40), settings=pull).state, post(1))
+    assert len(given(right)) == 1
+
+
+def test_the_transports_that_may_carry_it_are_all_that_a_script_may_name() -> None:
+    bound = plan.Send(transport=Transport.HTTPS_PUSH)
+    pinned = order(1, "sms", only=(Transport.SMS,))
+    facts = s.context().facts
+    effects = Effects(dataclasses.replace(s.context(), facts=dataclasses.replace(facts, scripted=True)))
+    state = channel_plan.enter(Channel(bound=bound), pinned, effects)
+    (question,) = [e.body.question for e in effects.all() if isinstance(e, Ask)]
+    assert question.installed == ("sms",)
+    assert [p.command.id for p in state.pending] == ["c1"], "it does not follow the conversation before it"

@@ -11,6 +11,7 @@ from ferryman.contracts import crypto, operations
 from ferryman.contracts.status import Status, failed
 from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Step, TimerFired
 from ferryman.sm_sr.procedures import rotate_keys
+from ferryman.sm_sr.procedures.delivery import Outcome, OutcomeKind
 from ferryman.sm_sr.records import SRSettings, UseKeyset
 
 LATE = s.DEADLINE + 1.0
@@ -196,3 +197,109 @@ def test_the_cryptoserver_refuses() -> None:
     assert (
         s.reply(step(rotate_keys.State(request=request, requester="x"), Begin(), no_card=True)).code == "8.1.1/3.9"
     )
+
+
+# -- a card without a number: in sessions of its own -------------------------------------------------------------
+
+SILENT = s.card(s.isdp(s.BOOT, msisdn=""), s.isdp(s.NEW))
+PULL = SRSettings(transport="https-pull", installed=("https-pull",))
+
+
+def pulled(protocol: str = "scp81", version: int = 0x41, **changes: Any) -> Step[Any]:
+    """The PUT KEY of a card that comes by itself."""
+    request = operations.RotateKeyset(eid=s.EID, protocol=protocol)
+    options: dict[str, Any] = {"euicc": SILENT} | changes
+    first = step(rotate_keys.State(request=request, requester=s.OWNER), Begin(), **options)
+    made = step(first.state, Answered("make", crypto.KeysetMade(version=version, replaces=False)))
+    assert asked(made) == crypto.WrapKeyset(eid=s.EID, version=version, under=0x40), "the DEK of the session's set"
+    return put(made, 3 if protocol == "scp80" else 2)
+
+
+def came_under(state: Any, version: int) -> s.Signalled:
+    """The card came, in a session under this key set; nothing was given out."""
+    refused = Outcome(
+        command_id=f"procedure/{state.sent}", kind=OutcomeKind.REJECTED, detail="why", session_key=version
+    )
+    return s.Signalled("channel", refused)
+
+
+@pytest.mark.parametrize("changes", [{}, {"euicc": s.card(), "settings": PULL}], ids=["no number", "no SMSC"])
+def test_without_a_short_message_the_keys_go_under_the_dek_of_the_session(changes: dict[str, Any]) -> None:
+    sent = pulled(**changes)
+    command = s.command(sent)
+    assert (command.transport, command.only, command.key_version) == ("https-pull", ("https-pull",), 0x40)
+    assert onto(sent) == 0x40
+    taken = step(sent.state, s.answered("procedure/1", 0x9000, b"\x41" + KEYS[0x41] * 2))
+    assert asked(taken) == crypto.TakeKeyset(eid=s.EID, version=0x41, retired=0x40)
+
+
+def test_by_sms_nothing_else_carries_them() -> None:
+    assert s.command(begun()).only == ("sms",)
+
+
+def asking() -> Any:
+    """The answer was lost: whether the card comes under the new keys is to be seen."""
+    taken = step(pulled().state, s.outcome("procedure/1", "unknown"))
+    assert s.is_read(s.command(taken))
+    assert s.command(taken).key_version == 0x41
+    return taken.state
+
+
+def test_a_session_under_the_new_keys_proves_them() -> None:
+    expected = crypto.TakeKeyset(eid=s.EID, version=0x41, retired=0x40)
+    for proof in (s.answered("procedure/2"), came_under(asking(), 0x41)):
+        assert asked(step(asking(), proof)) == expected
+    # Also when it is the next PUT KEY that finds such a session.
+    again = put(step(asking(), came_under(asking(), 0x40)), 2)
+    assert asked(step(again.state, came_under(again.state, 0x41))) == expected
+
+
+def test_a_session_under_the_former_keys_has_them_put_again() -> None:
+    again = put(step(asking(), came_under(asking(), 0x40)), 2)
+    assert onto(again) == 0x40
+    # It had them after all: the session is one that was taken up again under keys that are gone.
+    for word in (0x6A88, 0x6985):
+        gone = step(again.state, s.answered(f"procedure/{again.state.sent}", word))
+        assert s.command(gone).key_version == 0x41
+        waiting = step(gone.state, came_under(gone.state, 0x40))
+        assert s.timers(waiting) == {"look": rotate_keys.LOOK_AGAIN}
+        assert not [e for e in waiting.effects if isinstance(e, Ask)], "it has them; they are not put once more"
+        look = step(waiting.state, TimerFired("look"))
+        assert s.command(look).key_version == 0x41
+
+
+def test_a_refusal_at_the_first_attempt_is_one() -> None:
+    assert s.reply(step(pulled().state, s.answered("procedure/1", 0x6985))).code == "8.4/4.2"
+
+
+def test_a_card_that_never_comes_under_the_new_keys() -> None:
+    state = step(asking(), s.outcome("procedure/2", "unknown")).state
+    for _ in range(20):
+        taken = step(state, TimerFired("look"))
+        state = step(taken.state, s.outcome(f"procedure/{taken.state.sent}", "unknown")).state
+        if state.replied:
+            break
+    assert state.replied
+    over = step(asking(), TimerFired("deadline"), now=LATE)
+    assert s.reply(over).status is Status.EXPIRED
+    assert s.done(step(over.state, came_under(over.state, 0x40)))
+    assert step(over.state, TimerFired("look")) == Step(over.state)
+    late = step(over.state, came_under(over.state, 0x41))
+    assert asked(late) == crypto.TakeKeyset(eid=s.EID, version=0x41, retired=0x40), "what the card shows counts"
+
+
+def test_scp80_keys_of_a_card_that_gets_no_packet() -> None:
+    """Their check values prove them; the former ones are overwritten in a session too."""
+    first = pulled("scp80", 2)
+    assert onto(first) == 0
+    other = step(first.state, came_under(first.state, 0x42))
+    assert asked(other) == crypto.WrapKeyset(eid=s.EID, version=2, under=0x42), (
+        "under the DEK of the session's own"
+    )
+    taken = step(first.state, s.answered("procedure/1", 0x9000, b"\x02" + KEYS[2] * 3))
+    used = step(taken.state, Answered("take", crypto.Stored()))
+    assert s.changes(used) == [UseKeyset(2)]
+    cleared = step(used.state, Answered("make", crypto.KeysetMade(version=1, replaces=True)))
+    assert asked(cleared) == crypto.WrapKeyset(eid=s.EID, version=1, under=0x40)
+    last = put(cleared)
+    assert (onto(last), s.command(last).key_version, s.command(last).transport) == (1, 0x40, "https-pull")

@@ -34,10 +34,25 @@ def pump(state: Channel, effects: Effects) -> Channel:
     if not state.https_queue or state.inflight is not None:
         return state
     if state.post:
-        return _give(state, state.https_queue[0], effects)
+        command = state.https_queue[0]
+        if command.key_version in (0, state.session_key):
+            return _give(state, command, effects)
+        return pump(_refuse(state, command, effects), effects)
     if state.session:
         return state  # the card is about to POST
     return _call_card(state, effects)
+
+
+def _refuse(state: Channel, command: Command, effects: Effects) -> Channel:
+    """The session is not under the key set that the command is for: it is not given out."""
+    outcome = Outcome(
+        command_id=command.id,
+        kind=OutcomeKind.REJECTED,
+        detail=f"the session is under key set {state.session_key:02X}",
+        session_key=state.session_key,
+    )
+    effects.outcome(command.owner, outcome)
+    return replace(state, https_queue=state.https_queue[1:])
 
 
 def _call_card(state: Channel, effects: Effects) -> Channel:
@@ -116,7 +131,14 @@ def _answer(state: Channel, answer: Answer, effects: Effects) -> None:
 def posted(state: Channel, body: es5.HTTPSPosted, effects: Effects) -> Channel:
     """One POST of the card."""
     token, confirmed = _token(body.uri), state.confirmed
-    state = replace(state, session=body.session_id, post=body.post_id, triggers=0, trigger_wanted=False)
+    state = replace(
+        state,
+        session=body.session_id,
+        session_key=body.key_version,
+        post=body.post_id,
+        triggers=0,
+        trigger_wanted=False,
+    )
     effects.no_timer(SESSION)
     if body.notification:
         state = _notified(state, body.notification, effects)

@@ -29,7 +29,7 @@ def enter(state: Channel, command: Command, effects: Effects) -> Channel:
     command = replace(command, since=effects.now)
     if command.confirms is not None:
         return _go(state, replace(command, plan=_reply_way(command, effects)), effects)
-    if state.bound is not None:
+    if state.bound is not None and not command.only:
         # A challenge, or an SCP03t session, that the card keeps where the command before came from.
         return _go(state, replace(command, plan=state.bound, at=effects.now), effects)
     return consult(state, Pending(command=command, moment=Moment.START), effects)
@@ -100,7 +100,7 @@ def ask(state: Channel, pending: Pending, effects: Effects) -> Question:
             transports=_preferred(command, effects),
         ),
         history=command.history,
-        installed=effects.settings.installed,
+        installed=tuple(t for t in effects.settings.installed if not command.only or t in command.only),
     )
 
 

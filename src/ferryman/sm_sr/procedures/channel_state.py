@@ -81,6 +81,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     https_queue: tuple[Command, ...] = ()
     inflight: Command | None = None
     session: str = ""
+    session_key: int = 0  # SCP81 key set of that session
     post: str = ""  # a POST that waits for our answer
     token: str = ""  # expected in the URI of the next POST
     answer: Answer | None = None

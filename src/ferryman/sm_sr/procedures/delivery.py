@@ -13,7 +13,7 @@ from ferryman.codec.isdr_answers import Notification
 from ferryman.codec.tlv import TLV
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Signal
-from ferryman.workflow.plan import Send
+from ferryman.workflow.plan import Send, Transport
 from ferryman.workflow.question import Attempt
 
 R_APDU = 0x23
@@ -51,7 +51,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     card session (script chaining, TS 102 226 5.4.1.2). `destination` overrides the subscription address.
     `confirms` is the notification that the script confirms: it goes the way the notification came. For every other
     command `transport` is what is preferred, and its plan decides. `plan`, `history`, `since` (first seen) and
-    `at` (sent last) are notes of the channel. `key_version` is the SCP80 key set to use, 0 = the card's.
+    `at` (sent last) are notes of the channel. `key_version` is the key set to use, 0 = the card's: an SMS packet
+    is under it, an HTTPS session must have been opened under it. `only` are the transports that may carry it, when
+    its content fits no other; empty: whatever the plan says.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     destination: str = ""
     confirms: CardNotification | None = None
     key_version: int = 0
+    only: tuple[Transport, ...] = ()
     plan: Send | None = None
     history: tuple[Attempt, ...] = ()
     again: int = 0  # times it was put back after a lost session
@@ -93,12 +96,16 @@ class OutcomeKind(StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcome of one command; `script` is the response script when it was answered."""
+    """Outcome of one command; `script` is the response script when it was answered.
+
+    `session_key`: it was not given out, because the card's session is under this key set and not that asked for.
+    """
 
     command_id: str
     kind: OutcomeKind
     script: bytes = b""
     detail: str = ""
+    session_key: int = 0
 
 
 @dataclass(frozen=True, slots=True)
