@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+VIRTUAL = datetime.datetime.fromtimestamp(1_795_000_000, datetime.UTC)  # where `soap_world.START` is
+
 
 @dataclass(frozen=True)
 class Party:
@@ -37,7 +39,9 @@ def make_party(folder: Path, name: str, *, days: int = 30) -> Party:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
-    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    # TLS looks at the machine's clock, a signature of a message at the gateway's, which begins at VIRTUAL.
+    moments = (datetime.datetime.now(datetime.UTC), VIRTUAL)
+    begin, end = min(moments) - datetime.timedelta(days=1), max(moments) + datetime.timedelta(days=days)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -45,7 +49,7 @@ def make_party(folder: Path, name: str, *, days: int = 30) -> Party:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=days))
+        .not_valid_after(end)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

@@ -43,6 +43,8 @@ async def peer_add(
     namespace: int = 3,
     unknown_only: bool = False,
     require_token: bool = False,
+    x509_token: bool = False,
+    sign: bool = False,
     data: Path = DATA,
     json: bool = False,
 ) -> int:
@@ -71,7 +73,11 @@ async def peer_add(
     unknown_only
         Profiles of others are always unknown to it, also on eUICCs where it has a profile.
     require_token
-        Its certificate alone does not suffice.
+        Its TLS certificate alone does not suffice.
+    x509_token
+        It may prove itself by an X.509 token of WS-Security with one of its certificates.
+    sign
+        Sign our messages to it with an X.509 token of WS-Security.
     """
     record = Peer(
         name=name,
@@ -82,7 +88,13 @@ async def peer_add(
         rights=tuple(right or ()),
         username=username,
         password_file=password_file,
-        quirks=Quirks(namespace=namespace, unknown_only=unknown_only, require_token=require_token),
+        quirks=Quirks(
+            namespace=namespace,
+            unknown_only=unknown_only,
+            require_token=require_token,
+            x509_token=x509_token,
+            sign=sign,
+        ),
     )
     async with operator(data, OWNER) as calls:
         done = await calls.gateway(PutPeer(peer=record))

@@ -61,12 +61,15 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
     `namespace` 1 or 3: the older or the usual one of the messages, which is then also the only one accepted.
     `unknown_only`: a profile of somebody else is always answered as an unknown one, even where the peer has a
-    right on the eUICC. `require_token`: the certificate alone does not suffice.
+    right on the eUICC. `require_token`: the TLS certificate alone does not suffice. `x509_token`: it may prove
+    itself by an X.509 token of WS-Security, with one of its certificates. `sign`: so are our messages to it.
     """
 
     namespace: int = 3
     unknown_only: bool = False
     require_token: bool = False
+    x509_token: bool = False
+    sign: bool = False
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +90,11 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
     username: str = ""
     password_file: str = ""
+
+    @property
+    def needs_no_certificate(self) -> bool:
+        """Whether this peer can prove itself without a TLS certificate."""
+        return bool(self.username) or self.quirks.x509_token
 
     def may(self, function: str) -> bool:
         """Whether this peer may call `function` (as ES4.EnableProfile)."""
@@ -113,8 +121,12 @@ def check(peer: Peer) -> None:
             raise InputError("right", f"{right!r} is nothing that a peer of kind {peer.kind} may do")
     if not peer.certificates and not peer.username:
         raise InputError("certificate", "is needed: nobody else can prove to be this peer (or give a user name)")
-    if bool(peer.username) != bool(peer.password_file) or (peer.quirks.require_token and not peer.username):
+    if bool(peer.username) != bool(peer.password_file):
         raise InputError("username", "and password file belong together")
+    if peer.quirks.require_token and not peer.username and not peer.quirks.x509_token:
+        raise InputError("username", "or the X.509 token is needed where a token is required")
+    if peer.quirks.x509_token and not peer.certificates:
+        raise InputError("certificate", "is needed for an X.509 token")
     if peer.quirks.namespace not in (1, 3):
         raise InputError("namespace", "must be 1 or 3")
 

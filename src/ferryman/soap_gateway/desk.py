@@ -8,6 +8,7 @@ twice finds the first one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from lxml import etree
@@ -20,7 +21,7 @@ from ferryman.contracts.status import failed
 from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.clock import Clock
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.soap_gateway import rows
+from ferryman.soap_gateway import rows, signature
 from ferryman.soap_gateway.answers import keep, kept_header
 from ferryman.soap_gateway.book import PeerBook
 from ferryman.soap_gateway.calls import ACCEPTED, Call, CallDesk, eid_of
@@ -54,6 +55,7 @@ class Desk:
         book: PeerBook,
         ours: Callable[[], Ours],
         password: Callable[[str], bytes],
+        sign: Callable[[Peer, bytes], bytes],
     ) -> None:
         self._mailbox = mailbox
         self._call_desk = call_desk
@@ -62,14 +64,15 @@ class Desk:
         self._book = book
         self._ours = ours
         self._password = password
+        self._sign = sign
 
     # -- one request ------------------------------------------------------------------------------------------
 
     def admit(self, certificate: bytes) -> bool:
-        """Whether anybody can be behind this certificate; without one, only a user name could tell."""
+        """Whether anybody can be behind this certificate; without one, only a token could tell."""
         if certificate:
             return bool(self._book.of_certificate(certificate))
-        return any(peer.username for peer in self._book.all)
+        return any(peer.needs_no_certificate for peer in self._book.all)
 
     async def handle(self, request: Request) -> Answer:
         """Answer one HTTP request; nothing that a peer sends raises."""
@@ -146,10 +149,13 @@ class Desk:
         if not allowed:
             own = any(right.startswith(function.interface) for right in RIGHTS[peer.kind])
             pair = codes.FUNCTION_NOT_ALLOWED if own else codes.REQUESTER_NOT_ALLOWED
-            return await self._call_desk.refuse(
-                call, failed(*pair, "the function is not open to the requester", peer.oid)
-            )
-        return await self._call_desk.take(call, received.body)
+            status = failed(*pair, "the function is not open to the requester", peer.oid)
+            return self._signed(peer, await self._call_desk.refuse(call, status))
+        return self._signed(peer, await self._call_desk.take(call, received.body))
+
+    def _signed(self, peer: Peer, answer: Answer) -> Answer:
+        """An answer with an envelope as this peer wants it."""
+        return replace(answer, body=self._sign(peer, answer.body)) if answer.body else answer
 
     async def _refused(self, peer: Peer, function: Function) -> None:
         def unit(tx: Tx) -> None:
@@ -163,12 +169,15 @@ class Desk:
 
     async def _identify(self, certificate: bytes, received: Received) -> list[Peer]:
         """Every peer that the sender has proved to be and says it is; raises Fault."""
-        proved = self._book.of_certificate(certificate)
-        named = await self._by_token(received)
-        if received.token is not None:
-            proved = tuple(peer for peer in proved if peer in named) if proved else named
-        else:
-            proved = tuple(peer for peer in proved if not peer.quirks.require_token)
+        shown = self._book.of_certificate(certificate)
+        tokens = [await self._by_password(received), await self._by_signature(received)]
+        claims = [named for named in tokens if named]
+        if not claims:
+            claims.append(tuple(peer for peer in shown if not peer.quirks.require_token))
+        elif certificate:
+            claims.append(shown)
+        # Whatever was shown must be the same party's.
+        proved = [peer for peer in claims[0] if all(peer in named for named in claims)]
         if not proved:
             raise Fault("not authenticated", subcode="wsse:FailedAuthentication", status=401)
         mine = [peer for peer in proved if peer.oid == received.addressing.sender_id]
@@ -177,7 +186,8 @@ class Desk:
             raise Fault("EntityId is not the one that was authenticated", status=403)
         return mine
 
-    async def _by_token(self, received: Received) -> tuple[Peer, ...]:
+    async def _by_password(self, received: Received) -> tuple[Peer, ...]:
+        """Who the UsernameToken proves to be, empty without one; raises Fault."""
         token = received.token
         if token is None:
             return ()
@@ -186,12 +196,31 @@ class Desk:
             if not peers:
                 raise PeerError("is not accepted", field="UsernameToken")
             nonce = verify(token, self._password(peers[0].password_file), self._clock.now())
-            if not await self._mailbox.transact(lambda tx: rows.use_nonce(tx, nonce)):
-                raise PeerError("was used before", field="UsernameToken")
+            await self._use("UsernameToken", nonce)
         except PeerError as problem:
-            log.warning("token refused", reason=str(problem))
-            raise Fault("not authenticated", subcode="wsse:FailedAuthentication", status=401) from None
+            raise _not_authenticated(problem) from None
         return peers
+
+    async def _by_signature(self, received: Received) -> tuple[Peer, ...]:
+        """Who has signed the message, empty when it is not signed; raises Fault."""
+        security = received.security
+        if security is None or not signature.is_signed(security):
+            return ()
+        try:
+            signed = signature.verify(security, self._clock.now())
+            found = self._book.of_certificate(signed.certificate)
+            peers = tuple(peer for peer in found if peer.quirks.x509_token)
+            if not peers:
+                raise PeerError("is of nobody who may prove himself so", field="Signature")
+            await self._use("Signature", signed.replay)
+        except PeerError as problem:
+            raise _not_authenticated(problem) from None
+        return peers
+
+    async def _use(self, kind: str, identifier: str) -> None:
+        """Each token once; raises PeerError for the second time."""
+        if not await self._mailbox.transact(lambda tx: rows.use_nonce(tx, identifier)):
+            raise PeerError("was used before", field=kind)
 
     # -- callbacks, notifications, polls ----------------------------------------------------------------------
 
@@ -261,22 +290,30 @@ class Desk:
             raise Fault("no address of WS-MakeConnection", subcode="wsa:InvalidAddressingHeader")
         name = rows.key(poll_id)
 
-        def unit(tx: Tx) -> tuple[Letter | None, bool]:
+        def unit(tx: Tx) -> tuple[Peer, Letter, bool] | None:
             for peer in mine:
                 found, more = rows.fetch(tx, peer.name, name, told.message_id)
                 if found is not None:
-                    return found, more
-            return None, False
+                    return peer, found, more
+            return None
 
-        found, more = await self._mailbox.transact(unit)
-        if found is None:
+        fetched = await self._mailbox.transact(unit)
+        if fetched is None:
             return ACCEPTED
+        peer, found, more = fetched
         head = envelope.HEAD.encode()
-        return Answer(200, found.envelope.replace(head, head + envelope.pending(more).encode(), 1))
+        octets = found.envelope.replace(head, head + envelope.pending(more).encode(), 1)
+        return self._signed(peer, Answer(200, octets))
 
     def stale_nonces(self) -> float:
         """Nonces used before this moment belong to tokens that are stale."""
         return self._clock.now() - 2 * FRESH
+
+
+def _not_authenticated(problem: PeerError) -> Fault:
+    """What went wrong is for our log; a stranger hears nothing of it."""
+    log.warning("token refused", reason=str(problem))
+    return Fault("not authenticated", subcode="wsse:FailedAuthentication", status=401)
 
 
 def _fault(reason: str, status: int) -> Answer:

@@ -34,13 +34,21 @@ class Post:
     """Carries letters: one task for each peer, so that one that does not answer holds up nobody else."""
 
     def __init__(
-        self, *, mailbox: Mailbox, settings: SOAPSettings, clock: Clock, book: PeerBook, on_reply: OnReply
+        self,
+        *,
+        mailbox: Mailbox,
+        settings: SOAPSettings,
+        clock: Clock,
+        book: PeerBook,
+        on_reply: OnReply,
+        sign: Callable[[Peer, bytes], bytes],
     ) -> None:
         self._mailbox = mailbox
         self._settings = settings
         self._clock = clock
         self._book = book
         self._on_reply = on_reply
+        self._sign = sign
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._stopping = False
@@ -122,11 +130,11 @@ class Post:
         await self._settle(letter, rows.TAKEN, f"HTTP {reply.status}")
 
     async def send(self, peer: Peer, url: str, envelope: bytes, action: str) -> Reply:
-        """One attempt; raises Unavailable, PeerError or InputError."""
+        """One attempt, signed anew where the peer wants it; raises Unavailable, PeerError or InputError."""
         context: ssl.SSLContext = client_context(self._settings, peer)
         return await client.post(
             url,
-            envelope,
+            self._sign(peer, envelope),
             action,
             context=context,
             pins=fingerprints(peer),

@@ -33,7 +33,8 @@ from ferryman.soap_gateway.post import LETTER_KEEP, Post
 from ferryman.soap_gateway.rows import Letter
 from ferryman.soap_gateway.server import SOAPServer
 from ferryman.soap_gateway.settings import SOAPSettings
-from ferryman.soap_gateway.tls import server_context, trust
+from ferryman.soap_gateway.signature import Signer
+from ferryman.soap_gateway.tls import own_signer, server_context, trust
 
 SWEEP = 3_600.0  # seconds between looks for what can be forgotten
 
@@ -61,7 +62,15 @@ class SOAPGateway:
         self._entropy = entropy
         self._identities = (smsr_id, smdp_id)
         self.book = PeerBook(mailbox)
-        self.post = Post(mailbox=mailbox, settings=settings, clock=clock, book=self.book, on_reply=self._on_reply)
+        self._signer: Signer | None = None
+        self.post = Post(
+            mailbox=mailbox,
+            settings=settings,
+            clock=clock,
+            book=self.book,
+            on_reply=self._on_reply,
+            sign=self._sign,
+        )
         self.calls = CallDesk(
             mailbox=mailbox,
             calls=calls,
@@ -80,6 +89,7 @@ class SOAPGateway:
             book=self.book,
             ours=lambda: self.ours,
             password=password,
+            sign=self._sign,
         )
         self.server = SOAPServer(settings, handler=self.desk.handle, admit=self.desk.admit)
         self._context: ssl.SSLContext | None = None
@@ -113,6 +123,14 @@ class SOAPGateway:
         await self.server.stop()
         await self.post.stop()
         await self.mailbox.stop()
+
+    def _sign(self, peer: Peer, octets: bytes) -> bytes:
+        """Our message to a peer, signed when its record says so; raises InputError."""
+        if not peer.quirks.sign:
+            return octets
+        if self._signer is None:
+            self._signer = own_signer(self._settings)
+        return self._signer.sign(octets, self._clock.now())
 
     # -- from our roles ---------------------------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Iterable
+from pathlib import Path
 
 from ferryman.contracts.peers import Peer
 from ferryman.errors import InputError
 from ferryman.soap_gateway.settings import SOAPSettings
+from ferryman.soap_gateway.signature import Signer
 
 
 def fingerprint(der: bytes) -> str:
@@ -48,8 +50,8 @@ def trust(context: ssl.SSLContext, settings: SOAPSettings, peers: Iterable[Peer]
     """Accept the certificates of these peers, too; a removed one is refused by its record, not here."""
     found = list(peers)
     _anchors(context, settings, found)
-    # Without a certificate only a password could say who it is.
-    optional = any(peer.username for peer in found)
+    # Without a certificate only a token of WS-Security could say who it is.
+    optional = any(peer.needs_no_certificate for peer in found)
     context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
 
 
@@ -60,6 +62,14 @@ def client_context(settings: SOAPSettings, peer: Peer) -> ssl.SSLContext:
     context.check_hostname = not peer.certificates
     _anchors(context, settings, [peer])
     return context
+
+
+def own_signer(settings: SOAPSettings) -> Signer:
+    """Signs with the key that TLS has; raises InputError when our own files cannot be used."""
+    try:
+        return Signer(Path(settings.certificate_file).read_bytes(), Path(settings.key_file).read_bytes())
+    except OSError as problem:
+        raise InputError("soap.certificate_file", f"and key cannot be used ({problem})") from None
 
 
 def _own(context: ssl.SSLContext, settings: SOAPSettings) -> None:

@@ -60,6 +60,7 @@ class Received:
     addressing: Addressing
     body: etree._Element
     token: UsernameToken | None = None
+    security: etree._Element | None = None
 
 
 def read(data: bytes) -> Received:
@@ -78,13 +79,14 @@ def read(data: bytes) -> Received:
     header, body = parts
     if len(body) != 1:
         raise Fault("has not exactly one element in its Body")
-    blocks, token = _blocks(header)
-    return Received(_addressing(blocks), body[0], token)
+    blocks, security = _blocks(header)
+    token = None if security is None else _token(security)
+    return Received(_addressing(blocks), body[0], token, security)
 
 
-def _blocks(header: etree._Element) -> tuple[dict[str, etree._Element], UsernameToken | None]:
+def _blocks(header: etree._Element) -> tuple[dict[str, etree._Element], etree._Element | None]:
     found: dict[str, etree._Element] = {}
-    token: UsernameToken | None = None
+    security: etree._Element | None = None
     if len(header) > MAX_HEADERS:
         raise Fault(f"has more than {MAX_HEADERS} headers")
     for block in header:
@@ -94,10 +96,12 @@ def _blocks(header: etree._Element) -> tuple[dict[str, etree._Element], Username
                 raise Fault(f"{name} is given twice", subcode="wsa:InvalidAddressingHeader")
             found[name] = block
         elif space == WSSE and name == "Security":
-            token = _token(block, token)
+            if security is not None:
+                raise Fault("two Security headers", subcode="wsse:InvalidSecurity")
+            security = block
         elif space not in _UNDERSTOOD and block.get(f"{{{SOAP}}}mustUnderstand", "").strip() in _TRUE:
             raise Fault(f"header {name} is not understood", code=MUST_UNDERSTAND)
-    return found, token
+    return found, security
 
 
 def _addressing(blocks: dict[str, etree._Element]) -> Addressing:
@@ -139,7 +143,8 @@ def _text(blocks: dict[str, etree._Element], name: str, *, nested: bool = False)
     return text.strip()
 
 
-def _token(security: etree._Element, earlier: UsernameToken | None) -> UsernameToken | None:
+def _token(security: etree._Element) -> UsernameToken | None:
+    earlier: UsernameToken | None = None
     for item in security:
         if item.tag != f"{{{WSSE}}}UsernameToken":
             continue

@@ -1,0 +1,294 @@
+"""What must not get through behind an X.509 token of WS-Security: refused with 401, and nothing is entered."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+import xmlsec_peer
+from esm_samples import ICCID
+from ferryman.contracts.peers import Peer, PeerKind, Quirks
+from ferryman.errors import InputError
+from ferryman.soap_gateway.esm.simple import write_date
+from parties import Party
+from soap_world import MNO, MNO2, START, UPDATE, Client, is_fault, unchanged, world
+from virtual_loop import virtual
+from xmlsec_peer import DS, ID, SOAP, WSA, WSSE, WSU
+
+ALONE = Quirks(x509_token=True, require_token=True)
+NOW = write_date(START)
+P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+OTHER = b"8988101000000000022"
+
+type Change = Callable[[etree._Element], None]
+
+
+def part(root: etree._Element, space: str, name: str) -> etree._Element:
+    found = root.find(f".//{{{space}}}{name}")
+    assert found is not None
+    return found
+
+
+def header(root: etree._Element) -> etree._Element:
+    return part(root, SOAP, "Header")
+
+
+def forge(element: etree._Element) -> etree._Element:
+    """A copy that says something else."""
+    text = etree.tostring(element, with_tail=False).replace(ICCID.encode(), OTHER)
+    return etree.fromstring(text)
+
+
+# -- wrapping ------------------------------------------------------------------------------------------------
+
+
+def body_into_header(root: etree._Element, *, keep: str = "") -> None:
+    """The signed body goes where nobody reads it; another one stands in its place."""
+    body = part(root, SOAP, "Body")
+    other = forge(body)
+    name = other.attrib.pop(ID)
+    if keep:
+        other.set(keep, name)
+    root.replace(body, other)
+    wrapper = etree.SubElement(header(root), "{urn:x}Wrapper")
+    wrapper.append(body)
+
+
+def body_in_object(root: etree._Element) -> None:
+    """As before, inside the signature."""
+    body = part(root, SOAP, "Body")
+    other = forge(body)
+    del other.attrib[ID]
+    root.replace(body, other)
+    etree.SubElement(part(root, DS, "Signature"), f"{{{DS}}}Object").append(body)
+
+
+def addressing_wrapped(root: etree._Element) -> None:
+    """The signed addressee is kept aside; another one is read."""
+    to = part(root, WSA, "To")
+    other = deepcopy(to)
+    del other.attrib[ID]
+    header(root).replace(to, other)
+    etree.SubElement(part(root, WSSE, "Security"), "{urn:x}Wrapper").append(to)
+
+
+def time_wrapped(root: etree._Element) -> None:
+    """A fresh Timestamp in front of the signed one."""
+    old = part(root, WSU, "Timestamp")
+    other = deepcopy(old)
+    del other.attrib[ID]
+    security = part(root, WSSE, "Security")
+    security.replace(old, other)
+    etree.SubElement(security, "{urn:x}Wrapper").append(old)
+
+
+WRAPPED: dict[str, Change] = {
+    "body into header": body_into_header,
+    "body into header, same wsu:Id": lambda root: body_into_header(root, keep=ID),
+    "body into header, same Id": lambda root: body_into_header(root, keep="Id"),
+    "body into header, same xml:id": lambda root: body_into_header(
+        root, keep="{http://www.w3.org/XML/1998/namespace}id"
+    ),
+    "body into Object": body_in_object,
+    "addressee": addressing_wrapped,
+    "time": time_wrapped,
+}
+
+
+# -- other ways ----------------------------------------------------------------------------------------------
+
+
+def doubled(space: str, name: str) -> Change:
+    def change(root: etree._Element) -> None:
+        found = part(root, space, name)
+        found.addnext(deepcopy(found))
+
+    return change
+
+
+def attribute(name: str, key: str, value: str) -> Change:
+    def change(root: etree._Element) -> None:
+        part(root, DS, name).set(key, value)
+
+    return change
+
+
+def reference(uri: str) -> Change:
+    return attribute("Reference", "URI", uri)
+
+
+def reply_to_added(root: etree._Element) -> None:
+    block = etree.SubElement(header(root), f"{{{WSA}}}ReplyTo")
+    etree.SubElement(block, f"{{{WSA}}}Address").text = "https://mno.example/es4"
+
+
+def another_key(root: etree._Element) -> None:
+    part(part(root, WSSE, "SecurityTokenReference"), WSSE, "Reference").set("URI", "#part-0")
+
+
+def key_value_too(root: etree._Element) -> None:
+    etree.SubElement(part(root, DS, "KeyInfo"), f"{{{DS}}}KeyName").text = "x"
+
+
+def xslt(root: etree._Element) -> None:
+    transforms = part(root, DS, "Transforms")
+    etree.SubElement(transforms, f"{{{DS}}}Transform", Algorithm="http://www.w3.org/TR/1999/REC-xslt-19991116")
+
+
+def many(root: etree._Element) -> None:
+    first = part(root, DS, "Reference")
+    for number in range(20):
+        other = deepcopy(first)
+        other.set("URI", f"#x-{number}")
+        first.addnext(other)
+
+
+def long_prefixes(root: etree._Element) -> None:
+    kind = "{http://www.w3.org/2001/10/xml-exc-c14n#}InclusiveNamespaces"
+    etree.SubElement(part(root, DS, "Transform"), kind, PrefixList="x " * 200)
+
+
+def no_certificate(root: etree._Element) -> None:
+    part(root, WSSE, "BinarySecurityToken").text = "AAAA"
+
+
+def text_in_body(root: etree._Element) -> None:
+    part(root, SOAP, "Body").text = " "
+
+
+INCLUSIVE = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+CHANGED: dict[str, Change] = {
+    "body": text_in_body,
+    "two signatures": doubled(DS, "Signature"),
+    "two tokens": doubled(WSSE, "BinarySecurityToken"),
+    "two times": doubled(WSU, "Timestamp"),
+    "two references to one part": doubled(DS, "Reference"),
+    "another part": reference("#nothing"),
+    "whole document": reference(""),
+    "outside": reference("http://127.0.0.1:9/x"),
+    "pointer": reference("#xpointer(/)"),
+    "inclusive form": attribute("CanonicalizationMethod", "Algorithm", INCLUSIVE),
+    "with comments": attribute("Transform", "Algorithm", "http://www.w3.org/2001/10/xml-exc-c14n#WithComments"),
+    "SHA-1": attribute("DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"),
+    "HMAC": attribute("SignatureMethod", "Algorithm", "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"),
+    "RSA": attribute("SignatureMethod", "Algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
+    "unsigned ReplyTo": reply_to_added,
+    "key of another element": another_key,
+    "key by name, too": key_value_too,
+    "XSLT": xslt,
+    "many references": many,
+    "many prefixes": long_prefixes,
+    "no certificate": no_certificate,
+}
+
+
+@pytest.mark.parametrize("name", [*WRAPPED, *CHANGED])
+@virtual
+async def test_changed_behind_the_signature(tmp_path: Path, parties: dict[str, Party], name: str) -> None:
+    async with world(tmp_path, parties) as (gateway, client):
+        await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO, quirks=ALONE)
+        good = xmlsec_peer.secure(client.compose(UPDATE), parties["mno"], created=NOW)
+        root = etree.fromstring(good)
+        (WRAPPED | CHANGED)[name](root)
+        changed = etree.tostring(root)
+        assert changed != good
+        is_fault(await client.post(changed), 401, "FailedAuthentication")
+        unchanged(gateway)
+        assert (await client.post(good)).status == 200  # and what was signed is taken
+
+
+@pytest.mark.parametrize("left_out", ["Body", "Timestamp", "From", "To", "MessageID", "Action"])
+@virtual
+async def test_parts_outside_the_signature(tmp_path: Path, parties: dict[str, Party], left_out: str) -> None:
+    async with world(tmp_path, parties) as (gateway, client):
+        await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO, quirks=ALONE)
+        octets = client.compose(UPDATE)
+        signed = xmlsec_peer.secure(octets, parties["mno"], created=NOW, leave_out=(left_out,))
+        is_fault(await client.post(signed), 401)
+        unchanged(gateway)
+
+
+@virtual
+async def test_times(tmp_path: Path, parties: dict[str, Party]) -> None:
+    async with world(tmp_path, parties) as (gateway, client):
+        await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO, quirks=ALONE)
+        for created, expires in (
+            (write_date(START - 320), ""),
+            (write_date(START + 320), ""),
+            (write_date(START - 60), write_date(START - 30)),
+            ("yesterday", ""),
+            ("", ""),
+        ):
+            octets = client.compose(UPDATE)
+            signed = xmlsec_peer.secure(octets, parties["mno"], created=created, expires=expires)
+            is_fault(await client.post(signed), 401)
+        unchanged(gateway)
+
+
+@virtual
+async def test_each_signature_once(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """Nor may the other form of the same ECDSA value (r, n-s) pass for another signature."""
+    async with world(tmp_path, parties) as (gateway, client):
+        await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO, quirks=ALONE)
+        signed = xmlsec_peer.secure(client.compose(UPDATE), parties["mno"], created=NOW)
+        assert (await client.post(signed)).status == 200
+        is_fault(await client.post(signed), 401)
+        root = etree.fromstring(signed)
+        element = part(root, DS, "SignatureValue")
+        value = base64.b64decode(element.text or "")
+        twin = value[:32] + (P256 - int.from_bytes(value[32:])).to_bytes(32)
+        element.text = base64.b64encode(twin).decode()
+        is_fault(await client.post(etree.tostring(root)), 401)
+        assert len(gateway.heard) == 1
+
+
+@virtual
+async def test_who_signs(tmp_path: Path, parties: dict[str, Party]) -> None:
+    async with world(tmp_path, parties) as (gateway, client):
+        await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO, quirks=ALONE)
+        await gateway.peer(parties["mno2"], PeerKind.OPERATOR, MNO2)
+        plain = Client(gateway, parties["mno2"], MNO2)
+        # A stranger; another peer, who may not prove himself so; that one under his own name.
+        for who in ("stranger", "mno2"):
+            is_fault(await client.post(xmlsec_peer.secure(client.compose(UPDATE), parties[who], created=NOW)), 401)
+        is_fault(await plain.post(xmlsec_peer.secure(plain.compose(UPDATE), parties["mno2"], created=NOW)), 401)
+        # Once he may: his token on somebody else's connection, and under somebody else's name.
+        await gateway.peer(parties["mno2"], PeerKind.OPERATOR, MNO2, quirks=Quirks(x509_token=True))
+        for sender in (client, plain):
+            octets = (client if sender is plain else plain).compose(UPDATE)
+            signer = parties["mno2"]
+            response = await sender.post(xmlsec_peer.secure(octets, signer, created=NOW))
+            assert response.status in (401, 403), response
+        # Somebody else's certificate with one's own key.
+        signed = etree.fromstring(xmlsec_peer.secure(client.compose(UPDATE), parties["mno2"], created=NOW))
+        part(signed, WSSE, "BinarySecurityToken").text = base64.b64encode(xmlsec_peer.der(parties["mno"])).decode()
+        is_fault(await client.post(etree.tostring(signed)), 401)
+        unchanged(gateway)
+
+
+@virtual
+async def test_two_security_headers(tmp_path: Path, parties: dict[str, Party]) -> None:
+    async with world(tmp_path, parties) as (gateway, client):
+        await gateway.peer(parties["mno"], PeerKind.OPERATOR, MNO, quirks=ALONE)
+        root = etree.fromstring(xmlsec_peer.secure(client.compose(UPDATE), parties["mno"], created=NOW))
+        etree.SubElement(header(root), f"{{{WSSE}}}Security")
+        is_fault(await client.post(etree.tostring(root)), 400)
+        unchanged(gateway)
+
+
+@virtual
+async def test_records_of_tokens(tmp_path: Path, parties: dict[str, Party]) -> None:
+    async with world(tmp_path, parties) as (gateway, _):
+        for field, quirks, fields in (
+            ("certificate", Quirks(x509_token=True), {"username": "u", "password_file": "f"}),
+            ("username", Quirks(require_token=True), {"certificates": (parties["mno2"].pem,)}),
+        ):
+            peer = Peer(name="x", kind=PeerKind.OPERATOR, oid="1.2.3", quirks=quirks, **fields)  # type: ignore[arg-type]
+            with pytest.raises(InputError) as caught:
+                await gateway.role.book.put(peer, actor="test")
+            assert caught.value.field == field
