@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,13 @@ from parties import Party
 from rig import OWNER, Platform, World, free_port
 from soap_world import Client
 
+KEPT = (
+    "operators",
+    "smsr_peers",
+    "sms_address",
+    "sms_answer_timeout",
+    "handover_timeout",
+)  # of an SM-SR's settings
 A_DP, A_SR, B_DP, B_SR = (f"1.3.6.1.4.1.99999.{number}" for number in (10, 20, 11, 21))
 
 
@@ -139,6 +147,7 @@ class Tree:
             f'transport = "{configuration.sm_sr.transport}"',
             f'trigger_host = "127.0.0.1"\ntrigger_address = "127.0.0.1"\ntrigger_port = {platform.https_port}',
             'trigger_uri = "/gsma/adminagent"',
+            *(f"{name} = {json.dumps(getattr(configuration.sm_sr, name))}" for name in KEPT),
             f'[sm_dp]\nsmdp_id = "{configuration.sm_dp.smdp_id}"',
         ]
         if soap is not None:
