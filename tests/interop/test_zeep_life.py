@@ -13,9 +13,9 @@ from ferryman.contracts import peers
 from ferryman.contracts.message import Body
 from ferryman.contracts.peers import Peer, PeerKind
 from ferryman.soap_gateway.esm.body import decode
-from ferryman.soap_gateway.settings import SOAPSettings
+from moving_card import FIRST, SECOND, Move
 from parties import Party
-from rig import OWNER, Platform, World, free_port
+from rig import OWNER, World
 from soap_world import DP, EUM, SR, Receiver
 from zeep_client import ZeepPeer
 
@@ -23,12 +23,12 @@ PATIENCE = 90.0  # seconds of real time for one change of a card on a busy machi
 
 
 class Life:
-    """An Operator and a card maker with zeep, and what they were told."""
+    """An Operator and a card maker with zeep at one gateway, and what the Operator was told."""
 
     def __init__(self, url: str, parties: dict[str, Party], receiver: Receiver) -> None:
         self.receiver = receiver
-        self.mno = ZeepPeer(url, parties["mno"], parties["ours"], OWNER, reply_to=receiver.url("/back"))
-        self.eum = ZeepPeer(url, parties["eum"], parties["ours"], EUM)
+        self.mno = ZeepPeer(url, parties["mno"], receiver.gateway, OWNER, reply_to=receiver.url("/back"))
+        self.eum = ZeepPeer(url, parties["eum"], receiver.gateway, EUM)
         self.seen = 0
 
     async def ask(self, function: str, provider: str = SR, **values: Any) -> Any:
@@ -54,41 +54,59 @@ class Life:
 
 
 async def test_a_whole_life(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """From RegisterEIS to the change of the SM-SR, which needs a second installation."""
     folder = tmp_path / "world"
     folder.mkdir()
     world = World(folder, seed="zeep")
     world.prepare()
     await world.start()
-    ours = parties["ours"]
-    soap = SOAPSettings("127.0.0.1", 0, str(ours.certificate_file), str(ours.key_file))
-    platform = Platform(world, tmp_path / "data", "https", https_port=free_port(), soap=soap, threaded=True)
-    operator = await platform.open()
-    receiver = Receiver(parties["mno"], ours)
-    await receiver.start()
+    move = Move.make(tmp_path, world, parties, threaded=True, transport="https")
+    a, b = await move.first.open(), await move.second.open()
+    receivers = {name: Receiver(parties["mno"], move.party(name)) for name in (FIRST, SECOND)}
+    for receiver in receivers.values():
+        await receiver.start()
     try:
-        await platform.set_up(operator, cards=False)
-        endpoints = {"ES2": receiver.url("/es2"), "ES4": receiver.url("/es4")}
-        for kind, oid, party in (
-            (PeerKind.OPERATOR, OWNER, "mno"),
-            (PeerKind.EUM, world.batch["eum"]["oid"], "eum"),
-        ):
-            record = Peer(
-                name=party,
-                kind=kind,
-                oid=oid,
-                certificates=(parties[party].pem,),
-                endpoints=endpoints if kind is PeerKind.OPERATOR else {},
-            )
-            await operator.gateway(peers.PutPeer(peer=record))
-        assert platform.installation.soap is not None
-        life = Life(platform.installation.soap.ours.url, parties, receiver)
-        life.eum.oid = world.batch["eum"]["oid"]
+        at_first = {name: receivers[FIRST].url(f"/{name.lower()}") for name in ("ES2", "ES4")}
+        await move.set_up(a, b, at_first, cards=False)
+        eum = world.batch["eum"]["oid"]
+        record = Peer(name="eum", kind=PeerKind.EUM, oid=eum, certificates=(parties["eum"].pem,))
+        await a.gateway(peers.PutPeer(peer=record))
+        at_second = {"ES4": receivers[SECOND].url("/es4")}
+        mno = Peer(
+            name="mno", kind=PeerKind.OPERATOR, oid=OWNER, certificates=(parties["mno"].pem,), endpoints=at_second
+        )
+        await b.gateway(peers.PutPeer(peer=mno))
+        life = Life(move.url(FIRST), parties, receivers[FIRST])
+        life.eum.oid = eum
         await _live(life, world)
+        other = Life(move.url(SECOND), parties, receivers[SECOND])
+        await _change_the_sm_sr(life, other, world)
         life.close()
+        other.close()
     finally:
-        await platform.close()
+        await move.first.close()
+        await move.second.close()
         await world.stop()
-        await receiver.stop()
+        for receiver in receivers.values():
+            await receiver.stop()
+
+
+async def _change_the_sm_sr(life: Life, other: Life, world: World) -> None:
+    """3.8: prepared at the new one, asked of the current one; then the new one alone manages the eUICC."""
+    [eid] = world.eids
+    unprepared = await life.later("ES4.SMSRChange", **{"Eid": eid, "Target-Smsr-id": SECOND})
+    assert not unprepared.status.ok
+    prepared = await other.later("ES4.PrepareSMSRChange", SECOND, Eid=eid, CurrentSMSRid=FIRST)
+    assert prepared.status.ok, prepared
+    changed = await life.later("ES4.SMSRChange", **{"Eid": eid, "Target-Smsr-id": SECOND})
+    assert changed.status.ok, changed
+    gone = await life.ask("ES4.GetEIS", Eid=eid)
+    data = gone["FunctionExecutionStatus"]["StatusCodeData"]
+    assert (data["Subject"], data["Reason"]) == ("8.1.1", "3.9")
+    shown = await other.ask("ES4.GetEIS", SECOND, Eid=eid)
+    assert shown["Eis"]["Smsr-id"] == SECOND
+    audited = await other.later("ES4.AuditEIS", SECOND, Eid=eid)  # the card obeys its keys
+    assert audited.status.ok, audited
 
 
 async def _live(life: Life, world: World) -> None:
