@@ -12,6 +12,7 @@ import structlog
 
 from parties import Party, make_party
 from postgres import Server, find_binaries, running_server
+from soap_guard import Guard
 
 # Reasons (their beginnings) for which a test may be skipped although FERRYMAN_NO_SKIP or CI is set; each with why.
 ALLOWED_SKIPS = (
@@ -49,6 +50,24 @@ def _logging_as_before() -> Iterator[None]:
     for handler in list(root.handlers):
         if handler not in ours and type(handler) is logging.StreamHandler:
             root.removeHandler(handler)
+
+
+@pytest.fixture(scope="session")
+def soap_guard() -> Iterator[Guard]:
+    """Looks at every SOAP message of the session."""
+    patch, guard = pytest.MonkeyPatch(), Guard()
+    guard.stand(patch)
+    yield guard
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _soap_is_valid(soap_guard: Guard) -> Iterator[None]:
+    """No test may send a SOAP message that the reference schema refuses, whatever it is about."""
+    yield
+    if soap_guard.wrong:
+        wrong, soap_guard.wrong = soap_guard.wrong, []
+        pytest.fail(f"SOAP messages that are not valid: {wrong}")
 
 
 @pytest.fixture

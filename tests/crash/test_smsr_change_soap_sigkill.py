@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import soap_guard
 import two_trees
 from ferryman.cli.control import ControlClient
 from ferryman.cli.operator import Operator
@@ -147,6 +148,8 @@ async def test_killed_while_the_card_moves(
         audited = await result(move, SECOND)
         assert isinstance(audited, es4.ES4AuditEISResponse)
         assert audited.status.ok, audited
+        for data in (move.first.data, move.second.data):
+            assert soap_guard.letters(data) > 0  # valid, all of them
     finally:
         for tree in trees.values():
             await tree.kill()

@@ -105,6 +105,8 @@ async def _change_the_sm_sr(life: Life, other: Life, world: World) -> None:
     assert (data["Subject"], data["Reason"]) == ("8.1.1", "3.9")
     shown = await other.ask("ES4.GetEIS", SECOND, Eid=eid)
     assert shown["Eis"]["Smsr-id"] == SECOND
+    told = [str(found.body.tag) for found in other.receiver.got]
+    assert f"{{{RPS}}}ES4-HandleSMSRChangeNotification" in told
     audited = await other.later("ES4.AuditEIS", SECOND, Eid=eid)  # the card obeys its keys
     assert audited.status.ok, audited
 

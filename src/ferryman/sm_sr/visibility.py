@@ -68,9 +68,8 @@ def view(
             return replace(seen, isdr=_with_versions(card), audit_trail=trail)
         case Viewer.CHANGE:
             short = tuple(_named(p) for p in seen.profiles)
-            return replace(
-                seen, profiles=short, signature=b"", last_audit=None, remaining_memory=0, available_memory=0
-            )
+            # The signed part goes with its signature, which the schema demands; nothing in either is secret.
+            return replace(seen, profiles=short, last_audit=None, remaining_memory=0, available_memory=0)
 
 
 def _sees(profile: ISDP, viewer: Viewer, party: str) -> bool:

@@ -68,6 +68,7 @@ def test_who_sees_what(
     assert seen.audit_trail == trail
     assert seen.remaining_memory == memory
     assert seen.signed_info == b"<EumSignedInfo/>", "byte for byte"
+    assert seen.signature == b"<EumSignature/>", "without it no schema takes the EIS"
     assert seen.properties == (Property("colour", "red"),)
 
 

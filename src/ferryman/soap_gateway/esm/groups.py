@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
+from msgspec.structs import replace
 
 from ferryman.codec import eis_xml
 from ferryman.contracts.eis import (
@@ -356,7 +357,7 @@ class _EIS:
                 value.signed_info.decode("utf-8"),
                 _own_signature(value.signature),
                 write_sequence(value, _BEFORE),
-                element(_BETWEEN.name, ISDR.write_content(value.isdr or HIDDEN_ISDR)),
+                element(_BETWEEN.name, ISDR.write_content(_with_a_keyset(value.isdr or HIDDEN_ISDR))),
                 write_sequence(value, _AFTER),
             )
         )
@@ -375,6 +376,11 @@ class _EIDOfEIS:
     def write_content(self, value: object) -> str:
         """Not used: an EID is sent."""
         raise NotImplementedError
+
+
+def _with_a_keyset(domain: SecurityDomain) -> SecurityDomain:
+    """The schema demands a Keyset even where there is none to tell of, as in a handover."""
+    return domain if domain.keysets else replace(domain, keysets=HIDDEN_ISDR.keysets)
 
 
 def _own_signature(signature: bytes) -> str:
