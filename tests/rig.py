@@ -44,6 +44,8 @@ OWNER = "1.3.6.1.4.1.99999.30"
 START = 1_795_000_000.0  # 2026-11; certificates of the card maker are valid then
 SMSR_ADDRESS = "+33600000000"
 MNO_ADDRESS = "+33611111111"
+POL1_TAGS = {"strict": 0x84}
+"""By personality: what the operator's OTA platform is told of the cards when they differ from its default."""
 PASSWORD = "secret12"
 
 
@@ -154,6 +156,8 @@ class World:
         # The MNO-SD of the demo template answers to the TAR of an issuer security domain.
         tars = (DEFAULT_TAR, bytes(3))
         known = [each for text, tar in zip(lists, tars, strict=True) for each in read_subscribers(text, tar=tar)]
+        for name in POL1_TAGS.keys() & set(self.options):
+            options.setdefault("pol1_tag", POL1_TAGS[name])
         made = MNO(known, address=MNO_ADDRESS, system_id="mno", password=PASSWORD, **options)
         await made.start("127.0.0.1", self.ports["smpp_port"])
         return made

@@ -215,8 +215,11 @@ def confirm_notification(sequence: int) -> bytes:
     return _store_data(0x3A08, tlv.encode(0x4E, sequence.to_bytes(2)), p1=_P1_LAST_DGI_RESPONSE)
 
 
-def finalise_isdr_handover(keep: Sequence[tuple[int, int, int]]) -> bytes:
-    """FinaliseISDRhandover (9.2): DELETE [key] with the ranges (key version, first id, last id) to keep."""
-    if not keep:
+def finalise_isdr_handover(listed: Sequence[tuple[int, int, int]]) -> bytes:
+    """FinaliseISDRhandover (9.2): DELETE [key] with ranges (key version, first id, last id).
+
+    Those listed are kept, or on some cards are the ones that go. ValueError for no range: it would lock the ISD-R.
+    """
+    if not listed:
         raise ValueError("a handover that keeps no key would lock the ISD-R")
-    return _command(_INS_DELETE, 0x00, 0x00, b"".join(tlv.encode(0xF2, bytes(item)) for item in keep))
+    return _command(_INS_DELETE, 0x00, 0x00, b"".join(tlv.encode(0xF2, bytes(item)) for item in listed))

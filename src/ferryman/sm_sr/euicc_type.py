@@ -20,6 +20,7 @@ DISABLE_FIRST = "disable-first"
 REFUSE = "refuse"
 APPROVED, NOT_APPROVED = "approved", "not-approved"
 NAMES_ENABLED, NAMES_FAILED = "enabled", "failed"
+KEPT, DELETED = "kept", "deleted"
 
 MAX_SCRIPT = 32_000  # octets: no script of a card is longer
 MIN_SCRIPT = 64  # octets: a single command must fit
@@ -40,7 +41,8 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     refused; `script_limit` command TLVs in one script; `segment` plain octets in one SCP03t TLV, told to the
     SM-DP; `roll_back_names` whether a notification of type 03 names the profile that is enabled after it or the
     one that failed; `nothing_pending_sw` the status word, in hexadecimal, of a confirmation when no notification
-    is pending: it alone proves that the card is where it will stay.
+    is pending: it alone proves that the card is where it will stay; `finalise_lists` whether the key sets that
+    FinaliseISDRhandover lists are kept, and all others deleted, or are those to delete.
     """
 
     transports: tuple[str, ...] = (HTTPS,)
@@ -58,6 +60,7 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     approval: str = APPROVED
     roll_back_names: str = NAMES_ENABLED
     nothing_pending_sw: str = "6985"
+    finalise_lists: str = KEPT
 
     def __post_init__(self) -> None:
         _check(self)
@@ -157,6 +160,8 @@ def _check(value: Effective) -> None:
         raise InputError("nothing_pending_sw", "must be a status word 6xxx in hexadecimal")
     if value.roll_back_names not in (NAMES_ENABLED, NAMES_FAILED):
         raise InputError("roll_back_names", f"must be {NAMES_ENABLED} or {NAMES_FAILED}")
+    if value.finalise_lists not in (KEPT, DELETED):
+        raise InputError("finalise_lists", f"must be {KEPT} or {DELETED}")
     if value.delete_enabled not in (DISABLE_FIRST, REFUSE):
         raise InputError("delete_enabled", f"must be {DISABLE_FIRST} or {REFUSE}")
     if value.approval not in (APPROVED, NOT_APPROVED):

@@ -60,6 +60,7 @@ def test_a_type_inherits_from_the_wider_ones() -> None:
         ({"delete_enabled": "maybe"}, "delete_enabled"),
         ({"approval": "?"}, "approval"),
         ({"roll_back_names": "?"}, "roll_back_names"),
+        ({"finalise_lists": "?"}, "finalise_lists"),
         ({"nothing_pending_sw": "9000"}, "nothing_pending_sw"),
         ({"nothing_pending_sw": "69"}, "nothing_pending_sw"),
         ({"nothing_pending_sw": "none"}, "nothing_pending_sw"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import sr_steps as s
 from ferryman.platform.procedure import Audit, Step, TimerFired
+from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.procedures import owed
 from ferryman.sm_sr.procedures.owed import ADDRESS, KEYS, Owe, State
 from ferryman.sm_sr.records import SRSettings
@@ -94,3 +95,19 @@ def test_a_second_change_begins_the_month_anew_and_an_address_nobody_wants_is_dr
     assert (both.state.duties, both.state.until) == ((KEYS, ADDRESS), s.NOW + 100.0 + owed.GIVE_UP)
     nothing = due(first.state, settings=SRSettings(transport="sms"))
     assert (audits(nothing), nothing.state.duties) == ([("UpdateSMSRAddressingParameters", "done")], ())
+
+
+def test_a_card_that_deletes_what_is_listed_gets_one_command_for_each_version() -> None:
+    other = {"effective": Effective(transports=("sms",), finalise_lists="deleted")}
+    taken = due(owing(KEYS).state, **other)
+    versions: list[int] = []
+    while s.commands(taken):
+        versions.append(s.apdu_of(s.command(taken))[7])
+        answered = step(taken.state, s.answered(f"procedure/{len(versions)}", 0x6A88), **other)
+        if not answered.state.duties:
+            break
+        assert s.timers(answered) == {"again": 0.0}
+        taken = due(answered.state, **other)
+    assert set(versions) == {*range(0x02, 0x10), *range(0x41, 0x50)}, "all but those of the EIS"
+    assert audits(answered) == [("0900 FinaliseISDRhandover", "done")]
+    assert audits(step(due(owing(KEYS).state).state, s.answered("procedure/1", 0x6A88))) == [], "there it is none"

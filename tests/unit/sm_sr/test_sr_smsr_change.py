@@ -14,7 +14,8 @@ from ferryman.contracts import crypto, es4, es7
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, failed
 from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Context, Received, Send, Step, TimerFired
-from ferryman.sm_sr.procedures import handover, owed, prepare_change, smsr_change
+from ferryman.sm_sr.euicc_type import Effective
+from ferryman.sm_sr.procedures import handover, other_smsr, owed, prepare_change, smsr_change
 from ferryman.sm_sr.procedures.owed import Owe
 from ferryman.sm_sr.records import HandOver, Links, Prepare, SRSettings, TakeOver
 from ferryman.sm_sr.visibility import Viewer, view
@@ -293,8 +294,8 @@ def managed() -> Any:
     return next(c for c in s.changes(ours()) if isinstance(c, TakeOver)).card
 
 
-def on_card(state: Any, event: Any) -> Step[Any]:
-    return handover.step(state, event, context(SECOND, euicc=managed()))
+def on_card(state: Any, event: Any, **changes: Any) -> Step[Any]:
+    return handover.step(state, event, context(SECOND, euicc=managed(), **changes))
 
 
 def test_the_card_is_ours_with_the_right_receipt_and_not_before() -> None:
@@ -433,3 +434,62 @@ def test_prepare() -> None:
 
 def test_isdr_is_the_target() -> None:
     assert s.command(certifying()).target_aid == ids.ISDR_AID
+
+
+# -- cards that delete what FinaliseISDRhandover lists ---------------------------------------------------------
+
+OTHER_READING = Effective(transports=("sms",), finalise_lists="deleted")
+EVERY = {*range(0x01, 0x10), *range(0x40, 0x50)}
+
+
+def listed(taken: Step[Any]) -> int:
+    """The one version in the command."""
+    apdu = s.apdu_of(s.command(taken))
+    assert (apdu[:7].hex().upper(), apdu[8]) == ("80E4000005F203", 1)
+    return apdu[7]
+
+
+def walked(taken: Step[Any], on: Any, words: Any) -> tuple[list[int], Step[Any]]:
+    """Versions that the card is asked to delete, one by one, until it is asked something else."""
+    versions: list[int] = []
+    while s.commands(taken) and s.apdu_of(s.command(taken))[1] == 0xE4:
+        versions.append(listed(taken))
+        taken = on(taken.state, s.answered(f"procedure/{taken.state.sent}", words(versions[-1])))
+    return versions, taken
+
+
+def test_a_card_that_deletes_what_is_listed_is_told_each_version_that_is_not_ours() -> None:
+    """As the new SM-SR, which knows only its own: 9000 and "no such version" are both the end of one."""
+
+    def on(state: Any, event: Any) -> Step[Any]:
+        return on_card(state, event, effective=OTHER_READING)
+
+    first = on(ours().state, TimerFired("next"))
+    versions, addressing = walked(first, on, lambda version: 0x9000 if version == 1 else 0x6A88)
+    assert set(versions) == EVERY - {handover.VERSIONS[0]}
+    assert len(versions) == len(set(versions))
+    assert s.apdu_of(s.command(addressing))[5:7] == bytes.fromhex("3A07")
+    ended = on(addressing.state, s.answered(f"procedure/{addressing.state.sent}"))
+    assert s.reply(ended).status is Status.SUCCESS
+    refused = on(first.state, s.answered("procedure/1", 0x6985))
+    assert s.timers(refused) == {"next": handover.RETRY}, "anything else is no answer to it"
+
+
+def test_the_current_smsr_removes_the_half_made_key_set_from_such_a_card_too() -> None:
+    def on(state: Any, event: Any) -> Step[Any]:
+        return give(state, event, effective=OTHER_READING)
+
+    first = told(keyed().state, failed("8.4", "4.2", "receipt"), effective=OTHER_READING)
+    versions, ended = walked(first, on, lambda version: 0x9000 if version == 0x0F else 0x6A88)
+    assert set(versions) == EVERY - {0x01, 0x40}, "those of the EIS stay"
+    assert s.done(ended)
+    assert not alarms(ended)
+    silent = on(first.state, s.outcome(f"procedure/{first.state.sent}", "unknown"))
+    assert s.signals(silent, Owe) == [Owe(duties=(owed.KEYS,))], "it is done later"
+
+
+def test_a_card_that_keeps_what_is_listed_must_have_it() -> None:
+    """There 6A88 says that our own key set is missing: it is no end."""
+    first = on_card(ours().state, TimerFired("next"))
+    assert s.timers(on_card(first.state, s.answered("procedure/1", 0x6A88))) == {"next": handover.RETRY}
+    assert other_smsr.keep_only({}, "kept") == other_smsr.keep_only({}, "deleted") == ()

@@ -35,6 +35,7 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
+from ferryman.sm_sr.euicc_type import KEPT
 from ferryman.sm_sr.procedures import other_smsr, owed
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, deliver, single
@@ -72,6 +73,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     a6: bytes = b""
     sent: int = 0
     tries: int = 0
+    at: int = 0  # which of the commands that leave only our keys
     ours: bool = False  # after the commit point
     warned: str = ""
     left: tuple[str, ...] = ()  # what is still to be done on the card, in the words of `owed`
@@ -281,9 +283,10 @@ def _command_id(state: State, context: Context) -> str:
 
 
 def _send(state: State, context: Context) -> Step[State]:
-    apdu = isdr.finalise_isdr_handover([(state.version, 1, other_smsr.SCP80_KEYS)])
-    if state.phase == ADDRESSING:
-        apdu = other_smsr.our_address(context.facts.settings) or apdu
+    apdu = other_smsr.our_address(context.facts.settings)
+    if state.phase == FINALISING:
+        apdus = _finalising(state, context)
+        apdu = apdus[min(state.at, len(apdus) - 1)]  # the eUICC type may say something else by now
     state = replace(state, sent=state.sent + 1, tries=state.tries + 1)
     command = Command(
         id=_command_id(state, context),
@@ -295,15 +298,24 @@ def _send(state: State, context: Context) -> Step[State]:
     return Step(state, (deliver(command, context.eid, Channel()),))
 
 
+def _finalising(state: State, context: Context) -> tuple[bytes, ...]:
+    facts: Facts = context.facts
+    return other_smsr.keep_only({state.version: other_smsr.SCP80_KEYS}, facts.effective.finalise_lists)
+
+
 def _outcome(state: State, outcome: Outcome, context: Context) -> Step[State]:
     try:
         sw = single(outcome)[1] if outcome.kind is OutcomeKind.ANSWERED else 0
     except PeerError:
         sw = 0
-    if sw != 0x9000 and state.tries < context.facts.settings.card_attempts:
-        # Again is harmless: it names what is to stay, or writes absolute values.
+    lists = context.facts.effective.finalise_lists if state.phase == FINALISING else KEPT
+    done = other_smsr.carried_out(sw, lists)
+    if not done and state.tries < context.facts.settings.card_attempts:
+        # Again is harmless: it names what is to stay or to go, or writes absolute values.
         return Step(state, (SetTimer(NEXT, context.now + RETRY),))
-    if sw != 0x9000:
+    if done and state.phase == FINALISING and state.at + 1 < len(_finalising(state, context)):
+        return _send(replace(state, at=state.at + 1, tries=0), context)
+    if not done:
         what = "the keys of the former SM-SR are" if state.phase == FINALISING else "the former address is"
         problem = f"SW {sw:04X}" if sw else outcome.detail or "no answer"
         sentence = f"{what} still on the card ({problem})"

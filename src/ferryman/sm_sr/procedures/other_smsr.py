@@ -1,17 +1,22 @@
 """What both sides of an SM-SR change say to the other one, and what a card is told when it has changed hands.
 
 ES7 goes through the gateway (SGP.02 5.6); ES5.FinaliseISDRhandover and UpdateSMSRAddressingParameters are
-3.8, 4.1.1.10. Both may be sent again: one names what is to stay, the other writes absolute values.
+3.8, 4.1.1.10. Both may be sent again: one names what is to stay or to go, the other writes absolute values.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from ferryman.codec import admin_trigger, isdr
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.roles import SOAP_GATEWAY
 from ferryman.platform.procedure import Context, Send
+from ferryman.sm_sr.euicc_type import DELETED, KEPT
 from ferryman.sm_sr.records import EUICC, SRSettings
 
+SW_OK, SW_NOT_FOUND = 0x9000, 0x6A88
+SCP80_VERSIONS, SCP81_VERSIONS = range(0x01, 0x10), range(0x40, 0x50)
 SCP80_KEYS, SCP81_KEYS = 3, 2  # keys of a set, identifiers from 1: ENC, MAC, DEK; PSK and its DEK
 
 
@@ -39,12 +44,31 @@ def answer(header: Header, body: Body) -> Send:
     )
 
 
-def keep_only_ours(card: EUICC) -> bytes:
-    """The C-APDU that deletes every key set of the ISD-R but those that the EIS names."""
-    keep = [(card.scp80_version, 1, SCP80_KEYS)]
-    if card.scp81_version:
-        keep.append((card.scp81_version, 1, SCP81_KEYS))
-    return isdr.finalise_isdr_handover(keep)
+def own_keys(card: EUICC) -> dict[int, int]:
+    """The ISD-R's key sets that the EIS names: number of keys by version."""
+    scp81 = {card.scp81_version: SCP81_KEYS} if card.scp81_version else {}
+    return {card.scp80_version: SCP80_KEYS} | scp81
+
+
+def keep_only(own: Mapping[int, int], lists: str) -> tuple[bytes, ...]:
+    """C-APDUs that delete every key set of the ISD-R but `own`; each is for a script of its own.
+
+    `lists` is what the card takes the ranges for (`Effective.finalise_lists`). A card that deletes what is listed
+    refuses a version that it does not have, and nobody tells us which it has: one command for each that is not
+    ours. None when nothing is ours: all keys of the card would go.
+    """
+    if not own:
+        return ()
+    if lists == KEPT:
+        return (isdr.finalise_isdr_handover([(version, 1, keys) for version, keys in own.items()]),)
+    every = [*((version, SCP80_KEYS) for version in SCP80_VERSIONS), *((v, SCP81_KEYS) for v in SCP81_VERSIONS)]
+    others = [each for each in every if each[0] not in own]
+    return tuple(isdr.finalise_isdr_handover([(version, 1, keys)]) for version, keys in others)
+
+
+def carried_out(sw: int, lists: str) -> bool:
+    """Whether the card's answer to one of these says that nothing is left to do by it."""
+    return sw == SW_OK or (lists == DELETED and sw == SW_NOT_FOUND)
 
 
 def our_address(settings: SRSettings) -> bytes:

@@ -23,9 +23,10 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
+from ferryman.sm_sr.euicc_type import KEPT
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, cancel, deliver, single
-from ferryman.sm_sr.procedures.other_smsr import keep_only_ours, our_address
+from ferryman.sm_sr.procedures.other_smsr import carried_out, keep_only, our_address, own_keys
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import EUICC, Facts
 
@@ -37,7 +38,6 @@ AGAIN = "again"  # timer
 BUSY = 60.0  # s until the next look at a card that another operation has
 FIRST, LAST = 600.0, 86_400.0  # s between two attempts: from ten minutes, doubled up to a day
 GIVE_UP = 30 * 86_400.0  # s; a card that has not done it in a month will not do it by itself
-SW_OK = 0x9000
 
 
 class Owe(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     until: float = 0.0
     delay: float = FIRST
     sent: int = 0
+    at: int = 0  # which of the commands of the first duty
     waiting: bool = False
 
 
@@ -66,7 +67,7 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
     match event:
         case Signalled(_, Owe(duties=duties)):
             all_of_them = tuple(one for one in WORDS if one in (*state.duties, *duties))
-            state = replace(state, duties=all_of_them, until=context.now + GIVE_UP, delay=FIRST)
+            state = replace(state, duties=all_of_them, until=context.now + GIVE_UP, delay=FIRST, at=0)
             return Step(state, (SetTimer(AGAIN, context.now + FIRST),))
         case TimerFired() if state.duties:
             return _attempt(state, context)
@@ -88,24 +89,29 @@ def _attempt(state: State, context: Context) -> Step[State]:
         return _give_up(state, context)
     if facts.holder:
         return Step(state, (SetTimer(AGAIN, context.now + BUSY),))
-    apdu = _apdu(state.duties[0], facts.euicc, context)
-    if not apdu:
+    apdus = _apdus(state.duties[0], facts.euicc, context)
+    if not apdus:
         return _done(state, "no longer wanted", context)
+    state = replace(state, at=min(state.at, len(apdus) - 1))  # the eUICC type may say something else by now
     # One that is still to be sent, or whose outcome was lost, is replaced.
     former = (cancel(_id(state, context), context.eid),) if state.waiting else ()
     state = replace(state, sent=state.sent + 1, waiting=True)
     command = Command(
         id=_id(state, context),
         owner=context.procedure_id,
-        tlvs=(ota_script.c_apdu(apdu),),
+        tlvs=(ota_script.c_apdu(apdus[state.at]),),
         target_aid=ids.ISDR_AID,
         transport=facts.effective.transport,
     )
     return Step(state, (*former, deliver(command, context.eid, Channel()), SetTimer(AGAIN, context.now + LAST)))
 
 
-def _apdu(duty: str, card: EUICC, context: Context) -> bytes:
-    return keep_only_ours(card) if duty == KEYS else our_address(context.facts.settings)
+def _apdus(duty: str, card: EUICC, context: Context) -> tuple[bytes, ...]:
+    facts: Facts = context.facts
+    if duty == KEYS:
+        return keep_only(own_keys(card), facts.effective.finalise_lists)
+    address = our_address(facts.settings)
+    return (address,) if address else ()
 
 
 def _told(state: State, outcome: Outcome, context: Context) -> Step[State]:
@@ -113,7 +119,11 @@ def _told(state: State, outcome: Outcome, context: Context) -> Step[State]:
         sw = single(outcome)[1] if outcome.kind is OutcomeKind.ANSWERED else 0
     except PeerError:
         sw = 0
-    if sw == SW_OK:
+    facts: Facts = context.facts
+    if carried_out(sw, facts.effective.finalise_lists if state.duties[0] == KEYS else KEPT):
+        left = facts.euicc is not None and state.at + 1 < len(_apdus(state.duties[0], facts.euicc, context))
+        if left:
+            return Step(replace(state, at=state.at + 1, delay=FIRST), (SetTimer(AGAIN, context.now),))
         return _done(state, "done after the change", context)
     if context.now >= state.until:
         return _give_up(state, context)
@@ -124,7 +134,7 @@ def _told(state: State, outcome: Outcome, context: Context) -> Step[State]:
 def _done(state: State, word: str, context: Context) -> Step[State]:
     duty, *rest = state.duties
     done = Audit(NAMES[duty], "done", object=context.eid, detail=word)
-    state = replace(state, duties=tuple(rest), delay=FIRST)
+    state = replace(state, duties=tuple(rest), delay=FIRST, at=0)
     if not rest:
         return Step(state, (done, CancelTimer(AGAIN)))
     return Step(state, (done, SetTimer(AGAIN, context.now)))

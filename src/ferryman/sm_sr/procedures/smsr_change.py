@@ -75,6 +75,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     certificate: bytes = b""
     half_made: bool = False  # the card may have a key set of the other SM-SR
     retries: int = 0
+    at: int = 0  # which of the commands that remove it
     replied: bool = False
 
 
@@ -269,12 +270,23 @@ def _abort(state: State, status: ExecutionStatus, context: Context) -> Step[Stat
     card: EUICC | None = context.facts.euicc
     audit = Audit(NAME, "failed", object=state.request.target_smsr_id, detail=status.code)
     reply = () if state.replied else (Reply(es4.ES4SMSRChangeResponse(status=status)),)
-    state = replace(state, phase=CLEANING, replied=True, sent=state.sent + 1)
+    state = replace(state, phase=CLEANING, replied=True)
     if card is None:
         return Step(state, (audit, *reply, Done()))
-    timers = (CancelTimer(EXPIRY), CancelTimer(AGAIN))
-    clean = _to_card(state, context, other_smsr.keep_only_ours(card), more=False)
-    return Step(state, (audit, *reply, *timers, clean))
+    cleaned = _clean(state, context)
+    return Step(cleaned.state, (audit, *reply, CancelTimer(EXPIRY), CancelTimer(AGAIN), *cleaned.effects))
+
+
+def _cleaning(context: Context) -> tuple[bytes, ...]:
+    facts: Facts = context.facts
+    own = {} if facts.euicc is None else other_smsr.own_keys(facts.euicc)
+    return other_smsr.keep_only(own, facts.effective.finalise_lists)
+
+
+def _clean(state: State, context: Context) -> Step[State]:
+    state, apdus = replace(state, sent=state.sent + 1), _cleaning(context)
+    apdu = apdus[min(state.at, len(apdus) - 1)]  # the eUICC type may say something else by now
+    return Step(state, (_to_card(state, context, apdu, more=False),))
 
 
 def _cleaned(state: State, outcome: Outcome, context: Context) -> Step[State]:
@@ -282,7 +294,9 @@ def _cleaned(state: State, outcome: Outcome, context: Context) -> Step[State]:
         sw = single(outcome)[1] if outcome.kind is OutcomeKind.ANSWERED else 0
     except PeerError:
         sw = 0
-    if sw == 0x9000:
+    if other_smsr.carried_out(sw, context.facts.effective.finalise_lists):
+        if state.at + 1 < len(_cleaning(context)):
+            return _clean(replace(state, at=state.at + 1), context)
         return Step(state, (Audit(NAME, "done", detail="the half-made key set is removed"), Done()))
     alarm = Audit(NAME, "alarm", detail=f"a key set of {state.request.target_smsr_id} may be on the card")
     return Step(state, (alarm, owed.owe(context.eid, owed.KEYS), Done()))
