@@ -120,7 +120,7 @@ class Premises:
         assert isinstance(made, crypto.SigningKey)
         pem = folder / "dp.pem"
         pem.write_bytes(made.public_key_pem)
-        request = certify.Request(gp_cert.Role.DP, bytes.fromhex("534D445001"), certify.read_point(pem))
+        request = certify.Request(gp_cert.Role.DP, bytes.fromhex("534D445001"), *certify.read_point(pem))
         ci = json.loads((folder / "batch.json").read_text())["ci"]["oid"]
         issued = certify.issue(request, certify.read_key(folder / "ci-key.pem"), ci)
         await self.operator.crypto(crypto.ImportCertificate(role="dp", certificate=issued))

@@ -51,7 +51,7 @@ class Second(Platform):
 
 def certify(folder: Path, public_key: Path) -> bytes:
     """CERT.SR.ECDSA by the batch's CI."""
-    request = issuer.Request(gp_cert.Role.SR, bytes.fromhex("534D535202"), issuer.read_point(public_key))
+    request = issuer.Request(gp_cert.Role.SR, bytes.fromhex("534D535202"), *issuer.read_point(public_key))
     oid = json.loads((folder / "batch.json").read_text())["ci"]["oid"]
     return issuer.issue(request, issuer.read_key(folder / "ci-key.pem"), oid)
 

@@ -7,6 +7,7 @@ import contextlib
 import csv
 import io
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cyclopts import App
@@ -21,6 +22,7 @@ from ferryman.profile.definition import combined
 
 OWNER = "1.3.6.1.4.1.99999.30"  # Mno-id used when none is given: a documentation OID (docs/divergences.md)
 DATA = Path("var/ferryman")
+CURVES = {"P-256": 0x00, "brainpoolP256r1": 0x03}  # key parameter references
 SHOWN = 20  # refused cards of an import that are printed; the report has all
 POLL = 0.2  # s between looks at an order that is waited for
 
@@ -312,11 +314,26 @@ def show_order(view: object, *, json: bool) -> int:
 
 @certificate.command(name="request")
 async def certificate_request(
-    *, role: str = "dp", output_file: Path | None = None, data: Path = DATA, owner: str = OWNER, json: bool = False
+    *,
+    role: str = "dp",
+    curve: Literal["P-256", "brainpoolP256r1"] = "P-256",
+    output_file: Path | None = None,
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
 ) -> int:
-    """Make our signing key if there is none and print its public half, for the CI to certify."""
+    """Make our signing key if there is none and print its public half, for the CI to certify.
+
+    Parameters
+    ----------
+    role
+        "dp" for the SM-DP, "sr" for the SM-SR.
+    curve
+        Of the cards that the key is for: their ECASD certificate says which.
+    """
+    request = crypto.MakeSigningKey(role=role, curve=CURVES[curve])
     async with operator(data, owner) as calls:
-        made = await calls.crypto(crypto.MakeSigningKey(role=role))
+        made = await calls.crypto(request)
     pem = made.public_key_pem.decode() if isinstance(made, crypto.SigningKey) else ""
     if output_file is not None:
         write_file(output_file, pem)

@@ -17,6 +17,9 @@ from ferryman.contracts.status import ExecutionStatus
 ISDP_KEY_VERSION = 0x30
 
 
+P256 = 0x00  # key parameter reference (tag F0)
+
+
 class CryptoRefused(Body, frozen=True, kw_only=True, tag=True):
     """The question was understood and refused."""
 
@@ -80,9 +83,13 @@ class ImportTrustAnchor(Body, frozen=True, kw_only=True, tag=True):
 
 
 class MakeSigningKey(Body, frozen=True, kw_only=True, tag=True):
-    """Make our ECDSA key pair (P-256) for `role` ("dp" or "sr") if there is none."""
+    """Make our ECDSA key pair for `role` ("dp" or "sr") if there is none.
+
+    `curve` here and below is a key parameter reference: 00 P-256, 03 brainpoolP256r1.
+    """
 
     role: str
+    curve: int = P256
 
 
 class SigningKey(Body, frozen=True, kw_only=True, tag=True):
@@ -116,9 +123,10 @@ class VerifyEUICC(Body, frozen=True, kw_only=True, tag=True):
 
 
 class EUICCVerified(Body, frozen=True, kw_only=True, tag=True):
-    """PK.ECASD.ECKA as 04||X||Y."""
+    """PK.ECASD.ECKA as 04||X||Y and its curve: the one that key agreement and our certificate must be on."""
 
     ecasd_public_key: bytes
+    curve: int = P256
 
 
 # -- key sets of the ISD-R (SM-SR) ---------------------------------------------------------------------------
@@ -273,15 +281,16 @@ class PSK(Body, frozen=True, kw_only=True, tag=True):
 
 
 class SignKeyParameters(Body, frozen=True, kw_only=True, tag=True):
-    """Make (once per `exchange`) an ephemeral key pair and sign A6, ePK and the card's challenge.
+    """Make (once per `exchange`) an ephemeral key pair on `curve` and sign A6, ePK and the card's challenge.
 
-    `role` is whose key signs: "dp" or "sr".
+    `role` is whose key of that curve signs: "dp" or "sr".
     """
 
     exchange: str
     a6: bytes
     challenge: bytes
     role: str = "dp"
+    curve: int = P256
 
 
 class KeyParametersSigned(Body, frozen=True, kw_only=True, tag=True):

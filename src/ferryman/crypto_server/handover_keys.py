@@ -57,9 +57,9 @@ class HandoverKeys:
                 if self._vault.get(tx.connection, refs[0]) is None:
                     raise Refused(*codes.PROVIDER_ERROR, "no key agreement under this name")
                 return  # a repeat: derived and stored before
-            private = msgspec.msgpack.decode(stored, type=Exchange).private
+            exchange = msgspec.msgpack.decode(stored, type=Exchange)
             random = body.derivation_random or None
-            receipt_key, keys = ecka.derive_keyset(ecka.shared_secret(private, body.ecasd_public_key), dr=random)
+            receipt_key, keys = ecka.derive_keyset(exchange.agree(body.ecasd_public_key), dr=random)
             try:
                 ecka.verify_receipt(receipt_key, body.a6, body.receipt, random)
             except PeerError as problem:
@@ -88,7 +88,8 @@ class HandoverKeys:
 
 def _signed_by(found: GPCertificate, ci: x509.Certificate) -> bool:
     try:
-        verify_certificate(found, eum_signature.public_point(ci))
+        point, curve = eum_signature.public_point(ci)
+        verify_certificate(found, point, ca_curve=curve)
     except PeerError:
         return False
     return True

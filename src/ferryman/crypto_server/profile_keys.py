@@ -19,6 +19,7 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.slots import derive_public
 from ferryman.profile.template import CompiledTemplate
 from ferryman.secure import ecka, scp03t, transport_cipher
+from ferryman.secure.ecka import Curve
 from ferryman.secure.scp03 import StaticKeys
 
 ENC, MAC, DEK = 0, 1, 2
@@ -45,9 +46,14 @@ class Exchange(msgspec.Struct):
 
     private: bytes
     challenge: bytes
+    curve: int = Curve.P256
 
     def __repr__(self) -> str:
         return "Exchange(***)"
+
+    def agree(self, peer: bytes) -> bytes:
+        """The shared secret with a public key of the card; PeerError when that is not on our key's curve."""
+        return ecka.shared_secret(self.private, peer, curve=Curve(self.curve))
 
 
 def keyset_ref(eid: str, aid: bytes) -> str:
@@ -75,24 +81,27 @@ class ProfileKeys:
         """Ephemeral key and signature over A6, ePK and challenge; one ephemeral key for one challenge."""
         if (header.sender == SM_SR) is not (body.role == SR):
             raise Refused(*codes.FUNCTION_NOT_ALLOWED, "each role signs with its own key")
-        fresh = Exchange(ecka.ephemeral_private(self._entropy(ecka.ENTROPY_BYTES)), body.challenge)
+        curve = ecka.curve_of(body.curve)
+        private = ecka.ephemeral_private(self._entropy(ecka.ENTROPY_BYTES), curve=curve)
+        fresh = Exchange(private, body.challenge, curve)
         ref = exchange_ref(body.exchange)
 
         def unit(tx: Tx) -> tuple[Exchange, bytes | None]:
             stored = self._vault.get(tx.connection, ref)
             exchange = msgspec.msgpack.decode(stored, type=Exchange) if stored is not None else fresh
-            if stored is None or exchange.challenge != body.challenge:
+            if stored is None or (exchange.challenge, exchange.curve) != (body.challenge, curve):
                 exchange = fresh
                 self._vault.put(tx.connection, [(ref, msgspec.msgpack.encode(fresh))], tx.now)
-            return exchange, self._vault.get(tx.connection, signing_ref(body.role))
+            return exchange, self._vault.get(tx.connection, signing_ref(body.role, curve))
 
         exchange, signer = await self._mailbox.transact(unit)
         if signer is None:
             sentence = f"no signing key of role {body.role}; make one with `ferryman certificate request`"
             raise Refused(*codes.PROVIDER_ERROR, sentence)
-        point = ecka.public_key(exchange.private)
+        point = ecka.public_key(exchange.private, curve=curve)
         message = isdr_keys.signature_input(body.a6, point, body.challenge)
-        return crypto.KeyParametersSigned(ephemeral_public_key=point, signature=ecka.sign(signer, message))
+        signature = ecka.sign(signer, message, curve=curve)
+        return crypto.KeyParametersSigned(ephemeral_public_key=point, signature=signature)
 
     async def derive_keyset(self, header: Header, body: crypto.DeriveKeyset) -> crypto.Stored:
         """Derive, verify the receipt, store; the ephemeral key is destroyed with the same commit."""
@@ -105,8 +114,7 @@ class ProfileKeys:
                 if self._vault.get(tx.connection, target) is None:
                     raise Refused(*codes.PROVIDER_ERROR, "no key agreement under this name")
                 return  # a repeat: derived and stored before
-            private = msgspec.msgpack.decode(stored, type=Exchange).private
-            shared = ecka.shared_secret(private, body.ecasd_public_key)
+            shared = msgspec.msgpack.decode(stored, type=Exchange).agree(body.ecasd_public_key)
             random = body.derivation_random or None
             receipt_key, keys = ecka.derive_keyset(shared, dr=random)
             try:

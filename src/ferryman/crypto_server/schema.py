@@ -28,7 +28,7 @@ anchor = Table(
 certificate = Table(
     "certificate",
     METADATA,
-    Column("role", String(2), primary_key=True),  # dp | sr
+    Column("role", String(20), primary_key=True),  # dp | sr, behind a slash the curve unless it is P-256
     Column("tlv", LargeBinary, nullable=False),
     Column("created", Double, nullable=False),
 )

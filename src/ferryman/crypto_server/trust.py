@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import delete, insert, select
 
 from ferryman.codec.eis_xml import parse_signed_info
@@ -31,13 +31,19 @@ from ferryman.secure.certificate import (
     parse_certificate,
 )
 from ferryman.secure.certificate import verify as verify_certificate
+from ferryman.secure.ecka import Curve
 
 ROLES = {"dp": ROLE_SMDP, "sr": ROLE_SMSR}
 
 
-def signing_ref(role: str) -> str:
+def signing_ref(role: str, curve: Curve = Curve.P256) -> str:
     """Reference of our private ECDSA key."""
-    return f"sm-{role}/ecdsa"
+    return f"sm-{role}/ecdsa" if curve is Curve.P256 else f"sm-{role}/ecdsa/{curve:02X}"
+
+
+def _certificate_of(role: str, curve: Curve) -> str:
+    """Key of our certificate's row."""
+    return role if curve is Curve.P256 else f"{role}/{curve:02X}"
 
 
 class Trust:
@@ -74,18 +80,21 @@ class Trust:
     async def make_signing_key(self, header: Header, body: crypto.MakeSigningKey) -> crypto.SigningKey:
         """Our key pair of a role, made once."""
         _require_role(body.role)
-        private = ecka.ephemeral_private(self._entropy(ecka.ENTROPY_BYTES))
+        curve = ecka.curve_of(body.curve)
+        private = ecka.ephemeral_private(self._entropy(ecka.ENTROPY_BYTES), curve=curve)
+        ref, row = signing_ref(body.role, curve), _certificate_of(body.role, curve)
 
         def unit(tx: Tx) -> tuple[bytes, bytes]:
-            kept = self._vault.get(tx.connection, signing_ref(body.role))
+            kept = self._vault.get(tx.connection, ref)
             if kept is None:
-                self._vault.put(tx.connection, [(signing_ref(body.role), private)], tx.now)
-                tx.audit(actor=header.requester, action="MakeSigningKey", object=body.role, outcome="done")
-            tlv = tx.connection.execute(select(certificate.c.tlv).where(certificate.c.role == body.role)).scalar()
+                self._vault.put(tx.connection, [(ref, private)], tx.now)
+                tx.audit(actor=header.requester, action="MakeSigningKey", object=row, outcome="done")
+            tlv = tx.connection.execute(select(certificate.c.tlv).where(certificate.c.role == row)).scalar()
             return kept or private, bytes(tlv) if tlv is not None else b""
 
         key, tlv = await self._mailbox.transact(unit)
-        return crypto.SigningKey(public_key_pem=_pem(ecka.public_key(key)), certificate=tlv)
+        pem = ecka.public_pem(ecka.public_key(key, curve=curve), curve=curve)
+        return crypto.SigningKey(public_key_pem=pem, certificate=tlv)
 
     async def import_certificate(self, header: Header, body: crypto.ImportCertificate) -> crypto.Stored:
         """Our certificate, issued by a CI we trust for the key we hold."""
@@ -94,14 +103,16 @@ class Trust:
         await self._require_issued(found, body.role)
 
         def unit(tx: Tx) -> None:
-            private = self._vault.get(tx.connection, signing_ref(body.role))
-            if private is None or not hmac.compare_digest(ecka.public_key(private), found.public_key):
+            private = self._vault.get(tx.connection, signing_ref(body.role, found.curve))
+            ours = ecka.public_key(private, curve=found.curve) if private is not None else b""
+            if not hmac.compare_digest(ours, found.public_key):
                 raise InputError(
                     "certificate", "is not for our key; request one with `ferryman certificate request`"
                 )
-            tx.connection.execute(delete(certificate).where(certificate.c.role == body.role))
-            tx.connection.execute(insert(certificate).values(role=body.role, tlv=body.certificate, created=tx.now))
-            tx.audit(actor=header.requester, action="ImportCertificate", object=body.role, outcome="done")
+            row = _certificate_of(body.role, found.curve)
+            tx.connection.execute(delete(certificate).where(certificate.c.role == row))
+            tx.connection.execute(insert(certificate).values(role=row, tlv=body.certificate, created=tx.now))
+            tx.audit(actor=header.requester, action="ImportCertificate", object=row, outcome="done")
 
         await self._mailbox.transact(unit)
         return crypto.Stored()
@@ -111,7 +122,8 @@ class Trust:
             raise InputError("certificate", f"is not one for signature verification with role {role}")
         for ci in await self._anchors():
             try:
-                verify_certificate(found, eum_signature.public_point(ci))
+                point, curve = eum_signature.public_point(ci)
+                verify_certificate(found, point, ca_curve=curve)
             except PeerError:
                 continue
             return
@@ -139,7 +151,8 @@ class Trust:
             eum_signature.check_chain(eum, await self._anchors(), eum_id=body.eum_id, now=now)
         except PeerError as problem:
             raise Refused(*codes.EUM_CERTIFICATE, str(problem), identifier=body.eum_id) from None
-        return crypto.EUICCVerified(ecasd_public_key=_ecasd_key(signed.ecasd_certificates, eum, body.eid, now))
+        ecasd = _ecasd_certificate(signed.ecasd_certificates, eum, body.eid, now)
+        return crypto.EUICCVerified(ecasd_public_key=ecasd.public_key, curve=ecasd.curve)
 
 
 def _require_same(claimed: str, signed: str, field: str) -> None:
@@ -147,13 +160,16 @@ def _require_same(claimed: str, signed: str, field: str) -> None:
         raise PeerError("differs from what the EUM has signed", field=field)
 
 
-def _ecasd_key(certificates: tuple[bytes, ...], eum: x509.Certificate, eid: str, now: datetime.datetime) -> bytes:
-    """PK.ECASD.ECKA of the first certificate (SGP.02 4.3); raises Refused."""
+def _ecasd_certificate(
+    certificates: tuple[bytes, ...], eum: x509.Certificate, eid: str, now: datetime.datetime
+) -> GPCertificate:
+    """The first CERT.ECASD.ECKA (SGP.02 4.3), verified; raises Refused."""
     try:
         if not certificates:
             raise PeerError("no certificate in the ECASD's CA key set", field="Ecasd")
         found = parse_certificate(certificates[0])
-        verify_certificate(found, eum_signature.public_point(eum))
+        point, curve = eum_signature.public_point(eum)
+        verify_certificate(found, point, ca_curve=curve)
         if found.subject != EID.parse(eid).bcd:
             raise PeerError("is for another EID", field="CERT.ECASD.ECKA, 5F20")
         if found.usage != USAGE_KEY_AGREEMENT:
@@ -162,14 +178,9 @@ def _ecasd_key(certificates: tuple[bytes, ...], eum: x509.Certificate, eid: str,
         raise Refused(*codes.ECASD_CERTIFICATE, f"CERT.ECASD.ECKA: {problem}", identifier=eid) from None
     if not found.valid_on(now.date()):
         raise Refused(*codes.ECASD_CERTIFICATE_EXPIRED, "CERT.ECASD.ECKA is not valid now", identifier=eid)
-    return found.public_key
+    return found
 
 
 def _require_role(role: str) -> None:
     if role not in ROLES:
         raise InputError("role", 'must be "dp" or "sr"')
-
-
-def _pem(point: bytes) -> bytes:
-    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

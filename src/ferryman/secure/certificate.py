@@ -72,10 +72,7 @@ def _needed(objects: list[tlv.TLV], tag: int, low: int, high: int) -> bytes:
 
 def _public_key(value: bytes) -> tuple[bytes, Curve]:
     objects = tlv.parse(value, clause=_CLAUSE)
-    reference = _needed(objects, 0xF0, 1, 1)[0]
-    if reference not in set(Curve):
-        raise PeerError(f"curve {reference:02X} is not supported", field="7F49.F0", clause=_CLAUSE)
-    curve = Curve(reference)
+    curve = ecka.curve_of(_needed(objects, 0xF0, 1, 1)[0])
     point = _needed(objects, 0xB0, ecka.POINT_BYTES, ecka.POINT_BYTES)
     return ecka.check_point(point, curve=curve, field="7F49.B0"), curve
 

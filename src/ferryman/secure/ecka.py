@@ -36,6 +36,19 @@ class Curve(IntEnum):
     P256 = 0x00
     BRAINPOOL_P256R1 = 0x03
 
+    @property
+    def title(self) -> str:
+        """The name by which it is called outside of TLVs."""
+        return "P-256" if self is Curve.P256 else "brainpoolP256r1"
+
+
+def curve_of(reference: int) -> Curve:
+    """The curve of a key parameter reference; PeerError for one that is not supported."""
+    try:
+        return Curve(reference)
+    except ValueError:
+        raise PeerError(f"curve {reference:02X} is not supported", field="F0", clause=_CLAUSE) from None
+
 
 _CURVES: dict[Curve, ec.EllipticCurve] = {
     Curve.P256: ec.SECP256R1(),
@@ -60,6 +73,19 @@ def _public(point: bytes, curve: Curve, field: str) -> ec.EllipticCurvePublicKey
         return ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[curve], point)
     except ValueError:
         raise PeerError("point is not on the curve", field=field, clause=_CLAUSE) from None
+
+
+def curve_of_key(key: ec.EllipticCurvePublicKey) -> Curve:
+    """The curve of a key of the library; PeerError for one that is not supported."""
+    for curve, known in _CURVES.items():
+        if key.curve.name == known.name:
+            return curve
+    raise PeerError(f"curve {key.curve.name} is not supported", field="public key", clause=_CLAUSE)
+
+
+def public_pem(point: bytes, *, curve: Curve = Curve.P256) -> bytes:
+    """A public key in PEM (SubjectPublicKeyInfo)."""
+    return _public(point, curve, "public key").public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def check_point(point: bytes, *, curve: Curve = Curve.P256, field: str = "public key") -> bytes:

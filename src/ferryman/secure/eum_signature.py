@@ -23,6 +23,7 @@ from lxml import etree
 
 from ferryman.codec.eis_xml import DS, canonical, parse_document
 from ferryman.errors import PeerError
+from ferryman.secure.ecka import Curve, curve_of_key
 
 _CLAUSE = "XML Signature 3.2"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
@@ -114,12 +115,12 @@ def _registered_ids(certificate: x509.Certificate) -> list[str]:
     return [oid.dotted_string for oid in names.get_values_for_type(x509.RegisteredID)]
 
 
-def public_point(certificate: x509.Certificate) -> bytes:
-    """The certificate's EC key as 04||X||Y; PeerError when it is no EC key."""
+def public_point(certificate: x509.Certificate) -> tuple[bytes, Curve]:
+    """The certificate's EC key as 04||X||Y and its curve; PeerError when it is no EC key, or on another curve."""
     key = _public_key(certificate)
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise PeerError("holds no EC key", field="EUM certificate")
-    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint), curve_of_key(key)
 
 
 def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:

@@ -8,15 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ferryman_sim.card import crypto
 from ferryman_sim.card.key_establishment import Certificate
 from ferryman_sim.card.scp03 import Session
 from ferryman_sim.profile import Installation
-
-
-def _point(certificate: Certificate) -> bytes:
-    point = certificate.public.pointQ
-    return b"\x04" + int(point.x).to_bytes(crypto.COORDINATE) + int(point.y).to_bytes(crypto.COORDINATE)
 
 
 @dataclass(slots=True)
@@ -64,7 +58,7 @@ class Context:
         certificate = self.certificate
         return {
             "personalized": None if self.personalized is None else self.personalized.hex(),
-            "certificate": None if certificate is None else [certificate.role, _point(certificate).hex()],
+            "certificate": None if certificate is None else certificate.to_list(),
             "challenge": None if self.challenge is None else self.challenge.hex(),
             "session": None if self.session is None else self.session.to_dict(),
             "session_aid": None if self.session_aid is None else self.session_aid.hex(),
@@ -80,9 +74,7 @@ class Context:
         certificate, session = stored["certificate"], stored["session"]
         return cls(
             personalized=values["personalized"],
-            certificate=None
-            if certificate is None
-            else Certificate(certificate[0], crypto.read_point(bytes.fromhex(certificate[1]))),
+            certificate=None if certificate is None else Certificate.from_list(certificate),
             challenge=values["challenge"],
             session=None if session is None else Session.from_dict(session),
             session_aid=values["session_aid"],

@@ -13,6 +13,8 @@ from Cryptodome.Hash import CMAC, SHA256
 from Cryptodome.PublicKey import ECC
 from Cryptodome.Signature import DSS
 
+from ferryman_sim import brainpool
+
 BLOCK = 16
 """AES block, bytes."""
 
@@ -32,7 +34,11 @@ SHORT_MAC = 8
 """Bytes of a truncated CMAC (the leftmost ones) in SCP80, SCP03 and SCP03t."""
 
 CURVE = "P-256"
-"""The one curve of this card; SGP.02 has brainpoolP256r1 as an alternative that the EUM may choose instead."""
+
+P256, BRAINPOOL = b"\x00", b"\x03"
+"""Curves by their key parameter reference (tag F0); the EUM chooses one of them for a card."""
+
+type PublicKey = ECC.EccKey | brainpool.Point
 
 
 class BadPoint(ValueError):
@@ -94,8 +100,15 @@ def x963(secret: bytes, shared_info: bytes, length: int) -> bytes:
     return out[:length]
 
 
-def read_point(point: bytes) -> ECC.EccKey:
-    """The public key at an uncompressed point on P-256. Raises BadPoint."""
+def read_point(point: bytes, curve: bytes = P256) -> PublicKey:
+    """The public key at an uncompressed point on a curve. Raises BadPoint."""
+    if curve == BRAINPOOL:
+        try:
+            return brainpool.decode(point)
+        except ValueError as error:
+            raise BadPoint(str(error)) from error
+    if curve != P256:
+        raise BadPoint("curve")
     if len(point) != POINT or point[0] != 0x04:
         raise BadPoint("no uncompressed point")
     x = int.from_bytes(point[1 : 1 + COORDINATE])
@@ -109,16 +122,35 @@ def read_point(point: bytes) -> ECC.EccKey:
         raise BadPoint("point not on the curve") from error
 
 
-def agree(private: bytes, public: ECC.EccKey) -> bytes:
+def curve_of(public: PublicKey) -> bytes:
+    """The curve of a public key."""
+    return BRAINPOOL if isinstance(public, brainpool.Point) else P256
+
+
+def point_of(public: PublicKey) -> bytes:
+    """The uncompressed point of a public key."""
+    if isinstance(public, brainpool.Point):
+        return brainpool.encode(public)
+    point = public.pointQ
+    return b"\x04" + int(point.x).to_bytes(COORDINATE) + int(point.y).to_bytes(COORDINATE)
+
+
+def agree(private: bytes, public: PublicKey) -> bytes:
     """ECDH: the x coordinate of d * Q, 32 bytes."""
+    if isinstance(public, brainpool.Point):
+        return brainpool.agree(int.from_bytes(private), public)
     shared = public.pointQ * int.from_bytes(private)
     return int(shared.x).to_bytes(COORDINATE)
 
 
-def verify(public: ECC.EccKey, data: bytes, signature: bytes) -> None:
+def verify(public: PublicKey, data: bytes, signature: bytes) -> None:
     """ECDSA over SHA-256, plain r || s. Raises BadSignature."""
     if len(signature) != SIGNATURE:
         raise BadSignature("signature is not r || s of the curve")
+    if isinstance(public, brainpool.Point):
+        if not brainpool.verifies(public, data, signature):
+            raise BadSignature("signature does not verify")
+        return
     try:
         DSS.new(public, "fips-186-3").verify(SHA256.new(data), signature)
     except ValueError as error:

@@ -26,6 +26,7 @@ from ferryman_sim.card.key_establishment import (
     KeyParameters,
     KeyRequest,
     ParametersRefused,
+    curve_of,
     establish,
     read_certificate,
     read_key_request,
@@ -94,7 +95,8 @@ class IsdrKeys:
         try:
             _, crt, raw, rest = read_dgi(data, ber_lengths=self._core.quirk("ber_dgi_lengths"))
             request = read_key_request(crt, raw, rest)
-            ephemeral = crypto.read_point(request.ephemeral)
+            curve = curve_of(self._core.state.ecasd.certificate)
+            ephemeral = crypto.read_point(request.ephemeral, curve)
             crypto.verify(certificate.public, request.signed_data(challenge), request.signature)
         except (BadTLV, crypto.BadPoint) as error:
             raise CommandError(SW_WRONG_DATA) from error

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-
-from Cryptodome.PublicKey import ECC
+from typing import Any
 
 from ferryman_sim.card import crypto
 from ferryman_sim.card.tlv import BadTLV, as_map, lv, read_all, read_tlv, tlv
@@ -16,7 +15,6 @@ from ferryman_sim.card.tlv import BadTLV, as_map, lv, read_all, read_tlv, tlv
 ROLE_SM_DP = 0x01
 ROLE_SM_SR = 0x02
 KEY_USAGE_SIGNATURE = b"\x88"
-CURVE_P256 = b"\x00"
 CHALLENGE_BYTES = 16
 """Random challenge and derivation random of a curve up to 383 bits, bytes."""
 
@@ -48,8 +46,19 @@ class Certificate:
     """The parts of CERT.DP.ECDSA or CERT.SR.ECDSA that the card needs; names_ci: C9 is there and names the CI."""
 
     role: int
-    public: ECC.EccKey
+    public: crypto.PublicKey
     names_ci: bool = True
+
+    def to_list(self) -> list[Any]:
+        """For a chain that has to outlive a reset."""
+        curve = crypto.curve_of(self.public)
+        return [self.role, crypto.point_of(self.public).hex(), curve.hex()]
+
+    @classmethod
+    def from_list(cls, stored: list[Any]) -> Certificate:
+        """Inverse of `to_list`."""
+        role, point, curve = stored
+        return cls(role, crypto.read_point(bytes.fromhex(point), bytes.fromhex(curve)))
 
 
 def read_certificate(encoded: bytes, ci_point: bytes) -> Certificate:
@@ -68,32 +77,34 @@ def read_certificate(encoded: bytes, ci_point: bytes) -> Certificate:
         values = {item.tag: item.value for item in fields}
         discretionary = as_map(values[0x73])
         key = as_map(values[0x7F49])
-        public = crypto.read_point(key.get(0xB0, b""))
+        public = crypto.read_point(key.get(0xB0, b""), key.get(0xF0, b""))
         signed = b"".join(item.raw for item in fields[:-1])
         crypto.verify(crypto.read_point(ci_point), signed, values[0x5F37])
     except (BadTLV, crypto.BadPoint, crypto.BadSignature) as error:
         raise CertificateRefused(str(error)) from error
-    _check_fields(values, discretionary, key.get(0xF0), ci_point)
+    _check_fields(values, discretionary, ci_point)
     return Certificate(discretionary[0xC8][0], public, 0xC9 in discretionary)
 
 
-def _check_fields(
-    values: dict[int, bytes], discretionary: dict[int, bytes], curve: bytes | None, ci_point: bytes
-) -> None:
+def _check_fields(values: dict[int, bytes], discretionary: dict[int, bytes], ci_point: bytes) -> None:
     if any(not 1 <= len(values[tag]) <= _IDENTIFIER_MAX for tag in (0x93, 0x42, 0x5F20)):
         raise CertificateRefused("length of an identifier")
     if any(len(values[tag]) != 4 for tag in (0x5F25, 0x5F24) if tag in values):
         raise CertificateRefused("length of a date")
     if values[0x95] != KEY_USAGE_SIGNATURE:
         raise CertificateRefused("key usage")
-    if curve != CURVE_P256:
-        raise CertificateRefused("curve")
     if len(discretionary.get(0xC8, b"")) != 1:
         raise CertificateRefused("role")
     # The authority key identifier came with later releases; when it is there it has to name the CI in the ECASD.
     authority = discretionary.get(0xC9)
     if authority is not None and not crypto.same(authority, hashlib.sha1(ci_point).digest()):  # noqa: S324
         raise CertificateRefused("authority key identifier")
+
+
+def curve_of(certificate: bytes) -> bytes:
+    """Key parameter reference of the key in the ECASD's own certificate, which the EUM has made."""
+    fields = as_map(read_tlv(certificate)[0].value)
+    return as_map(fields[0x7F49])[0xF0]
 
 
 class ParametersRefused(Exception):
@@ -188,7 +199,7 @@ class Established:
 def establish(
     parameters: KeyParameters,
     private: bytes,
-    ephemeral: ECC.EccKey,
+    ephemeral: crypto.PublicKey,
     *,
     sin: bytes,
     sdin: bytes,

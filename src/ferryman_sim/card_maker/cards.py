@@ -12,6 +12,7 @@ from typing import Any
 
 from Cryptodome.Cipher import AES
 
+from ferryman_sim import brainpool
 from ferryman_sim.card_maker import bootstrap, eid, gp_cert
 from ferryman_sim.card_maker.authority import Authority
 from ferryman_sim.card_maker.bootstrap import Subscription
@@ -63,6 +64,7 @@ class CardPlan:
     """What every card of a batch has in common; memory in bytes.
 
     spares: how many Profiles stand on the card, disabled, beside the bootstrap Profile.
+    curve: of the ECASD's key, as key parameter reference.
     """
 
     smsr_address: str
@@ -73,6 +75,7 @@ class CardPlan:
     ram: int
     ranges: Ranges
     spares: int = 0
+    curve: bytes = gp_cert.CURVE_P256
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,24 @@ def opc_of(ki: bytes, op: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(ciphered, op, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _EcasdKey:
+    """SK.ECASD.ECKA as 32 bytes, PK.ECASD.ECKA as a point."""
+
+    private: bytes
+    point: bytes
+
+    @classmethod
+    def make(cls, seed: Seed, label: str, curve: bytes) -> _EcasdKey:
+        """The key pair belonging to `label`."""
+        if curve == gp_cert.CURVE_BRAINPOOL:
+            wide = int.from_bytes(seed.octets(f"brainpool {label}", 40))
+            number = wide % (brainpool.ORDER - 1) + 1
+            return cls(number.to_bytes(32), brainpool.public(number))
+        key = seed.private_key(label)
+        return cls(private_scalar(key), public_point(key))
+
+
 def make_card(
     seed: Seed,
     number: int,
@@ -156,15 +177,16 @@ def make_card(
         raise ValueError(f"card numbers run from 1 to {LARGEST_BATCH}")
     label = f"card {number}"
     card_eid = make_eid(seed, number, plan.ranges)
-    key = seed.private_key(f"{label} ecasd")
+    key = _EcasdKey.make(seed, f"{label} ecasd", plan.curve)
     certificate = gp_cert.issue(
         gp_cert.Content(
             serial=seed.octets(f"{label} certificate serial", 8),
             authority=eum.identifier,
             subject=bytes.fromhex(certified_eid or card_eid),
             usage=gp_cert.USAGE_KEY_AGREEMENT,
-            public_key=public_point(key),
+            public_key=key.point,
             expires=certified_until,
+            curve=plan.curve,
         ),
         eum.key,
     )
@@ -174,7 +196,7 @@ def make_card(
         eid=card_eid,
         imei=eid.luhn(plan.ranges.imei + f"{number % 10**6:06d}"),
         ecasd_certificate=certificate,
-        ecasd_key=private_scalar(key),
+        ecasd_key=key.private,
         ci_point=public_point(ci.key),
         scp80=Keyset(SCP80_VERSION, "SCP80", scp80, counter=0),
         scp81=Keyset(SCP81_VERSION, "SCP81", scp81),

@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ PRODUCTION = datetime(2024, 3, 1, 8, tzinfo=UTC)
 DEFAULT_NVM = 1_048_576  # bytes for profiles: what M2M eUICCs of the v3 generation commonly offer
 DEFAULT_RAM = 8_192  # bytes
 RANGES = Ranges()
+CURVES = {"P-256": gp_cert.CURVE_P256, "brainpoolP256r1": gp_cert.CURVE_BRAINPOOL}
 
 
 def _oid(text: str) -> str:
@@ -122,6 +124,7 @@ def _add_make(make: argparse.ArgumentParser) -> None:
     make.add_argument("--production-date", type=_moment, default=PRODUCTION)
     make.add_argument("--sin", type=_hex, default=_hex("4201"), help="hex, SIN of ISD-R and ECASD")
     make.add_argument("--sdin", type=_hex, default=_hex("45000001"), help="hex, SDIN of ISD-R and ECASD")
+    make.add_argument("--curve", choices=sorted(CURVES), default="P-256", help="of the ECASD's key")
     make.add_argument("--iccid-prefix", type=_digits, default=RANGES.iccid)
     make.add_argument("--imsi-prefix", type=_digits, default=RANGES.imsi)
     make.add_argument("--msisdn-prefix", type=_digits, default=RANGES.msisdn)
@@ -133,7 +136,7 @@ def _add_make(make: argparse.ArgumentParser) -> None:
 
 def _add_certify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out-dir", type=Path, required=True, help="folder of a batch: its CI signs")
-    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, P-256")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, P-256 or brainpoolP256r1")
     parser.add_argument("--role", choices=["dp", "sr"], required=True)
     parser.add_argument("--subject-id", type=_hex, required=True, help="hex, 1 to 16 bytes (5F20)")
     parser.add_argument("--out", type=Path, help="default: OUT_DIR/cert-ROLE-SUBJECT.hex")
@@ -160,6 +163,7 @@ def order_from(args: argparse.Namespace) -> batch.Order:
     address = (args.https_host, args.https_port, args.https_uri, args.poll, args.poll_uri)
     https = Https(*address) if args.https_host else None
     plan = CardPlan(args.smsr_address, https, args.sin, args.sdin, args.memory, args.ram, ranges, args.spares)
+    plan = replace(plan, curve=CURVES[args.curve])
     defects: dict[int, Defect] = {}
     for number, defect in args.defect:
         defects.update(dict.fromkeys([number] if number else range(1, args.count + 1), defect))
@@ -209,7 +213,7 @@ def run_certify(args: argparse.Namespace) -> int:
     target = args.out or args.out_dir / f"cert-{args.role}-{subject}.hex"
     try:
         ci_oid = json.loads((args.out_dir / "batch.json").read_text())["ci"]["oid"]
-        request = certify.Request(role, args.subject_id, certify.read_point(args.public_key))
+        request = certify.Request(role, args.subject_id, *certify.read_point(args.public_key))
         made = certify.issue(request, certify.read_key(args.out_dir / "ci-key.pem"), ci_oid)
         batch.write_file(target, made.hex().upper() + "\n")
     except (certify.CertifyError, ValueError, OSError) as error:

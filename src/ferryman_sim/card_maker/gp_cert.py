@@ -18,6 +18,7 @@ from ferryman_sim.card_maker.seeded import public_point, sign_raw
 from ferryman_sim.card_maker.x509 import key_identifier
 
 CURVE_P256 = b"\x00"
+CURVE_BRAINPOOL = b"\x03"
 USAGE_SIGNATURE_VERIFICATION = b"\x88"
 USAGE_KEY_AGREEMENT = b"\x00\x80"
 IDENTIFIER_LIMIT = 16  # bytes of 93, 42 and 5F20 each (sgp02-euicc.md 5.2)
@@ -44,6 +45,7 @@ class Content:
     expires: date
     effective: date | None = None
     role: Role | None = None
+    curve: bytes = CURVE_P256  # of `public_key`
 
 
 def _bcd(day: date) -> bytes:
@@ -65,7 +67,7 @@ def signed_part(content: Content, authority_key_id: bytes) -> bytes:
             der.tlv(0x5F25, _bcd(content.effective)) if content.effective else b"",
             der.tlv(0x5F24, _bcd(content.expires)),
             der.tlv(0x73, role, der.tlv(0xC9, authority_key_id)),
-            der.tlv(0x7F49, der.tlv(0xB0, content.public_key), der.tlv(0xF0, CURVE_P256)),
+            der.tlv(0x7F49, der.tlv(0xB0, content.public_key), der.tlv(0xF0, content.curve)),
         )
     )
 

@@ -29,7 +29,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def certified(files: Path, public_key: Path) -> Path:
     """CERT.DP.ECDSA by the batch's CI, in hexadecimal."""
-    request = certify.Request(gp_cert.Role.DP, bytes.fromhex("534D445001"), certify.read_point(public_key))
+    request = certify.Request(gp_cert.Role.DP, bytes.fromhex("534D445001"), *certify.read_point(public_key))
     oid = json.loads((files / "batch.json").read_text())["ci"]["oid"]
     target = public_key.with_suffix(".cert")
     target.write_text(certify.issue(request, certify.read_key(files / "ci-key.pem"), oid).hex() + "\n")

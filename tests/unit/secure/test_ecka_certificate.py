@@ -6,12 +6,15 @@ import contextlib
 import datetime
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferryman.codec import tlv
 from ferryman.errors import PeerError
-from ferryman.secure import certificate, ecka, kcv, kdf
+from ferryman.secure import certificate, ecka, eum_signature, kcv, kdf
 from ferryman.secure.ecka import Curve
 
 PRIVATE = ecka.ephemeral_private(bytes(range(40)))
@@ -202,3 +205,23 @@ def test_any_bytes_parse_or_are_refused(data: bytes, inside: bool) -> None:
         certificate.parse_certificate(tlv.encode(0x7F21, data) if inside else data)
     with contextlib.suppress(PeerError):
         ecka.verify(PUBLIC, b"message", (data * 64)[:64])
+
+
+@pytest.mark.parametrize(
+    ("library", "curve"),
+    [(ec.SECP256R1(), Curve.P256), (ec.BrainpoolP256R1(), Curve.BRAINPOOL_P256R1), (ec.SECP384R1(), None)],
+)
+def test_the_curve_of_an_issuer_is_that_of_its_certificate(library: ec.EllipticCurve, curve: Curve | None) -> None:
+    key = ec.derive_private_key(int.from_bytes(PRIVATE), library)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "CI")])
+    day = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+    builder = builder.not_valid_before(day).not_valid_after(day + datetime.timedelta(days=9))
+    issuer = builder.public_key(key.public_key()).sign(key, SHA256())
+    if curve is None:
+        with pytest.raises(PeerError, match="curve secp384r1 is not supported"):
+            eum_signature.public_point(issuer)
+        return
+    point, found = eum_signature.public_point(issuer)
+    assert (point, found) == (ecka.public_key(PRIVATE, curve=curve), curve)
+    assert ecka.public_pem(point, curve=curve).startswith(b"-----BEGIN PUBLIC KEY-----")

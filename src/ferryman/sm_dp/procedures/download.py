@@ -223,7 +223,7 @@ def _verified(state: State, event: Answered, context: Context) -> Step[State]:
     if objection is not None or not isinstance(event.reply, crypto.EUICCVerified):
         return fail(replace(state, result=None), context, objection or _unknown(state))
     facts: Facts = context.facts
-    state = replace(state, ecasd_key=event.reply.ecasd_public_key)
+    state = replace(state, ecasd_key=event.reply.ecasd_public_key, curve=event.reply.curve)
     request = es3.ES3CreateISDP(
         eid=state.eid,
         iccid=state.iccid,

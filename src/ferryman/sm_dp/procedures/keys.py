@@ -26,7 +26,7 @@ ROLE = "dp"
 def begin(state: State) -> Step[State]:
     """[7.1.2, 1] Ask for our certificate, then send it."""
     state = replace(state, phase=PREPARING, attempts=state.attempts + 1)
-    return Step(state, (Ask(CERTIFICATE, crypto.MakeSigningKey(role=ROLE)),))
+    return Step(state, (Ask(CERTIFICATE, crypto.MakeSigningKey(role=ROLE, curve=state.curve)),))
 
 
 def answered(state: State, event: Answered, context: Context) -> Step[State]:
@@ -46,7 +46,8 @@ def answered(state: State, event: Answered, context: Context) -> Step[State]:
 
 def _send_certificate(state: State, certificate: bytes, context: Context) -> Step[State]:
     if not certificate:
-        sentence = "the SM-DP has no CERT.DP.ECDSA; import one with `ferryman certificate import`"
+        which = f"CERT.DP.ECDSA on the card's curve ({state.curve:02X})" if state.curve else "CERT.DP.ECDSA"
+        sentence = f"the SM-DP has no {which}; import one with `ferryman certificate import`"
         return fail(state, context, failed(*codes.PROVIDER_ERROR, sentence))
     data = b"".join(
         ota_script.c_apdu(apdu)
@@ -94,7 +95,7 @@ def _exchange(state: State) -> str:
 def _sign(state: State, challenge: bytes) -> Step[State]:
     """[3]"""
     a6 = isdr_keys.key_parameters_a6(crypto.ISDP_KEY_VERSION)
-    question = crypto.SignKeyParameters(exchange=_exchange(state), a6=a6, challenge=challenge)
+    question = crypto.SignKeyParameters(exchange=_exchange(state), a6=a6, challenge=challenge, curve=state.curve)
     return Step(replace(state, a6=a6), (Ask(SIGN, question),))
 
 

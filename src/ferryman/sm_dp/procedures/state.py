@@ -40,6 +40,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     leftovers: tuple[str, ...] = ()
     leftovers_tried: bool = False
     ecasd_key: bytes = b""
+    curve: int = 0  # of the card: key parameter reference
     isdp_aid: bytes = b""
     left_over: bool = False  # CreateISDP ended without a word of the card: there may be an ISD-P
     a6: bytes = b""

@@ -69,6 +69,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     phase: str = ""
     attempt: int = 0
     ecasd: bytes = b""
+    curve: int = 0  # of the card: key parameter reference
     certificate: bytes = b""
     a6: bytes = b""
     sent: int = 0
@@ -96,8 +97,9 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
             return _answered(state, body, context)
         case Answered(refusal=ExecutionStatus() as refusal):
             return _fail(state, refusal)
-        case Answered(reply=crypto.EUICCVerified(ecasd_public_key=ecasd)):
-            return Step(replace(state, ecasd=ecasd), (Ask("own", crypto.MakeSigningKey(role="sr")),))
+        case Answered(reply=crypto.EUICCVerified(ecasd_public_key=ecasd, curve=curve)):
+            question = crypto.MakeSigningKey(role="sr", curve=curve)
+            return Step(replace(state, ecasd=ecasd, curve=curve), (Ask("own", question),))
         case Answered(reply=crypto.SigningKey(certificate=certificate)):
             return _own_certificate(state, certificate, context)
         case Answered(reply=crypto.KeyParametersSigned() as signed):
@@ -189,7 +191,9 @@ def _exchange(state: State, context: Context) -> str:
 def _sign(state: State, challenge: bytes, context: Context) -> Step[State]:
     a6 = isdr.key_parameters_a6(state.version, scenario=SCENARIO)
     state = replace(state, a6=a6)
-    question = crypto.SignKeyParameters(exchange=_exchange(state, context), a6=a6, challenge=challenge, role="sr")
+    question = crypto.SignKeyParameters(
+        exchange=_exchange(state, context), a6=a6, challenge=challenge, role="sr", curve=state.curve
+    )
     return Step(state, (Ask("sign", question),))
 
 
