@@ -16,14 +16,24 @@ AGREED = {
     "queue": {"GET": "AORM", "POST": "AOM"},
     "scripts": {"GET": "AOR", "POST": "A"},
     "euicc-types": {"GET": "AORD"},
+    "users": {"GET": "AR", "POST": "A"},
+    "api-keys": {"GET": "AR", "POST": "A", "DELETE": "A"},
+    "approvals": {"GET": "AKOR", "POST": "AKO"},
+    "raw-scripts": {"POST": "AO"},
+    "session": {"GET": EVERYBODY, "POST": EVERYBODY, "DELETE": EVERYBODY},
 }
 PLATFORM = {"scripts", "euicc-types"}  # of the platform's own staff alone
-BOTH: set[str] = set()  # of tenants and of the staff; everything else is of tenants alone
+BOTH = {
+    "users",
+    "api-keys",
+    "approvals",
+    "session",
+}  # of tenants and of the staff
 
 
 def area(path: str) -> str:
     words = path.strip("/").split("/")
-    return next((word for word in ("operations", "queue") if word in words), words[0])
+    return next((word for word in ("operations", "queue", "raw-scripts") if word in words), words[0])
 
 
 def allowed(role: KeyRole, tenant: str, endpoint: Endpoint) -> bool:

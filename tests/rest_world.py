@@ -13,6 +13,9 @@ from typing import Any
 
 from ferryman.cli.wiring import Configuration, Installation
 from ferryman.contracts.rest import AddKey, KeyRole
+from ferryman.platform.mailbox import Tx
+from ferryman.rest_api.accounts import enter
+from ferryman.rest_api.sessions import COOKIE, CSRF, csrf_of
 from ferryman.rest_api.settings import RESTSettings
 
 TENANT, OTHER = "1.3.6.1.4.1.99999.10", "1.3.6.1.4.1.99999.11"
@@ -29,6 +32,14 @@ class Answer:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is logged in, with the headers that his browser and page send."""
+
+    user_id: str
+    heads: dict[str, str]
+
+
 class RestWorld:
     def __init__(self, installation: Installation) -> None:
         assert installation.rest is not None
@@ -38,6 +49,18 @@ class RestWorld:
     async def token(self, role: KeyRole, tenant: str = TENANT, **more: Any) -> str:
         asked = AddKey(name="test", role=role, tenant=tenant, **more)
         return (await self.rest.keys.add(asked, "test")).token
+
+    async def person(self, role: KeyRole, tenant: str = TENANT, name: str = "", maker: str = "") -> Person:
+        """Somebody who has logged in; his account was made at the machine, or by `maker`."""
+        book, sessions = self.rest.services.accounts, self.rest.services.sessions
+        values = book.values(name or f"{role.value} {self.rest.services.entropy(4).hex()}", role, tenant, maker)
+
+        def unit(tx: Tx) -> str:
+            enter(tx, values, "test")
+            return sessions.begin(tx, values["id"])
+
+        secret = await self.rest.mailbox.transact(unit)
+        return Person(values["id"], {"cookie": f"{COOKIE}={secret}", CSRF.lower(): csrf_of(secret)})
 
     async def ask(
         self, method: str, path: str, token: str = "", body: object = None, *, chunks: list[bytes] | None = None,
@@ -70,7 +93,10 @@ class RestWorld:
             sent.append(message)
 
         await self.rest.app(scope, receive, send)
-        heads = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        heads: dict[str, str] = {}
+        for name, value in sent[0]["headers"]:
+            before = heads.get(name.decode(), "")
+            heads[name.decode()] = f"{before}\n{value.decode()}".strip()
         return Answer(sent[0]["status"], heads, b"".join(m.get("body", b"") for m in sent[1:]))
 
 

@@ -42,11 +42,7 @@ async def api_key_add(
     days
         Until it expires.
     """
-    try:
-        kind = KeyRole(role)
-    except ValueError:
-        raise InputError("--role", f"must be one of {', '.join(one.value for one in KeyRole)}") from None
-    request = AddKey(name=name, role=kind, tenant=tenant, scopes=tuple(scope or ()), days=days)
+    request = AddKey(name=name, role=role_named(role), tenant=tenant, scopes=tuple(scope or ()), days=days)
     async with operator(data, OWNER) as calls:
         done = await calls.rest(request)
     if json:
@@ -84,6 +80,14 @@ async def api_key_revoke(key: str, *, data: Path = DATA, json: bool = False) -> 
     else:
         output.line(f"key {key} is revoked")
     return output.DONE
+
+
+def role_named(role: str) -> KeyRole:
+    """The role; raises InputError."""
+    try:
+        return KeyRole(role)
+    except ValueError:
+        raise InputError("--role", f"must be one of {', '.join(one.value for one in KeyRole)}") from None
 
 
 def _day(at: float) -> str:

@@ -25,6 +25,7 @@ from ferryman.cli.restore import restore
 from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
 from ferryman.cli.up import up
+from ferryman.cli.user_commands import user
 from ferryman.errors import FerrymanError
 from ferryman.platform import loop
 
@@ -47,6 +48,7 @@ app.command(profile)
 app.command(parked)
 app.command(peer)
 app.command(api_key)
+app.command(user)
 app.command(procedure)
 app.command(up)
 app.command(serve)

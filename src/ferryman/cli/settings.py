@@ -23,7 +23,7 @@ from ferryman.platform.database_settings import DatabaseSettings
 from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.observe import MetricsSettings
 from ferryman.platform.retention import RetentionSettings
-from ferryman.rest_api.settings import RESTSettings
+from ferryman.rest_api.settings import OIDCSettings, RESTSettings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.records import SRSettings
 from ferryman.soap_gateway.settings import SOAPSettings
@@ -214,12 +214,27 @@ def _soap(content: dict[str, Any], data: Path) -> SOAPSettings:
 
 def _rest(content: dict[str, Any], data: Path) -> RESTSettings:
     """Names of files are relative to the data directory."""
-    rest = _section(content, "rest", RESTSettings)
+    values = dict(content["rest"])
+    oidc = values.pop("oidc", None)
+    rest = _section({"rest": values}, "rest", RESTSettings)
     return dataclasses.replace(
         rest,
+        oidc=None if oidc is None else _oidc(oidc, data),
         certificate_file=str(data / rest.certificate_file) if rest.certificate_file else "",
         key_file=str(data / rest.key_file) if rest.key_file else "",
     )
+
+
+def _oidc(section: dict[str, Any], data: Path) -> OIDCSettings:
+    """The client's secret is read from its file."""
+    values = dict(section)
+    file = values.get("client_secret_file")
+    if file:
+        try:
+            values["client_secret"] = (data / str(file)).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise InputError("rest.oidc.client_secret_file", f"{file} cannot be read") from None
+    return _section({"rest.oidc": values}, "rest.oidc", OIDCSettings)
 
 
 def _log(section: dict[str, Any]) -> dict[str, str]:

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from ferryman.rest_api.role import RESTAPI
 
 VAULT_KEY = "vault.key"
+REST_KEY = "rest-api.key"  # of the secrets of accounts; no key of a card
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,8 @@ class Installation:
             settings=settings,
             clock=self.clock,
             entropy=self._entropy,
+            key=open_key_file(self.configuration.data / REST_KEY, self._entropy),
+            threaded=self.configuration.threaded,
         )
         self._register(REST_API, self.rest.receive)
         self._serve(REST_API, self.rest.serve)

@@ -24,6 +24,7 @@ EUICC_MEMORY = ("8.1", "4.8")
 EID_UNKNOWN = ("8.1.1", "3.9")
 EID_IN_USE = ("8.1.1", "3.3")
 PROFILE_NOT_ALLOWED = ("8.2", "1.2")
+IMPORT_UNKNOWN = ("8.2.1", "3.9")  # of subscriptions, which is how SGP.02 knows them: by ICCID
 ICCID_UNKNOWN = ("8.2.1", "3.9")
 ICCID_IN_USE = ("8.2.1", "3.3")
 ICCID_OTHER_EUICC = ("8.2.1", "3.4")

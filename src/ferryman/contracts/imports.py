@@ -227,6 +227,20 @@ class RegistrationClosed(Body, frozen=True, kw_only=True, tag=True):
     left: int = 0
 
 
+class DeleteStock(Body, frozen=True, kw_only=True, tag=True):
+    """Delete free subscriptions of a finished import with their keys, some at a time: until `left` is 0."""
+
+    owner: str
+    import_id: str
+
+
+class StockDeleted(Body, frozen=True, kw_only=True, tag=True):
+    """How many are gone, and how many are still to go."""
+
+    deleted: int
+    left: int
+
+
 class ListSubscriptions(Body, frozen=True, kw_only=True, tag=True):
     """Subscriptions of a finished import, a page behind `after` (what the page before said; empty at first)."""
 
@@ -272,6 +286,7 @@ SM_DP_REQUESTS: tuple[type[Body], ...] = (
     OpenRegistration,
     RegisterChunk,
     CloseRegistration,
+    DeleteStock,
     ListSubscriptions,
     ListImports,
 )
@@ -279,6 +294,7 @@ SM_DP_ANSWERS: tuple[type[Body], ...] = (
     RegistrationOpened,
     ChunkRegistered,
     RegistrationClosed,
+    StockDeleted,
     SubscriptionPage,
     ImportPage,
 )

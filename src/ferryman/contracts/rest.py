@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ferryman.contracts import admin, operations, orders, queue, workflow
+from ferryman.contracts import admin, imports, operations, orders, queue, workflow
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -54,6 +54,7 @@ class KeyView(Body, frozen=True, kw_only=True, tag=True):
     created: float
     expires: float
     revoked: float = 0.0
+    last_used: float = 0.0
 
 
 class KeyPage(Body, frozen=True, kw_only=True, tag=True):
@@ -75,8 +76,59 @@ class KeyRefused(Body, frozen=True, kw_only=True, tag=True):
     status: ExecutionStatus
 
 
-REQUEST_CODEC: Codec[Body] = Codec(AddKey, ListKeys, RevokeKey)
-ANSWER_CODEC: Codec[Body] = Codec(KeyAdded, KeyPage, KeyView, KeyRefused)
+class AddAccount(Body, frozen=True, kw_only=True, tag=True):
+    """Make an account for somebody of `tenant` (Mno-id; empty for the platform's own staff)."""
+
+    name: str
+    role: KeyRole
+    tenant: str = ""
+
+
+class ListAccounts(Body, frozen=True, kw_only=True, tag=True):
+    """Accounts by name, a page behind the name `after`."""
+
+    after: str = ""
+    limit: int = 1000
+
+
+class ChangeAccount(Body, frozen=True, kw_only=True, tag=True):
+    """`action` is disable, enable, or recover: a new one-time password for who lost password or codes."""
+
+    user_id: str
+    action: str
+
+
+class AccountView(Body, frozen=True, kw_only=True, tag=True):
+    """An account. Times in seconds since 1970; 0 where it never was. `codes`: one-time codes are asked for."""
+
+    user_id: str
+    name: str
+    role: KeyRole
+    tenant: str
+    created: float
+    last_login: float = 0.0
+    locked_until: float = 0.0
+    disabled: float = 0.0
+    codes: bool = False
+    must_change: bool = False
+    from_provider: bool = False
+
+
+class AccountPage(Body, frozen=True, kw_only=True, tag=True):
+    """Accounts."""
+
+    accounts: tuple[AccountView, ...]
+
+
+class AccountAdded(Body, frozen=True, kw_only=True, tag=True):
+    """An account with a one-time password that is shown this once; it must be changed at the first login."""
+
+    account: AccountView
+    password: str
+
+
+REQUEST_CODEC: Codec[Body] = Codec(AddKey, ListKeys, RevokeKey, AddAccount, ListAccounts, ChangeAccount)
+ANSWER_CODEC: Codec[Body] = Codec(KeyAdded, KeyPage, KeyView, KeyRefused, AccountAdded, AccountPage, AccountView)
 
 # A REST API that was taken over asks no more than this: no card is registered by it, no subscription imported.
 ASKED_OF_SM_SR: tuple[type[Body], ...] = (
@@ -98,5 +150,7 @@ ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     orders.ShowOrder,
     orders.ListOrders,
     orders.CancelOrder,
+    orders.RetryOrder,
     orders.ShowStock,
+    imports.DeleteStock,
 )

@@ -7,26 +7,32 @@ import math
 from starlette.requests import HTTPConnection
 
 from ferryman.contracts import codes
+from ferryman.contracts.rest import KeyRole
 from ferryman.errors import Refused
 from ferryman.platform.clock import Clock
+from ferryman.rest_api import rights
 from ferryman.rest_api.answers import No
 from ferryman.rest_api.endpoint import Endpoint
 from ferryman.rest_api.keys import KeyBook
 from ferryman.rest_api.limits import RateLimit
-from ferryman.rest_api.principal import Principal
-from ferryman.rest_api.rights import may
+from ferryman.rest_api.principal import ACCOUNT, Principal
+from ferryman.rest_api.sessions import COOKIE, CSRF, SessionBook, is_csrf
 from ferryman.rest_api.settings import RESTSettings
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+NOBODY = Principal("nobody", "", "", KeyRole.AUDITOR, "")  # at a route that asks for no right
 MAX_ADDRESS = 64  # characters; an IPv6 address has at most 39
 
 
 class Admission:
     """Lets requests in: by address, by key, by right."""
 
-    def __init__(self, *, settings: RESTSettings, clock: Clock, keys: KeyBook) -> None:
+    def __init__(self, *, settings: RESTSettings, clock: Clock, keys: KeyBook, sessions: SessionBook) -> None:
         self._proxies = frozenset(settings.proxies)
         self._clock = clock
         self._keys = keys
+        self._sessions = sessions
+        self._logins = RateLimit(settings.login_rate, settings.login_burst)
         self._by_address = RateLimit(settings.rate_per_address, settings.burst_per_address)
         self._by_key = RateLimit(settings.rate_per_key, settings.burst_per_key)
 
@@ -41,13 +47,31 @@ class Admission:
     async def admit(self, http: HTTPConnection, endpoint: Endpoint) -> Principal:
         """Who asks; raises No, or Refused when the right is missing."""
         self._within(self._by_address, self.address(http))
-        scheme, _, token = http.headers.get("authorization", "").partition(" ")
-        who = await self._keys.holder(token.strip()) if scheme.lower() == "bearer" else None
-        if who is None:
-            raise No(401, "show a valid API key as Authorization: Bearer", WWW_Authenticate="Bearer")
+        if endpoint.scope == rights.OPEN:
+            self._within(self._logins, self.address(http))
+            return NOBODY
+        who = await self._who(http)
         self._within(self._by_key, who.actor)
-        if not may(who, endpoint.scope):
+        if who.must_change and endpoint.scope != rights.SELF:
+            raise Refused(*codes.REQUESTER_NOT_ALLOWED, "change your password first (POST /session/password)")
+        if not rights.may(who, endpoint.scope):
             raise Refused(*codes.REQUESTER_NOT_ALLOWED, f"the right {endpoint.scope} is needed for this")
+        return who
+
+    async def _who(self, http: HTTPConnection) -> Principal:
+        """By key, or by cookie; what changes something by cookie takes the token that only our pages know."""
+        given = http.headers.get("authorization", "")
+        cookie = http.cookies.get(COOKIE, "")
+        if given or not cookie:
+            scheme, _, token = given.partition(" ")
+            who = await self._keys.holder(token.strip()) if scheme.lower() == "bearer" else None
+        else:
+            who = await self._sessions.holder(cookie)
+        if who is None:
+            raise No(401, "show a valid API key as Authorization: Bearer, or log in", WWW_Authenticate="Bearer")
+        by_cookie = who.kind == ACCOUNT and http.scope["method"] not in SAFE
+        if by_cookie and not is_csrf(cookie, http.headers.get(CSRF, "")):
+            raise No(403, f"{CSRF}: the token of this login is needed (GET /session tells it)")
         return who
 
     def _within(self, limit: RateLimit, name: str) -> None:

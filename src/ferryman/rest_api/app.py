@@ -39,7 +39,9 @@ log = structlog.get_logger("ferryman.rest_api")
 def make_app(services: Services, watch: Watch) -> Starlette:
     """The ASGI application."""
     described = msgspec.json.encode(document())
-    admission = Admission(settings=services.settings, clock=services.clock, keys=services.keys)
+    admission = Admission(
+        settings=services.settings, clock=services.clock, keys=services.keys, sessions=services.sessions
+    )
 
     turns = Turns()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ferryman.rest_api.endpoint import Endpoint
-from ferryman.rest_api.routes import euiccs, operations, orders, scripts
+from ferryman.rest_api.routes import approvals, euiccs, operations, orders, people, scripts, session
 
 # A fixed word stands before a name in its place: /scripts/rollback is none of the versions.
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -11,4 +11,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *operations.ENDPOINTS,
     *orders.ENDPOINTS,
     *scripts.ENDPOINTS,
+    *session.ENDPOINTS,
+    *people.ENDPOINTS,
+    *approvals.ENDPOINTS,
 )

@@ -25,6 +25,7 @@ MAX_NAME = 80  # characters, the width of the column
 MAX_TENANT = 128  # characters, the width of the column
 KEEP_USED = 30 * 86_400.0  # s that the first use of an Idempotency-Key is remembered here
 DAY = 86_400.0  # s
+NOTED = 60.0  # s: how exactly it is known when a key was last used
 
 _TOKEN = re.compile(r"fk_([0-9a-f]{16})_([0-9a-f]{64})")
 _NO_DIGEST = bytes(32)
@@ -38,7 +39,7 @@ class KeyBook:
         self._clock = clock
         self._entropy = entropy
 
-    async def add(self, asked: AddKey, actor: str) -> KeyAdded:
+    async def add(self, asked: AddKey, actor: str, maker: str = "") -> KeyAdded:
         """Make a key; raises InputError."""
         _check(asked)
         key_id, secret = self._entropy(ID_OCTETS).hex(), self._entropy(SECRET_OCTETS).hex()
@@ -65,6 +66,7 @@ class KeyBook:
                     created=view.created,
                     expires=view.expires,
                     revoked=0.0,
+                    maker=maker,
                 )
             )
             tx.audit(actor=actor, action="AddKey", object=key_id, outcome="done", detail=view.role.value)
@@ -110,6 +112,9 @@ class KeyBook:
         good = hmac.compare_digest(_NO_DIGEST if row is None else row.digest, _digest(secret))
         if row is None or not good or row.revoked or row.expires <= self._clock.now():
             return None
+        if self._clock.now() > row.last_used + NOTED:
+            used = update(api_key).where(api_key.c.id == key_id).values(last_used=self._clock.now())
+            await self._mailbox.transact(lambda tx: tx.connection.execute(used) and None)
         return Principal(KEY, key_id, row.name, KeyRole(row.role), row.tenant, tuple(row.scopes.split()))
 
     async def first_use(self, party: str, key: str, fingerprint: bytes) -> str:
@@ -153,14 +158,25 @@ def _view(row: Row[tuple[object, ...]]) -> KeyView:
         created=row.created,
         expires=row.expires,
         revoked=row.revoked,
+        last_used=row.last_used,
     )
 
 
-def _check(asked: AddKey) -> None:
-    if not 1 <= len(asked.name) <= MAX_NAME or not asked.name.isprintable():
+def check_name(name: str) -> None:
+    """Raises InputError."""
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise InputError("name", f"must have 1 to {MAX_NAME} printable characters")
-    if len(asked.tenant) > MAX_TENANT or not re.fullmatch(r"[0-9.]*", asked.tenant):
+
+
+def check_tenant(tenant: str) -> None:
+    """Raises InputError."""
+    if len(tenant) > MAX_TENANT or not re.fullmatch(r"[0-9.]*", tenant):
         raise InputError("tenant", "must be an Mno-id: numbers with points between them")
+
+
+def _check(asked: AddKey) -> None:
+    check_name(asked.name)
+    check_tenant(asked.tenant)
     if not 0 < asked.days <= MAX_DAYS:
         raise InputError("days", f"must be above 0 and at most {MAX_DAYS:.0f}")
     for scope in asked.scopes:

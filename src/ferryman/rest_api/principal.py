@@ -13,8 +13,8 @@ KEY, ACCOUNT = "key", "account"
 class Principal:
     """A requester that was let in; `tenant` (Mno-id) is empty for the platform's own staff.
 
-    `scopes` take away from what the role may; empty takes nothing away. `maker` is the account that made this
-    one (or this key), empty when it was made at the machine.
+    `scopes` take away from what the role may; empty takes nothing away. `maker` is the hand of who made this
+    account or key, or knew its password last; empty when that was at the machine, or an OpenID provider.
     """
 
     kind: str
@@ -30,6 +30,14 @@ class Principal:
     def actor(self) -> str:
         """As it stands in audit trails."""
         return f"{self.kind}/{self.id}"
+
+    @property
+    def hand(self) -> str:
+        """Who can act as this one: the first of those who made accounts and knew their passwords.
+
+        Two are two people only when their hands are two.
+        """
+        return self.maker or self.actor
 
     @property
     def party(self) -> str:

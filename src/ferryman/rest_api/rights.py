@@ -1,7 +1,8 @@
 """Who may do what over the REST API: one table, looked at before anything else of a request.
 
-A right is the name of a scope. A key has those of its role, less what its own scopes leave out. Rights of
-tenants are for keys of a tenant, those of the platform for keys of its own staff: neither has the other's.
+A right is the name of a scope. A requester has those of the role, less what own scopes leave out. Rights of
+tenants are for people and keys of a tenant, those of the platform for its own staff, and a few are for both: each
+then about his own.
 """
 
 from __future__ import annotations
@@ -9,33 +10,44 @@ from __future__ import annotations
 from ferryman.contracts.rest import KeyRole
 from ferryman.rest_api.principal import Principal
 
+OPEN = ""  # no right and no key: logging in
+SELF = "self"  # whoever was let in, about himself
+
 EUICC_READ, ORDER_READ, ORDER_WRITE = "euicc:read", "order:read", "order:write"
 OPERATION_READ, OPERATION_WRITE = "operation:read", "operation:write"
 QUEUE_READ, QUEUE_WRITE = "queue:read", "queue:write"
 SCRIPT_READ, SCRIPT_WRITE, TYPE_READ = "script:read", "script:write", "type:read"
-
-OPEN = ""  # no right and no key: logging in
-SELF = "self"  # whoever was let in, about himself
+USER_READ, USER_WRITE = "user:read", "user:write"
+KEY_READ, KEY_WRITE = "api-key:read", "api-key:write"
+STOCK_READ, STOCK_WRITE = "stock:read", "stock:write"
+RAW_WRITE = "raw-script:write"
+APPROVAL_READ, APPROVAL_DECIDE = "approval:read", "approval:decide"
 
 PLATFORM_SCOPES = frozenset({SCRIPT_READ, SCRIPT_WRITE, TYPE_READ})
-_READ = frozenset({EUICC_READ, ORDER_READ, OPERATION_READ, QUEUE_READ, SCRIPT_READ, TYPE_READ})
-_ALL = _READ | {ORDER_WRITE, OPERATION_WRITE, QUEUE_WRITE, SCRIPT_WRITE}
+SHARED_SCOPES = frozenset({USER_READ, USER_WRITE, KEY_READ, KEY_WRITE, APPROVAL_READ, APPROVAL_DECIDE})
+_READ = frozenset(
+    {
+        *(EUICC_READ, ORDER_READ, OPERATION_READ, QUEUE_READ, SCRIPT_READ, TYPE_READ),
+        *(USER_READ, KEY_READ, STOCK_READ, APPROVAL_READ),
+    }
+)
+_WRITE = frozenset({ORDER_WRITE, OPERATION_WRITE, QUEUE_WRITE, SCRIPT_WRITE, USER_WRITE, KEY_WRITE, STOCK_WRITE})
+SCOPES = _READ | _WRITE | {RAW_WRITE, APPROVAL_DECIDE}
 
 RIGHTS: dict[KeyRole, frozenset[str]] = {
-    KeyRole.ADMIN: _ALL,
-    KeyRole.KEY_CUSTODIAN: frozenset(),  # keys are brought by the operator's tools, at the machine
-    KeyRole.OPERATOR: _ALL - {SCRIPT_WRITE},
+    KeyRole.ADMIN: SCOPES,
+    KeyRole.KEY_CUSTODIAN: frozenset({STOCK_READ, STOCK_WRITE, APPROVAL_READ, APPROVAL_DECIDE}),
+    KeyRole.OPERATOR: SCOPES - {SCRIPT_WRITE, USER_READ, USER_WRITE, KEY_READ, KEY_WRITE, STOCK_WRITE},
     KeyRole.AUDITOR: _READ,
     KeyRole.DEVICE_MAKER: frozenset({EUICC_READ, TYPE_READ}),
     KeyRole.M2M_SP: frozenset({EUICC_READ, OPERATION_READ, OPERATION_WRITE, QUEUE_READ, QUEUE_WRITE}),
 }
-SCOPES = _ALL
 
 
 def may(who: Principal, scope: str) -> bool:
     """Whether a requester who was let in has this right."""
     if scope in (OPEN, SELF):
         return True
-    if (scope in PLATFORM_SCOPES) == bool(who.tenant):
+    if scope not in SHARED_SCOPES and (scope in PLATFORM_SCOPES) == bool(who.tenant):
         return False
     return scope in RIGHTS[who.role] and (not who.scopes or scope in who.scopes)

@@ -13,13 +13,13 @@ from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox
 from ferryman.rest_api.app import make_app
-from ferryman.rest_api.asking import Asking
-from ferryman.rest_api.keys import KeyBook
+from ferryman.rest_api.seal import Seal
 from ferryman.rest_api.server import Server, make_server
-from ferryman.rest_api.services import Services
+from ferryman.rest_api.services import make_services
 from ferryman.rest_api.settings import RESTSettings
 from ferryman.rest_api.watching import Watch
 
+MAX_PAGE = 1000  # accounts in one answer
 BACKLOG = 256  # connections that wait to be taken
 
 
@@ -27,20 +27,29 @@ class RESTAPI:
     """Serves the API and answers the operator's tools about its keys."""
 
     def __init__(
-        self, *, mailbox: Mailbox, calls: Calls, settings: RESTSettings, clock: Clock, entropy: Entropy
+        self,
+        *,
+        mailbox: Mailbox,
+        calls: Calls,
+        settings: RESTSettings,
+        clock: Clock,
+        entropy: Entropy,
+        key: bytes,
+        threaded: bool = True,
     ) -> None:
         self.mailbox = mailbox
         self._settings = settings
-        self.keys = KeyBook(mailbox, clock, entropy)
         self.watch = Watch(clock)
-        self.services = Services(
+        self.services = make_services(
             mailbox=mailbox,
             settings=settings,
             clock=clock,
             entropy=entropy,
-            ask=Asking(calls, clock, entropy),
-            keys=self.keys,
+            calls=calls,
+            seal=Seal(key, entropy),
+            threaded=threaded,
         )
+        self.keys = self.services.keys
         self.app = make_app(self.services, self.watch)
         self._server: Server | None = None
         self._running: asyncio.Task[None] | None = None
@@ -49,6 +58,7 @@ class RESTAPI:
     async def start(self) -> None:
         """Listen; raises InputError when the address is taken or the certificate cannot be read."""
         await self.mailbox.start()
+        await self.services.approvals.start()
         if self._settings.listen:
             await self._listen()
 
@@ -78,6 +88,7 @@ class RESTAPI:
         if self._server is not None and self._running is not None:
             self._server.should_exit = True
             await asyncio.gather(self._running, return_exceptions=True)
+        await self.services.approvals.stop()
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
@@ -104,5 +115,24 @@ class RESTAPI:
                 return rest.KeyPage(keys=await self.keys.all())
             case rest.RevokeKey():
                 return await self.keys.revoke(question.key_id, caller)
+            case rest.AddAccount():
+                return await self.services.accounts.add(question, caller, "")
+            case rest.ListAccounts():
+                found = await self.services.accounts.page(
+                    None, question.after, max(1, min(question.limit, MAX_PAGE))
+                )
+                return rest.AccountPage(accounts=found)
+            case rest.ChangeAccount():
+                return await self._change(question, caller)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the REST API")
+
+    async def _change(self, question: rest.ChangeAccount, caller: str) -> Body:
+        accounts = self.services.accounts
+        match question.action:
+            case "recover":
+                return await accounts.recover(question.user_id, caller, "")
+            case "disable" | "enable":
+                return await accounts.disable(question.user_id, caller, on=question.action == "disable")
+            case _:
+                raise InputError("action", "must be disable, enable or recover")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-from ferryman.platform.schema import platform_tables
+from ferryman.platform.schema import Sequence, platform_tables
 
 METADATA = MetaData()
 PLATFORM = platform_tables(METADATA)
@@ -21,6 +21,8 @@ api_key = Table(
     Column("created", Double, nullable=False),
     Column("expires", Double, nullable=False),
     Column("revoked", Double, nullable=False),  # 0 while it is not
+    Column("last_used", Double, nullable=False, server_default="0"),  # to the minute; 0 never
+    Column("maker", String(40), nullable=False, server_default=""),  # who made it; empty: at the machine
 )
 
 # What an Idempotency-Key of a tenant was used for first.
@@ -31,4 +33,75 @@ used_key = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("seen", Double, nullable=False),
     Index("used_key_by_seen", "seen"),
+)
+
+# Somebody who logs in, with a password of ours or by way of an OpenID provider.
+account = Table(
+    "account",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("tenant", String(128), nullable=False),  # Mno-id; empty for the platform's own staff
+    Column("password", Text, nullable=False),  # Argon2id; empty for those who come from an OpenID provider
+    Column("must_change", Integer, nullable=False),  # somebody else has known the password
+    Column("totp", LargeBinary, nullable=False),  # sealed secret; empty while there is none
+    Column("totp_on", Integer, nullable=False),  # 0 until a first code was right
+    Column("totp_step", BigInteger, nullable=False),  # of the last code that was taken
+    Column("failed", Integer, nullable=False),  # logins since the last good one
+    Column("locked_until", Double, nullable=False),
+    Column("disabled", Double, nullable=False),  # 0 while it is not
+    Column("maker", String(40), nullable=False),  # hand of who made it, or knew its password last
+    Column("subject", String(300), nullable=True, unique=True),  # issuer and sub of the OpenID provider
+    Column("created", Double, nullable=False),
+    Column("last_login", Double, nullable=False),
+    Index("account_by_tenant", "tenant", "name"),
+)
+
+# A login that has not ended. The secret itself is in the browser's cookie only.
+session = Table(
+    "session",
+    METADATA,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the secret
+    Column("account", String(16), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("seen", Double, nullable=False),
+    Index("session_by_account", "account"),
+    Index("session_by_seen", "seen"),
+)
+
+# Somebody is at the OpenID provider and will come back with this state, once.
+oidc_login = Table(
+    "oidc_login",
+    METADATA,
+    Column("state", String(64), primary_key=True),  # SHA-256
+    Column("browser", String(64), nullable=False),  # SHA-256 of what the browser keeps in a cookie
+    Column("nonce", String(64), nullable=False),
+    Column("verifier", String(128), nullable=False),  # PKCE
+    Column("created", Double, nullable=False),
+    Index("oidc_login_by_created", "created"),
+)
+
+# What one person has asked for and another one must approve.
+approval = Table(
+    "approval",
+    METADATA,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(16), nullable=False, unique=True),
+    Column("action", String(40), nullable=False),
+    Column("scope", String(40), nullable=False),  # the right that it takes
+    Column("tenant", String(128), nullable=False),
+    Column("request", LargeBinary, nullable=False),  # JSON
+    Column("sentence", Text, nullable=False),
+    Column("asked_by", String(40), nullable=False),
+    Column("asked_hand", String(40), nullable=False),  # who can act as who asked
+    Column("asked_at", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("state", String(10), nullable=False),  # waiting | approved | rejected | done | failed
+    Column("decided_by", String(40), nullable=False),
+    Column("decided_at", Double, nullable=False),
+    Column("result", LargeBinary, nullable=False),  # JSON of what was answered; empty until then
+    Column("problem", Text, nullable=False),
+    Index("approval_by_tenant", "tenant", "seq"),
+    Index("approval_by_state", "state"),
 )

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox
+from ferryman.rest_api.accounts import AccountBook
+from ferryman.rest_api.approvals import ApprovalBook
 from ferryman.rest_api.asking import Asking
 from ferryman.rest_api.keys import KeyBook
+from ferryman.rest_api.oidc import OIDC
+from ferryman.rest_api.routes.approvals import deeds
+from ferryman.rest_api.seal import Seal
+from ferryman.rest_api.sessions import SessionBook
 from ferryman.rest_api.settings import RESTSettings
 
 
@@ -21,3 +28,50 @@ class Services:
     entropy: Entropy
     ask: Asking
     keys: KeyBook
+    sessions: SessionBook
+    accounts: AccountBook
+    approvals: ApprovalBook
+    oidc: OIDC | None
+
+
+def make_services(
+    *,
+    mailbox: Mailbox,
+    settings: RESTSettings,
+    clock: Clock,
+    entropy: Entropy,
+    calls: Calls,
+    seal: Seal,
+    threaded: bool,
+) -> Services:
+    """All of them, for one installation."""
+    ask = Asking(calls, clock, entropy)
+    sessions = SessionBook(mailbox, clock, entropy)
+    accounts = AccountBook(
+        mailbox=mailbox, clock=clock, entropy=entropy, seal=seal, sessions=sessions, threaded=threaded
+    )
+    oidc = None
+    if settings.oidc is not None:
+        oidc = OIDC(
+            settings=settings.oidc,
+            mailbox=mailbox,
+            clock=clock,
+            entropy=entropy,
+            accounts=accounts,
+            sessions=sessions,
+        )
+    approvals = ApprovalBook(
+        mailbox=mailbox, clock=clock, entropy=entropy, hours=settings.approval_hours, deeds=deeds(ask)
+    )
+    return Services(
+        mailbox=mailbox,
+        settings=settings,
+        clock=clock,
+        entropy=entropy,
+        ask=ask,
+        keys=KeyBook(mailbox, clock, entropy),
+        sessions=sessions,
+        accounts=accounts,
+        approvals=approvals,
+        oidc=oidc,
+    )

@@ -3,9 +3,44 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from ferryman.contracts.rest import KeyRole
 from ferryman.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OIDCSettings:
+    """An OpenID provider: the section `[rest.oidc]`. `client_secret_file` is relative to the data directory.
+
+    `roles` says which value of the claim `role_claim` makes which role; the first that fits counts. The claim
+    `tenant_claim` is the Mno-id, or `staff` for the platform's own people.
+    """
+
+    issuer: str
+    client_id: str
+    redirect_uri: str  # .../api/v1/session/oidc/callback, as the browser sees us
+    client_secret: str = ""
+    client_secret_file: str = ""
+    scope: str = "openid email"
+    role_claim: str = "ferryman_role"
+    tenant_claim: str = "ferryman_tenant"
+    roles: dict[str, str] = field(default_factory=lambda: {role.value: role.value for role in KeyRole})
+    staff: str = "platform"
+    after_login: str = "/"  # where the browser goes then
+
+    def __post_init__(self) -> None:
+        for name, url in (("issuer", self.issuer), ("redirect_uri", self.redirect_uri)):
+            found = urlsplit(url)
+            plain = found.scheme == "http" and _is_loopback(found.hostname or "")
+            if not (found.scheme == "https" or plain) or not found.hostname:
+                raise InputError(f"rest.oidc.{name}", "must be an https URL (http on loopback)")
+        for role in self.roles.values():
+            if role not in set(KeyRole):
+                raise InputError("rest.oidc.roles", f"{role!r} is no role")
+        if not self.staff or not self.after_login.startswith("/") or self.after_login.startswith("//"):
+            raise InputError("rest.oidc", "staff must not be empty, after_login must be a path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +66,10 @@ class RESTSettings:
     burst_per_key: int = 400
     rate_per_address: float = 400.0
     burst_per_address: int = 800
+    login_rate: float = 0.5  # logins per second and address
+    login_burst: int = 10
+    approval_hours: float = 24.0  # that a second person has
+    oidc: OIDCSettings | None = None
     listen: bool = True  # false in a command that only looks at records
 
     def __post_init__(self) -> None:
@@ -38,6 +77,8 @@ class RESTSettings:
             raise InputError("rest.port", "must be 0 to 65535")
         if self.max_connections < 1 or self.max_body < 1_024 or min(self.body_timeout, self.head_timeout) <= 0:
             raise InputError("rest", "max_connections, max_body, head_timeout and body_timeout must be larger")
+        if self.login_rate < 0 or self.login_burst < 1 or self.approval_hours <= 0:
+            raise InputError("rest", "login_rate, login_burst and approval_hours must be larger")
         if self.minimum_tls not in ("1.2", "1.3"):
             raise InputError("rest.minimum_tls", "must be 1.2 or 1.3")
         if min(self.rate_per_key, self.rate_per_address) < 0:

@@ -64,7 +64,7 @@ class SMDP:
             answers=ANSWERS,
             record_steps=record_steps,
         )
-        self.desk = StockDesk(mailbox)
+        self.desk = StockDesk(mailbox, crypto)
         self.port = OperatorPort(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
         self.orders = OrderDesk(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
         self.hooks = HookCaller(

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from ferryman.contracts import codes, imports
+from ferryman.contracts import codes, crypto, imports
 from ferryman.contracts import orders as order_calls
 from ferryman.contracts.message import Body, Header
 from ferryman.errors import InputError, Refused
+from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.automatic import PUBLIC_FIELDS
 from ferryman.profile.template import CompiledTemplate
 from ferryman.sm_dp.factory import stock, templates
 
 MAX_PAGE = 10_000  # subscriptions in one answer
+DELETE_AT_ONCE = 500  # subscriptions: each takes a call to the CryptoServer
 
 
 class StockDesk:
     """Answers one question each."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, crypto: CryptoClient) -> None:
         self.mailbox = mailbox
+        self._crypto = crypto
 
     async def answer(self, header: Header, body: Body) -> Body:
         """The answer; raises Refused for what is no function of the SM-DP."""
@@ -29,6 +32,8 @@ class StockDesk:
                 return await self._register(body)
             case imports.CloseRegistration():
                 return await self._close_registration(header, body)
+            case imports.DeleteStock():
+                return await self._delete(header, body)
             case imports.ListSubscriptions():
                 limit = min(max(body.limit, 1), MAX_PAGE)
                 return await self.mailbox.store.read(
@@ -91,6 +96,22 @@ class StockDesk:
             return closed
 
         return await self.mailbox.transact(unit, long=True)
+
+    async def _delete(self, header: Header, body: imports.DeleteStock) -> imports.StockDeleted:
+        """What nobody can order any more first, its keys then, the rows at last; a repeat goes on where it was."""
+        iccids, count = await self.mailbox.transact(
+            lambda tx: stock.set_aside(tx, body.owner, body.import_id, DELETE_AT_ONCE), long=True
+        )
+        for iccid in iccids:
+            await self._crypto.ask(header, crypto.DestroyKeys(prefix=f"subscription/{iccid}"))
+
+        def unit(tx: Tx) -> None:
+            stock.forget(tx, iccids)
+            outcome = f"{len(iccids)} deleted"
+            tx.audit(actor=header.requester, action="DeleteStock", object=body.import_id, outcome=outcome)
+
+        await self.mailbox.transact(unit)
+        return imports.StockDeleted(deleted=len(iccids), left=count - len(iccids))
 
     async def _set_low_water(self, header: Header, body: order_calls.SetLowWater) -> Body:
         if body.low_water < 0:

@@ -39,7 +39,7 @@ from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.sm_dp.schema import subscription, subscription_batch, template
 
-FREE, ORDERED, INSTALLED = "free", "ordered", "installed"
+FREE, ORDERED, INSTALLED, DELETING = "free", "ordered", "installed", "deleting"
 DROPPING = "dropping"
 DROP_AT_ONCE = 20_000  # rows deleted in one transaction: some tenths of a second
 _COLUMNS = ("iccid", "owner", "profile_type", "imsi", "msisdn", "state", "order_id", "created", "batch")
@@ -267,6 +267,33 @@ def close_batch(tx: Tx, owner: str, import_id: str, *, keep: bool) -> Registrati
     tx.connection.execute(update(table).where(table.c.number == batch.number).values(state=state))
     left = 0 if keep else _drop(tx, batch)
     return RegistrationClosed(new=batch.rows, known=batch.known, left=left)
+
+
+def set_aside(tx: Tx, owner: str, import_id: str, limit: int) -> tuple[tuple[str, ...], int]:
+    """Free subscriptions of an import that nobody can order any more, `limit` of them, and how many there are.
+
+    Raises Refused for an import that is not this owner's, or not finished. A repeat finds those that are left.
+    """
+    batch = find_batch(tx.connection, import_id)
+    if batch is None or batch.owner != owner:
+        raise Refused(*codes.IMPORT_UNKNOWN, "no such import", identifier=import_id)
+    if batch.state != FINISHED:
+        raise Refused(*codes.PROVIDER_ERROR, f"the import is {batch.state}", identifier=import_id)
+    mine = subscription.c.batch == batch.number
+    tx.connection.execute(update(subscription).where(mine, subscription.c.state == FREE).values(state=DELETING))
+    tx.connection.execute(
+        update(subscription_batch).where(subscription_batch.c.number == batch.number).values(free=0)
+    )
+    going = (mine, subscription.c.state == DELETING)
+    count = tx.connection.execute(select(func.count()).select_from(subscription).where(*going)).scalar_one()
+    some = select(subscription.c.iccid).where(*going).order_by(subscription.c.iccid).limit(limit)
+    return tuple(tx.connection.execute(some).scalars()), count
+
+
+def forget(tx: Tx, iccids: tuple[str, ...]) -> None:
+    """Subscriptions that were set aside and have no keys any more."""
+    gone = (subscription.c.iccid.in_(iccids), subscription.c.state == DELETING)
+    tx.connection.execute(delete(subscription).where(*gone))
 
 
 def _drop(tx: Tx, batch: Batch) -> int:

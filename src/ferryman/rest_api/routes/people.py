@@ -1,0 +1,122 @@
+"""Users and API keys, for the admins of a tenant or of the platform."""
+
+from __future__ import annotations
+
+from ferryman.contracts import codes
+from ferryman.contracts.rest import AccountAdded, AccountView, AddAccount, AddKey, KeyAdded, KeyView
+from ferryman.errors import Refused
+from ferryman.rest_api import bodies, rights
+from ferryman.rest_api.endpoint import ACCEPTED, CREATED, Absent, Endpoint, Request, or_absent, page
+from ferryman.rest_api.principal import Principal
+from ferryman.rest_api.routes.approvals import SET_ROLE
+
+# -- users --------------------------------------------------------------------------------------------------------
+
+
+async def list_users(r: Request) -> bodies.UserList:
+    tenant = r.tenant or None  # the platform's staff sees all
+    found = await r.services.accounts.page(tenant, r.query.after, r.query.limit + 1)
+    items = found[: r.query.limit]
+    return bodies.UserList(items=items, next=items[-1].name if len(found) > r.query.limit else "")
+
+
+async def add_user(r: Request) -> AccountAdded:
+    asked = AddAccount(name=r.body.name, role=r.body.role, tenant=_tenant(r, r.body.tenant))
+    return await r.services.accounts.add(asked, r.who.actor, r.who.hand)
+
+
+async def show_user(r: Request) -> AccountView:
+    name = r.path["user_id"]
+    found = await or_absent(r.services.accounts.show(name), "user", name)
+    if r.tenant and found.tenant != r.tenant:
+        raise Absent("user", name)
+    return found
+
+
+async def change_user(r: Request) -> bodies.UserChanged:
+    user = await show_user(r)
+    accounts, actor = r.services.accounts, r.who.actor
+    if f"account/{user.user_id}" == actor:
+        raise Refused(*codes.REQUESTER_NOT_ALLOWED, "another admin does this with your account")
+    if r.body.action == "recover":
+        added = await accounts.recover(user.user_id, actor, r.who.hand)
+        return bodies.UserChanged(account=added.account, password=added.password)
+    changed = await accounts.disable(user.user_id, actor, on=r.body.action == "disable")
+    return bodies.UserChanged(account=changed)
+
+
+async def ask_for_role(r: Request) -> bodies.Approval:
+    user = await show_user(r)
+    sentence = f"{user.name} is to be {r.body.role.value}, was {user.role.value}"
+    request = {"user_id": user.user_id, "role": r.body.role.value}
+    return await r.services.approvals.ask(r.who, SET_ROLE, request, sentence, r.call_id)
+
+
+# -- API keys -----------------------------------------------------------------------------------------------------
+
+
+async def list_keys(r: Request) -> bodies.KeyList:
+    found = tuple(one for one in await r.services.keys.all() if not r.tenant or one.tenant == r.tenant)
+    items, more = page(found, lambda one: one.key_id, r.query.after, r.query.limit)
+    return bodies.KeyList(items=items, next=more)
+
+
+async def add_key(r: Request) -> KeyAdded:
+    given = r.body
+    asked = AddKey(
+        name=given.name,
+        role=given.role,
+        tenant=_tenant(r, given.tenant),
+        scopes=given.scopes,
+        days=given.days,
+    )
+    made = Principal("key", "", given.name, given.role, asked.tenant, given.scopes)
+    more = [scope for scope in sorted(rights.SCOPES) if rights.may(made, scope) and not _may_give(r.who, scope)]
+    if more:
+        raise Refused(*codes.REQUESTER_NOT_ALLOWED, f"you cannot give {', '.join(more)}: you do not have it")
+    return await r.services.keys.add(asked, r.who.actor, r.who.hand)
+
+
+async def show_key(r: Request) -> KeyView:
+    name = r.path["key_id"]
+    for one in await r.services.keys.all():
+        if one.key_id == name and (not r.tenant or one.tenant == r.tenant):
+            return one
+    raise Absent("API key", name)
+
+
+async def revoke_key(r: Request) -> KeyView:
+    found = await show_key(r)
+    return await r.services.keys.revoke(found.key_id, r.who.actor)
+
+
+def _may_give(who: Principal, scope: str) -> bool:
+    """A right that one has; the platform's admins also those of tenants, which they have to begin with."""
+    return scope in rights.RIGHTS[who.role] and (not who.scopes or scope in who.scopes)
+
+
+def _tenant(r: Request, asked: str) -> str:
+    if r.tenant and asked not in ("", r.tenant):
+        raise Refused(*codes.REQUESTER_NOT_ALLOWED, "for your own tenant only")
+    return r.tenant or str(asked)
+
+
+_E = Endpoint
+ENDPOINTS = (
+    _E("GET", "/users", rights.USER_READ, "Users, by name", list_users, bodies.UserList, query=bodies.PageQuery),
+    _E("POST", "/users", rights.USER_WRITE, "Make an account; its one-time password is shown this once", add_user,
+       AccountAdded, CREATED, body=bodies.NewUser, example={"name": "ada", "role": "operator"}),
+    _E("GET", "/users/{user_id}", rights.USER_READ, "One user", show_user, AccountView),
+    _E("POST", "/users/{user_id}/changes", rights.USER_WRITE, "Disable, enable or recover an account", change_user,
+       bodies.UserChanged, body=bodies.UserChange, versioned=show_user, example={"action": "disable"}),
+    _E("POST", "/users/{user_id}/role", rights.USER_WRITE, "Ask for another role; a second person approves",
+       ask_for_role, bodies.Approval, ACCEPTED, body=bodies.NewRole, once=True, versioned=show_user,
+       example={"role": "auditor"}),
+    _E("GET", "/api-keys", rights.KEY_READ, "API keys, without their secrets", list_keys, bodies.KeyList,
+       query=bodies.PageQuery),
+    _E("POST", "/api-keys", rights.KEY_WRITE, "Make an API key; it is shown this once", add_key, KeyAdded, CREATED,
+       body=bodies.NewKey, example={"name": "billing", "role": "auditor", "scopes": ["order:read"], "days": 90}),
+    _E("GET", "/api-keys/{key_id}", rights.KEY_READ, "One API key", show_key, KeyView),
+    _E("DELETE", "/api-keys/{key_id}", rights.KEY_WRITE, "Revoke an API key, at once", revoke_key, KeyView,
+       versioned=show_key),
+)  # fmt: skip
