@@ -19,6 +19,7 @@ AGREED = {
     "users": {"GET": "AR", "POST": "A"},
     "api-keys": {"GET": "AR", "POST": "A", "DELETE": "A"},
     "approvals": {"GET": "AKOR", "POST": "AKO"},
+    "imports": {"GET": "AKOR", "POST": "AK", "DELETE": "AK"},
     "raw-scripts": {"POST": "AO"},
     "session": {"GET": EVERYBODY, "POST": EVERYBODY, "DELETE": EVERYBODY},
 }

@@ -25,7 +25,7 @@ from virtual_loop import virtual
 
 REST = RESTSettings(listen=False, rate_per_address=0, rate_per_key=0)
 ENABLED = 0x3F  # as the card says it
-OWN_NAMES = {"eid", "order_id", "operation_id", "entry", "user_id", "key_id", "approval_id"}
+OWN_NAMES = {"eid", "order_id", "operation_id", "entry", "user_id", "key_id", "approval_id", "import_id"}
 OF_STAFF = {"user_id", "key_id"}  # which the platform's own staff sees for every tenant
 ROUTES = [endpoint for endpoint in ENDPOINTS if endpoint.area != "session"]  # whose objects are one's own alone
 
@@ -84,6 +84,7 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
     approval = {"approval_id": asked.json["approval_id"]}
     person = {"user_id": user.json["account"]["user_id"]}
     token = {"key_id": key.json["key"]["key_id"]}
+    batch = {"import_id": (await own.ask("GET", "/imports")).json["items"][0]["import_id"]}
     card = {"eid": b.eid}
     entry = {**card, "entry": waiting.json["entry"]}
     placed = {"order_id": made.json["order_id"]}
@@ -120,6 +121,10 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "revoke_key": Good(token),
         "ask_for_raw_script": Good(card, raw),
         "list_approvals": Good(),
+        "list_imports": Good(),
+        "show_import": Good(batch),
+        "list_subscriptions": Good(batch),
+        "ask_for_deletion": Good(batch),
         "show_approval": Good(approval),
         "approve": Good(approval),
         "reject": Good(approval),

@@ -153,4 +153,6 @@ ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     orders.RetryOrder,
     orders.ShowStock,
     imports.DeleteStock,
+    imports.ListImports,
+    imports.ListSubscriptions,
 )

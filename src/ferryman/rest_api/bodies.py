@@ -8,6 +8,7 @@ import msgspec
 
 from ferryman.contracts.admin import EUICCType
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
+from ferryman.contracts.imports import ImportView
 from ferryman.contracts.orders import OrderView, StockView
 from ferryman.contracts.queue import EntryView
 from ferryman.contracts.rest import AccountView, KeyRole, KeyView
@@ -348,6 +349,28 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
     """One page of API keys, without their secrets; `next` is empty at the end."""
 
     items: tuple[KeyView, ...]
+    next: str = ""
+
+
+class ImportList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of imports; `next` is empty at the end."""
+
+    items: tuple[ImportView, ...]
+    next: str = ""
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """What is no secret of a subscription."""
+
+    iccid: str
+    imsi: str
+    msisdn: str
+
+
+class SubscriptionList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of subscriptions; `next` is empty at the end."""
+
+    items: tuple[Subscription, ...]
     next: str = ""
 
 

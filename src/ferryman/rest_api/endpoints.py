@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ferryman.rest_api.endpoint import Endpoint
-from ferryman.rest_api.routes import approvals, euiccs, operations, orders, people, scripts, session
+from ferryman.rest_api.routes import approvals, euiccs, operations, orders, people, scripts, session, stock
 
 # A fixed word stands before a name in its place: /scripts/rollback is none of the versions.
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -13,5 +13,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *scripts.ENDPOINTS,
     *session.ENDPOINTS,
     *people.ENDPOINTS,
+    *stock.ENDPOINTS,
     *approvals.ENDPOINTS,
 )

@@ -115,7 +115,9 @@ class KeyBook:
         if self._clock.now() > row.last_used + NOTED:
             used = update(api_key).where(api_key.c.id == key_id).values(last_used=self._clock.now())
             await self._mailbox.transact(lambda tx: tx.connection.execute(used) and None)
-        return Principal(KEY, key_id, row.name, KeyRole(row.role), row.tenant, tuple(row.scopes.split()))
+        return Principal(
+            KEY, key_id, row.name, KeyRole(row.role), row.tenant, tuple(row.scopes.split()), row.maker
+        )
 
     async def first_use(self, party: str, key: str, fingerprint: bytes) -> str:
         """Enter an Idempotency-Key before its request is carried out; the call identifier that belongs to it.

@@ -32,7 +32,12 @@ def deeds(ask: Asking) -> tuple[Deed, ...]:
 
     async def delete_stock(request: Any, tenant: str, call_id: str) -> object:
         question = imports.DeleteStock(owner=tenant, import_id=request["import_id"])
-        return await ask.sm_dp(tenant, question, imports.StockDeleted, call_id)
+        deleted = 0
+        while True:  # some at a time; what a repeat finds is what is left
+            done = await ask.sm_dp(tenant, question, imports.StockDeleted, call_id)
+            deleted += done.deleted
+            if not done.left:
+                return imports.StockDeleted(deleted=deleted, left=0)
 
     def role(tx: Tx, request: Any, actor: str) -> object:
         return accounts.set_role(tx, request["user_id"], KeyRole(request["role"]), actor)
