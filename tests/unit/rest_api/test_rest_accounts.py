@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli_run import ferryman
 from ferryman.cli.settings import FILE
 from ferryman.contracts.rest import AddAccount, KeyRole
 from ferryman.rest_api import totp
@@ -268,11 +266,7 @@ def test_accounts_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("[rest]\nport = 0\n")
 
     def run(*words: str) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-m", "ferryman.cli.main", "user", *words, "--data", str(tmp_path), "--json"],
-            capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
-        return json.loads(done.stdout)
+        return ferryman("user", *words, "--data", tmp_path, "--json").json
 
     added = run("add", "ada", "--role", "admin")
     user = added["account"]["user_id"]
