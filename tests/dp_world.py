@@ -72,7 +72,7 @@ class Outside:
     judge: Callable[[Header, Body], Body | None] | None = None
     calls: dict[str, Body] = field(default_factory=dict)  # FunctionCallIdentifier -> what was asked
     waiting: dict[str, tuple[Header, Body]] = field(default_factory=dict)
-    tell: Callable[[], None] = lambda: None
+    tell: Callable[[str], None] = lambda _message_id: None
     profiles: dict[str, ProfileState] = field(default_factory=dict)  # by EID
 
     async def take(self, raw: bytes) -> None:
@@ -91,7 +91,7 @@ class Outside:
                 eid=header.eid,
             )
             self.waiting[back.message_id] = (back, answer)
-            self.tell()
+            self.tell(back.message_id)
 
     def answer(self, header: Header, body: Body) -> Body | None:
         if self.judge is not None:
@@ -276,9 +276,10 @@ class DPWorld:
             mailbox=mailbox, calls=self.bus, settings=self.settings, clock=clock, entropy=SeededEntropy("dp")
         )
         self.bus.serve(SM_DP, self.smdp.serve)
-        self.outside.tell = self._carry_all
+        self.outside.tell = self._carry_on
         await self.smdp.start()
-        self._carry_all()
+        for message_id in list(self.outside.waiting):
+            self._carry_on(message_id)
 
     async def stop(self) -> None:
         await self._end_carriers()
@@ -293,18 +294,19 @@ class DPWorld:
         self.store.abandon()
 
     async def _end_carriers(self) -> None:
-        self.outside.tell = lambda: None
+        self.outside.tell = lambda _message_id: None
         for task in list(self._carriers):
             task.cancel()
         await asyncio.gather(*self._carriers, return_exceptions=True)
 
-    def _carry_all(self) -> None:
-        for message_id in list(self.outside.waiting):
-            task = asyncio.get_running_loop().create_task(self._carry(message_id))
-            self._carriers.add(task)
-            task.add_done_callback(self._carriers.discard)
+    def _carry_on(self, message_id: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry(message_id))
+        self._carriers.add(task)
+        task.add_done_callback(self._carriers.discard)
 
     async def _carry(self, message_id: str) -> None:
+        if message_id not in self.outside.waiting:
+            return  # a repeat, and the first one was quicker
         header, body = self.outside.waiting[message_id]
         await self.smdp.receive(encode(header, body))
         self.outside.waiting.pop(message_id, None)

@@ -13,7 +13,6 @@ from ferryman.cli.session import operator
 from ferryman.contracts import crypto, holds
 
 hook = App(name="hook", help="Where orders hold, and the operator's own system that is asked.")
-order.command(hook)
 
 
 @hook.command(name="set")

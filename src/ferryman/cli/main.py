@@ -11,7 +11,15 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from ferryman import __version__
-from ferryman.cli import commands, euicc_commands, hold_commands, order_commands, output, subscription_commands
+from ferryman.cli import (
+    batch_commands,
+    commands,
+    euicc_commands,
+    hold_commands,
+    order_commands,
+    output,
+    subscription_commands,
+)
 from ferryman.cli.api_key_commands import api_key
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
@@ -38,6 +46,8 @@ app = App(
 for group in (*commands.ALL, subscription_commands.subscription):
     app.command(group)
 commands.euicc.command(euicc_commands.types)
+commands.order.command(batch_commands.batch)
+commands.order.command(hold_commands.hook)
 app.command(script)
 for section, name, function in (*order_commands.COMMANDS, *hold_commands.COMMANDS):
     section.command(function, name=name)

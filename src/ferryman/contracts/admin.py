@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import es2_calls, holds, imports, operations, orders, queue, workflow
+from ferryman.contracts import batches, es2_calls, holds, imports, operations, orders, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.orders import CreateOrder as CreateOrder
@@ -266,6 +266,7 @@ SM_DP_REQUESTS: tuple[type[Body], ...] = (
     orders.SetLowWater,
     orders.ShowStock,
     *holds.REQUESTS,
+    *batches.REQUESTS,
 )
 SM_SR_CODEC: Codec[Body] = Codec(*SM_SR_REQUESTS)
 SM_DP_CODEC: Codec[Body] = Codec(*SM_DP_REQUESTS)
@@ -289,4 +290,5 @@ ANSWER_CODEC: Codec[Body] = Codec(
     es2_calls.ES2View,
     orders.StockPage,
     *holds.ANSWERS,
+    *batches.ANSWERS,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import msgspec
 from sqlalchemy import Row
@@ -96,11 +97,17 @@ class OrderDesk:
         order_id: str,
         foreign_smsr: str = "",
         reply: bool = False,
+        join: Callable[[Tx], None] | None = None,
     ) -> None:
-        """Reservation, order and procedure in the transaction that records the call. Raises Refused."""
+        """Reservation, order and procedure in the transaction that records the call, which `join` takes part in.
+
+        Raises Refused, and then nothing is entered.
+        """
         now = self._clock.now()
 
         def first_state(tx: Tx) -> State:
+            if join is not None:
+                join(tx)
             row = stock.reserve(
                 tx, body.owner, iccid=body.iccid, profile_type=body.profile_type, order_id=order_id
             )
@@ -146,6 +153,15 @@ class OrderDesk:
             hold_limit=terms.max_hold if terms is not None else DEFAULT_HOLD,
         )
         return state if terms is None else msgspec.structs.replace(state, undo=terms.undo)
+
+    async def place(self, header: Header, body: CreateOrder, order_id: str, join: Callable[[Tx], None]) -> None:
+        """An order of a batch. Raises Refused, InputError, Unavailable."""
+        check_order(body)
+        await self.start(header, body, body, order_id=order_id, join=join)
+
+    async def cancel(self, view: OrderView) -> None:
+        """Cancel a running order, as far as that is still possible; raises Unavailable."""
+        await self.signal(view, "batch", "cancel")
 
     # -- what becomes of it -----------------------------------------------------------------------------------
 

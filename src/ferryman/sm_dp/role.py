@@ -20,16 +20,18 @@ from ferryman.platform.procedure import ProcedureKind, Received, Signalled
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import CompiledTemplate
+from ferryman.sm_dp.batch_runner import BatchRunner
 from ferryman.sm_dp.factory import hooks, orders, templates
+from ferryman.sm_dp.factory.batch_desk import BatchDesk
 from ferryman.sm_dp.factory.desk import StockDesk
 from ferryman.sm_dp.hooks.caller import HookCaller
 from ferryman.sm_dp.hooks.desk import HookDesk
 from ferryman.sm_dp.hooks.post import HookPost
 from ferryman.sm_dp.operator_port import RELAY, OperatorPort
-from ferryman.sm_dp.order_desk import DOWNLOAD, OrderDesk
+from ferryman.sm_dp.order_desk import DOWNLOAD, OrderDesk, check_order
 from ferryman.sm_dp.procedures import download, install, relay
 from ferryman.sm_dp.procedures.state import State
-from ferryman.sm_dp.records import Change, DPSettings, Facts, HoldBegun, HoldEnded
+from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded
 
 INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)
 ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, ES2AuditEISResponse)
@@ -67,6 +69,10 @@ class SMDP:
         self.desk = StockDesk(mailbox, crypto)
         self.port = OperatorPort(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
         self.orders = OrderDesk(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
+        self.batches = BatchRunner(
+            mailbox=mailbox, clock=clock, place=self.orders.place, cancel=self.orders.cancel
+        )
+        self.batch_desk = BatchDesk(mailbox, check=check_order, wake=self.batches.wake)
         self.hooks = HookCaller(
             mailbox=mailbox,
             clock=clock,
@@ -81,9 +87,11 @@ class SMDP:
         await self.mailbox.start()
         await self.engine.start()
         await self.hooks.start()
+        await self.batches.start()
 
     async def stop(self) -> None:
         """Stop; nothing that was accepted is lost."""
+        await self.batches.stop()
         await self.hooks.stop()
         await self.engine.stop()
         await self.mailbox.stop()
@@ -137,8 +145,10 @@ class SMDP:
             case es2_calls.ShowES2():
                 return await self.port.show(body.owner, body.call_id)
             case _:
-                answer = await self.orders.answer(header, body) or await self.hook_desk.answer(header, body)
-                return answer if answer is not None else await self.desk.answer(header, body)
+                for desk in (self.orders, self.batch_desk, self.hook_desk):
+                    if (answer := await desk.answer(header, body)) is not None:
+                        return answer
+                return await self.desk.answer(header, body)
 
     # -- templates and subscriptions ----------------------------------------------------------------------
 
@@ -186,6 +196,8 @@ class SMDP:
                 tx.audit(actor=SM_DP, action="Hold", eid=eid, object=change.call_id, outcome=change.outcome)
             case _:
                 orders.apply(tx, eid, change)
+                if isinstance(change, FinishOrder):
+                    tx.then(self.batches.wake)
 
     async def _tell(self, call: hooks.Call, verdict: HoldVerdict) -> None:
         """What an operator's system said, to the order that waits for it."""

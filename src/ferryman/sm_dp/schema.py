@@ -134,3 +134,47 @@ package = Table(
     Column("external_authenticate", LargeBinary, nullable=False),
     Column("segments", LargeBinary, nullable=False),  # protected (ciphered and MACed) TLVs, JSON list
 )
+
+order_batch = Table(
+    "order_batch",
+    METADATA,
+    Column("number", Sequence, primary_key=True, autoincrement=True),
+    Column("owner", String(200), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("source", String(300), nullable=False),  # digest of the file, or the words of the filter
+    Column("request", Text, nullable=False),  # CreateOrder, JSON: what every order says
+    Column("state", String(10), nullable=False),  # filling | running | paused | cancelling | cancelled | done
+    Column("reason", Text, nullable=False),  # why it has paused by itself
+    Column("in_flight", Integer, nullable=False),  # orders at once
+    # How many rows there are, and of them in each state: kept with every change, so that nobody has to count.
+    Column("rows", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Column("running", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("cancelled", BigInteger, nullable=False),
+    Column("last_eid", String(32), nullable=False),  # of the last row
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    UniqueConstraint("owner", "name", name="order_batch_name"),
+    Index("order_batch_by_state", "state"),
+    # Orders are named by it: it is never given out again.
+    sqlite_autoincrement=True,
+)
+
+order_batch_row = Table(
+    "order_batch_row",
+    METADATA,
+    Column("batch", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("eid", String(32), nullable=False),
+    Column("iccid", String(20), nullable=False),
+    Column("profile_type", String(100), nullable=False),
+    Column("state", String(10), nullable=False),  # waiting | running | done | failed | refused | cancelled
+    Column("order_id", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("order_batch_row_by_state", "batch", "state", "number"),
+    Index("order_batch_row_by_order", "order_id"),
+    sqlite_with_rowid=False,
+)

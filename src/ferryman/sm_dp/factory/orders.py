@@ -10,7 +10,7 @@ from ferryman.contracts.orders import CreateOrder, ListOrders, OrderStep, OrderV
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import Refused
 from ferryman.platform.mailbox import Tx
-from ferryman.sm_dp.factory import stock
+from ferryman.sm_dp.factory import batches, stock
 from ferryman.sm_dp.records import (
     Change,
     FinishOrder,
@@ -77,6 +77,7 @@ def reopen(tx: Tx, owner: str, order_id: str) -> tuple[CreateOrder, int, Row[tup
         .values(state=RUNNING, status=b"", pe_statuses="[]", attempt=view.attempt + 1)
     )
     _progress(tx, order_id, "tried again")
+    batches.reopened(tx, order_id)
     return msgspec.json.decode(row.request, type=CreateOrder), view.attempt + 1, taken
 
 
@@ -193,6 +194,7 @@ def _finish(tx: Tx, change: FinishOrder) -> None:
         stock.use_up(tx, change.iccid, change.order_id)
     else:
         stock.release(tx, change.iccid, change.order_id)
+    batches.ended(tx, change.order_id, change.status)
 
 
 def get_package(connection: Connection, order_id: str) -> Package | None:

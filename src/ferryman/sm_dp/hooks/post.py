@@ -88,7 +88,10 @@ class HookPost:
 
     async def send(self, url: str, body: bytes, fields: dict[str, str]) -> HookAnswer:
         """One attempt; Unavailable when nobody knows whether it arrived."""
-        import httpx2  # the extra `web`; it takes half a second, which who has no hook need not wait
+        try:
+            import httpx2  # it takes half a second, which who has no hook need not wait
+        except ModuleNotFoundError:
+            raise Unavailable("hook: the extra `web` of the package is not installed", retry_after=60.0) from None
 
         client = self._client
         if client is None:

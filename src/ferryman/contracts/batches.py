@@ -1,0 +1,129 @@
+"""Batches of orders: many eUICCs from a file or a filter, with progress, pause, resume and cancel."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ferryman.contracts.message import Body
+from ferryman.contracts.orders import CreateOrder
+
+FILLING, RUNNING, PAUSED, CANCELLING, CANCELLED, DONE = (
+    "filling", "running", "paused", "cancelling", "cancelled", "done",
+)  # fmt: skip
+
+
+class BatchRow(msgspec.Struct, frozen=True, array_like=True):
+    """One order: the eUICC, and an ICCID or a profile type where they are not the batch's."""
+
+    eid: str
+    iccid: str = ""
+    profile_type: str = ""
+
+
+class OpenBatch(Body, frozen=True, kw_only=True, tag=True):
+    """Begin a batch of this name, or find how far it has been filled.
+
+    `source` says where the rows come from (a digest of the file, the words of the filter): the same name with
+    another one is refused. `order` is what every order says, with the profile type of rows that name none.
+    `in_flight` orders run at once.
+    """
+
+    owner: str
+    name: str
+    source: str
+    order: CreateOrder
+    in_flight: int = 200
+
+
+class FillBatch(Body, frozen=True, kw_only=True, tag=True):
+    """Rows `first` and following, from 0; rows that are there already are left as they are."""
+
+    owner: str
+    name: str
+    first: int
+    rows: tuple[BatchRow, ...]
+
+
+class ChangeBatch(Body, frozen=True, kw_only=True, tag=True):
+    """start (after the last row), pause, resume, cancel, or limit (another number of orders at once)."""
+
+    owner: str
+    name: str
+    action: str
+    in_flight: int = 0
+
+
+class ShowBatch(Body, frozen=True, kw_only=True, tag=True):
+    """One batch."""
+
+    owner: str
+    name: str
+
+
+class ListBatches(Body, frozen=True, kw_only=True, tag=True):
+    """Batches of an owner, the newest first, behind the batch `after`."""
+
+    owner: str
+    after: str = ""
+    limit: int = 100
+
+
+class ListBatchRows(Body, frozen=True, kw_only=True, tag=True):
+    """Rows of a batch in their order, behind number `after` (-1: from the first), of one state or of all."""
+
+    owner: str
+    name: str
+    state: str = ""
+    after: int = -1
+    limit: int = 1_000
+
+
+class BatchView(Body, frozen=True, kw_only=True, tag=True):
+    """How far a batch is; `rows` is the sum of the counts behind it. `reason` says why it has paused by itself.
+
+    `last_eid` is that of the last row: where a filter goes on.
+    """
+
+    name: str
+    state: str
+    source: str
+    in_flight: int
+    rows: int
+    waiting: int
+    running: int
+    done: int
+    failed: int
+    refused: int
+    cancelled: int
+    created: float
+    updated: float
+    reason: str = ""
+    last_eid: str = ""
+
+
+class BatchPage(Body, frozen=True, kw_only=True, tag=True):
+    """Batches."""
+
+    batches: tuple[BatchView, ...]
+
+
+class BatchRowView(msgspec.Struct, frozen=True):
+    """A row: its number, what it says, its state, its order, and why it was refused or failed."""
+
+    number: int
+    eid: str
+    iccid: str
+    profile_type: str
+    state: str
+    order_id: str
+    detail: str
+
+
+class BatchRowPage(Body, frozen=True, kw_only=True, tag=True):
+    """Rows of a batch."""
+
+    rows: tuple[BatchRowView, ...]
+
+
+REQUESTS: tuple[type[Body], ...] = (OpenBatch, FillBatch, ChangeBatch, ShowBatch, ListBatches, ListBatchRows)
+ANSWERS: tuple[type[Body], ...] = (BatchView, BatchPage, BatchRowPage)
