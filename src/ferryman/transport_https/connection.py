@@ -1,20 +1,21 @@
 """One TCP connection of a card: drives the TLS pump and the HTTP exchange, holds the deadlines.
 
 All time comes from the event loop. Every path out of here ends in `_finish`, which reports the session once,
-and in a closed transport at the latest `close_timeout` later.
+and in a closed socket at the latest `close_timeout` later.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from enum import Enum
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from ferryman.codec import psk_identity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.errors import PeerError, Refused, Unavailable
+from ferryman.transport_https.deadlines import Deadlines
 from ferryman.transport_https.framing import BadRequest, HTTPExchange
 from ferryman.transport_https.pump import (
     ALERT_INTERNAL_ERROR,
@@ -28,6 +29,7 @@ from ferryman.transport_https.pump import (
     TLSPump,
 )
 from ferryman.transport_https.session import CloseReason, Hooks, HTTPSSettings, Refusal, Session
+from ferryman.transport_https.wire import Wire
 
 MAX_DISCARDED_OCTETS: Final = 65_536  # octets thrown away while we wait for the peer to close
 RETRY_AFTER: Final = 10  # seconds named in 503 when we do not know better
@@ -57,41 +59,65 @@ class Registry(Protocol):
     def gone(self, connection: CardConnection) -> None: ...
 
 
-class CardConnection(asyncio.Protocol):
-    """asyncio protocol of one card."""
+class CardConnection:
+    """What a card says on one `Wire`, and what it is told."""
 
-    def __init__(self, server: Registry, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = (
+        "_deadlines",
+        "_discarded",
+        "_draining",
+        "_ended",
+        "_finished",
+        "_http",
+        "_identity",
+        "_loop",
+        "_peer",
+        "_phase",
+        "_pump",
+        "_server",
+        "_task",
+        "_wire",
+        "session",
+        "wait",
+    )
+
+    def __init__(
+        self, server: Registry, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, wire: Wire, peer: str
+    ) -> None:
         self.session: Session | None = None
+        self.wait: float | None = None  # of `deadlines`
         self._server = server
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        self._peer = ""
+        self._deadlines = deadlines
+        self._wire: Wire | None = wire
+        self._peer = peer
         self._phase = Phase.HANDSHAKE
         self._pump = server.new_pump()
         self._http: HTTPExchange | None = None  # from the first plaintext on: most strangers never send any
         self._identity = b""
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
-        self._action: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._discarded = 0
         self._ended = False  # we have told the card that there is no more work
         self._draining = False
         self._finished = False
 
-    # asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not looked at: loops other than asyncio's own have transports of their own classes.
-        transport = self._transport = cast(asyncio.Transport, transport)
-        self._peer = _peer_text(transport.get_extra_info("peername"))
-        if not self._server.admit(self):
+    def begin(self) -> None:
+        """Listens to the card, when the server lets it in."""
+        wire = self._wire
+        if wire is None:
+            raise RuntimeError("begun before")
+        if self._server.admit(self):
+            self._deadlines.begin(self, self._server.settings.handshake_timeout)
+            wire.open(self)
+        else:
+            wire.open(self)
             self._finish(CloseReason.STOPPED, "connection limit")
-            transport.abort()
-            return
-        self._arm(self._server.settings.handshake_timeout, self._on_deadline)
+            wire.abort()
+
+    # what the wire says
 
     def data_received(self, data: bytes) -> None:
+        """Octets of the card."""
         if self._phase is Phase.CLOSING:
             self._discarded += len(data)
             if self._discarded > MAX_DISCARDED_OCTETS:
@@ -100,23 +126,21 @@ class CardConnection(asyncio.Protocol):
         self._handle(self._pump.receive(data))
 
     def eof_received(self) -> None:
-        # Returning None lets asyncio close the transport; a cut without close_notify is a lost connection.
+        """The wire closes itself now; a cut without close_notify is a lost connection."""
         self._finish(CloseReason.CONNECTION_LOST, "end of stream without close_notify")
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finish(CloseReason.CONNECTION_LOST, "" if exc is None else type(exc).__name__)
-        self._disarm()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def connection_lost(self, problem: OSError | None) -> None:
+        """Nothing comes any more."""
+        self._finish(CloseReason.CONNECTION_LOST, "" if problem is None else type(problem).__name__)
+        self._deadlines.end(self)
         self._phase = Phase.CLOSING
-        self._transport = None
+        self._wire = None
         self._server.gone(self)
 
     # for the server
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
-        """Ends the session now: close_notify, then the transport."""
+        """Ends the session now: close_notify, then the socket."""
         if self._phase is not Phase.CLOSING:
             self._close(reason, detail)
 
@@ -145,8 +169,8 @@ class CardConnection(asyncio.Protocol):
             case IdentityKnown(identity):
                 self._identity = identity
                 self._start(self._fetch_key(identity), eager=True)
-                if self._task is not None:
-                    self._pause()  # until the key is here
+                if self._task is not None and self._wire is not None:
+                    self._wire.pause()  # until the key is here
             case HandshakeDone(suite):
                 self._open_session(suite)
             case Received(data):
@@ -169,7 +193,8 @@ class CardConnection(asyncio.Protocol):
             return
         events = self._pump.supply_key(key)
         del key
-        self._resume()
+        if self._wire is not None:
+            self._wire.resume()
         self._handle(events)
 
     def _open_session(self, suite: str) -> None:
@@ -185,24 +210,24 @@ class CardConnection(asyncio.Protocol):
             opened_at=self._loop.time(),
             suite=suite,
         )
-        self._exchange.framing = self._server.settings.framing_for(session.eid)
         self._phase = Phase.REQUEST
-        self._arm(self._server.settings.idle_timeout, self._on_deadline)
+        self._deadlines.begin(self, self._server.settings.idle_timeout)
         self._server.authenticated(self, session)
         self.session = session
         self._server.hooks.on_open(session)
 
     def _on_plaintext(self, data: bytes) -> None:
-        fresh = not self._exchange.in_request
+        exchange = self._exchange
+        fresh = not exchange.in_request
         try:
-            request = self._exchange.feed(data)
+            request = exchange.feed(data)
         except BadRequest as problem:
             self._refuse(problem.status, CloseReason.BAD_REQUEST, str(problem))
             return
         if request is not None:
             self._on_request(request)
-        elif fresh and self._exchange.in_request:
-            self._arm(self._server.settings.request_timeout, self._on_deadline)
+        elif fresh and exchange.in_request:
+            self._deadlines.begin(self, self._server.settings.request_timeout)
 
     def _on_request(self, request: AdminRequest) -> None:
         session = self._live_session()
@@ -214,7 +239,7 @@ class CardConnection(asyncio.Protocol):
             return
         session.requests += 1
         self._phase = Phase.ANSWER
-        self._disarm()
+        self._deadlines.end(self)
         self._start(self._answer(session, request))
 
     async def _answer(self, session: Session, request: AdminRequest) -> None:
@@ -249,7 +274,7 @@ class CardConnection(asyncio.Protocol):
         else:
             self._phase = Phase.REQUEST
             wait = settings.close_timeout if self._ended else settings.idle_timeout
-            self._arm(wait, self._on_deadline)
+            self._deadlines.begin(self, wait)
             self._flush()
 
     def _refuse(self, status: int, reason: CloseReason, detail: str, *, retry_after: int | None = None) -> None:
@@ -262,8 +287,11 @@ class CardConnection(asyncio.Protocol):
 
     # ending
 
-    def _on_deadline(self) -> None:
-        if self._phase is Phase.HANDSHAKE:
+    def deadline_passed(self) -> None:
+        """What it waited for did not come."""
+        if self._phase is Phase.CLOSING:
+            self._leave()
+        elif self._phase is Phase.HANDSHAKE:
             # A peer that has not proved anything gets no answer either.
             self._finish(CloseReason.IDLE, "handshake deadline")
             self._abort()
@@ -278,22 +306,22 @@ class CardConnection(asyncio.Protocol):
         self._flush()
         self._phase = Phase.CLOSING
         self._finish(reason, detail)
-        transport = self._transport
-        if transport is None or transport.is_closing():
+        wire = self._wire
+        if wire is None or wire.is_closing:
             return
-        self._arm(self._server.settings.close_timeout, self._leave)
+        self._deadlines.begin(self, self._server.settings.close_timeout)
         if peer_is_done:
-            transport.close()
+            wire.close()
             return
         # Closing a socket with unread octets resets it and the peer would lose our alert: read on, discard.
-        if reason is not CloseReason.COMPLETED and transport.can_write_eof():
-            transport.write_eof()
-        self._resume()
+        if reason is not CloseReason.COMPLETED:
+            wire.write_eof()
+        wire.resume()
 
     def _leave(self) -> None:
-        transport = self._transport
-        if transport is not None and transport.get_write_buffer_size() == 0:
-            transport.close()
+        wire = self._wire
+        if wire is not None and not wire.pending:
+            wire.close()
         else:
             self._abort()
 
@@ -313,17 +341,18 @@ class CardConnection(asyncio.Protocol):
         self._server.hooks.on_closed(self.session)
 
     def _abort(self) -> None:
-        self._disarm()
+        self._deadlines.end(self)
         self._phase = Phase.CLOSING
-        if self._transport is not None:
-            self._transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
     # small things
 
     @property
     def _exchange(self) -> HTTPExchange:
         if self._http is None:
-            self._http = HTTPExchange(self._server.settings.body_framing)
+            eid = None if self.session is None else self.session.eid
+            self._http = HTTPExchange(self._server.settings.framing_for(eid))
         return self._http
 
     def _start(self, work: Coroutine[Any, Any, None], *, eager: bool = False) -> None:
@@ -358,43 +387,5 @@ class CardConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         octets = self._pump.take_output()
-        if octets and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(octets)
-
-    def _arm(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` in so many seconds, and nothing that was armed before."""
-        self._deadline, self._action = self._loop.time() + seconds, action
-        if self._timer is not None:
-            if self._timer.when() <= self._deadline:
-                return  # rings too early at worst, and is set anew then
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._ring)
-
-    def _ring(self) -> None:
-        action, self._timer = self._action, None
-        if action is None:
-            return
-        if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
-            return
-        self._action = None
-        action()
-
-    def _disarm(self) -> None:
-        self._action = None
-
-    def _pause(self) -> None:
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-
-def _peer_text(name: object) -> str:
-    """`address:port` of a peer for logs; asyncio gives a tuple for IP and something else for other families."""
-    if isinstance(name, tuple) and len(name) >= 2:
-        host, port = name[0], name[1]
-        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-    return str(name or "")
+        if octets and self._wire is not None:
+            self._wire.write(octets)

@@ -10,10 +10,12 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable
+from typing import Any
 
-from ferryman.errors import Unavailable
 from ferryman.transport_https.connection import CardConnection
 from ferryman.transport_https.contexts import ContextPool
+from ferryman.transport_https.deadlines import Deadlines
+from ferryman.transport_https.listening import listening_sockets
 from ferryman.transport_https.pump import TLSPump
 from ferryman.transport_https.session import (
     CloseReason,
@@ -24,6 +26,7 @@ from ferryman.transport_https.session import (
     Refusal,
     Session,
 )
+from ferryman.transport_https.wire import Listener, Wire
 
 
 def _ignore(*_: object) -> None:
@@ -58,7 +61,8 @@ class PSKServer:
         self.new_session_id = new_session_id
         self._entropy = entropy
         self._contexts = ContextPool()
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
+        self._deadlines: Deadlines | None = None
         self._connections: set[CardConnection] = set()
         self._handshakes: dict[CardConnection, None] = {}  # in order of arrival
         self._by_eid: dict[str | bytes, CardConnection] = {}
@@ -70,33 +74,28 @@ class PSKServer:
         """Opens the listening socket, or takes over one; raises Unavailable when the address cannot be used."""
         if self._listener is not None:
             raise RuntimeError("already started")
-        loop = asyncio.get_running_loop()
         settings = self.settings
         self._stopping = False
         self._all_gone = asyncio.Event()
-        if listener is not None:
-            self._listener = await loop.create_server(
-                lambda: CardConnection(self, loop), sock=listener, backlog=settings.backlog
-            )
-            return
-        try:
-            self._listener = await loop.create_server(
-                lambda: CardConnection(self, loop),
-                settings.host,
-                settings.port,
-                backlog=settings.backlog,
-                reuse_port=settings.reuse_port or None,
-            )
-        except OSError as problem:
-            raise Unavailable(f"address {settings.host}:{settings.port} ({problem.strerror})") from problem
+        if listener is None:
+            sockets = await listening_sockets(settings)
+        else:
+            listener.listen(settings.backlog)
+            sockets = [listener]
+        loop = asyncio.get_running_loop()
+        deadlines = self._deadlines = Deadlines(loop)
+
+        def accept(sock: socket.socket, address: Any) -> None:
+            CardConnection(self, loop, deadlines, Wire(loop, sock), _peer_text(address)).begin()
+
+        self._listener = Listener(loop, sockets, accept)
 
     @property
     def port(self) -> int:
         """The port listened on."""
-        if self._listener is None or not self._listener.sockets:
+        if self._listener is None:
             raise RuntimeError("not started")
-        port: int = self._listener.sockets[0].getsockname()[1]
-        return port
+        return self._listener.port
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -130,9 +129,8 @@ class PSKServer:
         except TimeoutError:
             for connection in tuple(self._connections):
                 connection.abort()
-            # connection_lost of an aborted transport comes in the next turn of the loop.
-            await self._all_gone.wait()
-        await listener.wait_closed()
+        if self._deadlines is not None:
+            self._deadlines.close()
 
     # for the connections
 
@@ -171,7 +169,13 @@ class PSKServer:
             del self._by_eid[session.key]
 
     def gone(self, connection: CardConnection) -> None:
-        """The transport of `connection` is closed."""
+        """The socket of `connection` is closed."""
         self._connections.discard(connection)
         if self._stopping and not self._connections and self._all_gone is not None:
             self._all_gone.set()
+
+
+def _peer_text(address: Any) -> str:
+    """`address:port` of a peer for logs."""
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

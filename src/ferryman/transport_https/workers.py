@@ -22,6 +22,7 @@ from ferryman.codec import psk_identity
 from ferryman.errors import FerrymanError, PeerError, Unavailable
 from ferryman.transport_https import channel as words
 from ferryman.transport_https.channel import Channel, FromWorker
+from ferryman.transport_https.listening import listening_sockets
 from ferryman.transport_https.session import CloseReason, Handler, Hooks, HTTPSSettings, Lookup, Refusal, Session
 
 START_SECONDS: Final = 60.0  # seconds for an interpreter to start on a busy machine and say that it listens
@@ -81,7 +82,10 @@ class WorkerPool:
         """Listen and start every worker; raises Unavailable when the address or a worker is not to be had."""
         settings = self.settings
         self._stopping = False
-        self._workers = [_Worker(number, sock) for number, sock in enumerate(await _listeners(settings), 1)]
+        self._workers = [
+            _Worker(number, sock)
+            for number, sock in enumerate(await listening_sockets(settings, settings.workers), 1)
+        ]
         loop = asyncio.get_running_loop()
         self._lives = [loop.create_task(self._live(worker)) for worker in self._workers]
         try:
@@ -317,28 +321,3 @@ def _share(settings: HTTPSSettings) -> HTTPSSettings:
         max_connections=-(-settings.max_connections // count),
         max_handshakes=-(-settings.max_handshakes // count),
     )
-
-
-async def _listeners(settings: HTTPSSettings) -> list[socket.socket]:
-    """One listening socket for each worker, all on one port; a name takes its first address."""
-    made: list[socket.socket] = []
-    port = settings.port
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, address = found[0]
-        for _ in range(settings.workers):
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            made.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.bind((address[0], port, *address[2:]))
-            sock.listen(settings.backlog)
-            sock.setblocking(False)
-            port = sock.getsockname()[1]
-    except OSError as problem:
-        for sock in made:
-            sock.close()
-        raise Unavailable(f"address {settings.host}:{settings.port} ({problem.strerror})") from problem
-    return made
