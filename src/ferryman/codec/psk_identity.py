@@ -56,9 +56,10 @@ class PSKIdentity:
             raise InputError("eid", f"must be {EID_DIGITS} decimal digits")
         if not MIN_AID_OCTETS <= len(self.aid) <= MAX_AID_OCTETS:
             raise InputError("aid", f"must have {MIN_AID_OCTETS} to {MAX_AID_OCTETS} octets")
-        for field, value in (("key_id", self.key_id), ("key_version", self.key_version)):
-            if not 0 <= value <= 0xFF:
-                raise InputError(field, "must fit in one octet")
+        if not 0 <= self.key_id <= 0xFF:
+            raise InputError("key_id", "must fit in one octet")
+        if not 0 <= self.key_version <= 0xFF:
+            raise InputError("key_version", "must fit in one octet")
 
 
 def build(identity: PSKIdentity) -> bytes:

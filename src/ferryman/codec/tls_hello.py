@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ferryman.errors import PeerError
@@ -28,7 +29,10 @@ HANDSHAKE_CLIENT_HELLO: Final = 1
 HANDSHAKE_CLIENT_KEY_EXCHANGE: Final = 16
 _HANDSHAKE_HEADER_OCTETS: Final = 4  # octets: type, 24-bit length
 _BODY: Final = RECORD_HEADER_OCTETS + _HANDSHAKE_HEADER_OCTETS  # where the body of a record's first message is
+_VERSION_END: Final = 2  # octets of a ClientHello before the random
 _RANDOM_END: Final = 34  # octets of a ClientHello before the session id: version and random
+KNOWN_HELLOS: Final = 64  # hellos kept as read: more kinds of cards than a fleet has
+MAX_KNOWN_OCTETS: Final = 256  # octets of a hello that is kept: those of cards have about 60
 
 EXTENSION_MAX_FRAGMENT_LENGTH: Final = 1  # RFC 6066 4
 EXTENSION_SESSION_TICKET: Final = 35  # RFC 5077 3.2
@@ -73,9 +77,16 @@ class ClientHello:
 
 def parse_client_hello(body: bytes) -> ClientHello:
     """Reads the body of a ClientHello (without handshake header); raises TLSFlightError."""
+    # Cards of one kind send the same hello but for the random, which nothing here depends on.
+    rest = body[:_VERSION_END] + body[_RANDOM_END:]
+    return _known_hello(rest) if len(rest) <= MAX_KNOWN_OCTETS else _parse_hello(rest)
+
+
+def _parse_hello(body: bytes) -> ClientHello:
+    """`body` without its random."""
     size = len(body)
-    version = int.from_bytes(body[:2])
-    if size < _RANDOM_END + 1:
+    version = int.from_bytes(body[:_VERSION_END])
+    if size <= _VERSION_END:
         raise _broken_hello("message ends inside a field")
     if version >> 8 != 3 or version < 0x0301:
         raise TLSFlightError(
@@ -85,8 +96,9 @@ def parse_client_hello(body: bytes) -> ClientHello:
             alert=ALERT_PROTOCOL_VERSION,
         )
     # Three vectors, each with its length before it; a slice that runs past the end is shorter than it says.
-    at = _RANDOM_END + 1 + body[_RANDOM_END]
-    session_id = body[_RANDOM_END + 1 : at]
+    start = _VERSION_END + 1
+    at = start + body[_VERSION_END]
+    session_id = body[start:at]
     if len(session_id) > MAX_SESSION_ID_OCTETS:
         raise _broken_hello(f"session id of {len(session_id)} octets")
     start = at + 2
@@ -119,6 +131,9 @@ def parse_client_hello(body: bytes) -> ClientHello:
         ticket=extensions.get(EXTENSION_SESSION_TICKET, b""),
         extensions=tuple(extensions),
     )
+
+
+_known_hello = lru_cache(KNOWN_HELLOS)(_parse_hello)
 
 
 def parse_client_key_exchange(body: bytes) -> bytes:
@@ -177,13 +192,15 @@ class ClientFlight:
     called.
     """
 
+    __slots__ = ("_gated", "_messages", "_open", "_raw", "_ready", "hello", "identity")
+
     def __init__(self) -> None:
         self.hello: ClientHello | None = None
         self.identity: bytes | None = None
         self._raw = bytearray()
         self._messages = bytearray()
-        self._ready = bytearray()
-        self._gated = bytearray()
+        self._ready = b""
+        self._gated = b""
         self._open = False
 
     @property
@@ -195,6 +212,8 @@ class ClientFlight:
         """Takes octets as they come, cut anywhere; raises TLSFlightError when they are no legal flight."""
         if not self._raw and not self._messages and not self._open and self.identity is None:
             data = self._whole(data)
+            if not data:
+                return
         self._raw += data
         while not self._open and self.identity is None:
             record = self._next_record()
@@ -202,7 +221,7 @@ class ClientFlight:
                 break
             self._record(record)
         if self._open:
-            self._ready += self._raw
+            self._ready += bytes(self._raw)
             self._raw.clear()
         elif self.identity is not None and len(self._raw) > MAX_EARLY_OCTETS:
             raise TLSFlightError(
@@ -216,15 +235,14 @@ class ClientFlight:
         """Octets released for the TLS library; each is given once."""
         if self.hello is None:
             return b""
-        piece = bytes(self._ready)
-        self._ready.clear()
+        piece, self._ready = self._ready, b""
         return piece
 
     def open_gate(self) -> None:
         """Releases everything held and everything that still comes."""
         self._open = True
-        self._ready += self._gated + self._raw
-        self._gated.clear()
+        self._ready += self._gated + bytes(self._raw)
+        self._gated = b""
         self._raw.clear()
         self._messages.clear()
 

@@ -1,13 +1,20 @@
-"""Listening sockets of the HTTPS transport: every address of a name, or one port shared by several processes."""
+"""Listening sockets of the HTTPS transport: made for every address of a name, or for several processes on one
+port, and emptied of the connections that wait there.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from ferryman.errors import Unavailable
 from ferryman.transport_https.session import HTTPSSettings
+
+ACCEPT_PAUSE: Final = 1.0  # seconds for which nobody is let in when the process or the kernel has run out of means
+_NO_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 async def listening_sockets(settings: HTTPSSettings, sharers: int = 0) -> list[socket.socket]:
@@ -48,3 +55,63 @@ async def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return [(family, address) for family, _, _, _, address in dict.fromkeys(found)]
+
+
+class Listener:
+    """Takes connections from listening sockets, which it owns; `accept` gets each with the address of the peer."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: Iterable[socket.socket],
+        accept: Callable[[socket.socket, Any], None],
+    ) -> None:
+        self._loop = loop
+        self._sockets = list(sockets)
+        self._accept = accept
+        self._again: dict[socket.socket, asyncio.TimerHandle] = {}
+        for sock in self._sockets:
+            sock.setblocking(False)
+            # Inherited by every connection: each write is a whole flight and waits for no other.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._listen(sock)
+
+    @property
+    def port(self) -> int:
+        """The port of the first socket."""
+        port: int = self._sockets[0].getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Take no more; who waits in the kernel is turned away."""
+        for sock in self._sockets:
+            paused = self._again.pop(sock, None)
+            if paused is None:
+                self._loop.remove_reader(sock.fileno())
+            else:
+                paused.cancel()
+            sock.close()
+        self._sockets.clear()
+
+    def _listen(self, sock: socket.socket) -> None:
+        self._again.pop(sock, None)
+        self._loop.add_reader(sock.fileno(), self._on_waiting, sock)
+
+    def _on_waiting(self, sock: socket.socket) -> None:
+        # One in a turn of the loop: those that are open get theirs, and it needs no second call to find nobody.
+        try:
+            connection, address = sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as problem:
+            if problem.errno not in _NO_MEANS:
+                raise
+            # The kernel would say at once again that somebody waits: leave them there for a while.
+            self._loop.remove_reader(sock.fileno())
+            self._again[sock] = self._loop.call_later(ACCEPT_PAUSE, self._listen, sock)
+            self._loop.call_exception_handler(
+                {"message": "HTTPS transport: no means to take a connection", "exception": problem}
+            )
+            return
+        connection.setblocking(False)
+        self._accept(connection, address)

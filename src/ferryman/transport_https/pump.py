@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+import msgspec
 
 from ferryman.codec.tls_hello import ClientFlight, TLSFlightError
 from ferryman.transport_https.contexts import SUITE_NAMES, ContextPool, PSKContext
@@ -47,34 +48,29 @@ class State(Enum):
     CLOSED = "closed"  # close_notify sent, or failed; nothing more is read
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityKnown:
+class IdentityKnown(msgspec.Struct, frozen=True, gc=False):
     """The client has presented this PSK identity; call `supply_key` when its key is known."""
 
     identity: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeDone:
+class HandshakeDone(msgspec.Struct, frozen=True, gc=False):
     """Both sides have proved the key."""
 
     suite: str
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """Plaintext of the peer."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFinished:
+class PeerFinished(msgspec.Struct, frozen=True, gc=False):
     """The peer has sent close_notify: it will send nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """The connection is over; an alert may stand in the output. `reason` holds no key and no plaintext."""
 
     reason: str
@@ -85,6 +81,20 @@ type Event = IdentityKnown | HandshakeDone | Received | PeerFinished | Failed
 
 class TLSPump:
     """One connection; `entropy(n)` gives n random octets for the key that stands in for an unknown one."""
+
+    __slots__ = (
+        "_alert",
+        "_context",
+        "_contexts",
+        "_entropy",
+        "_flight",
+        "_incoming",
+        "_key_used",
+        "_outgoing",
+        "_tls",
+        "_unknown_identity",
+        "state",
+    )
 
     def __init__(
         self,
@@ -97,7 +107,7 @@ class TLSPump:
         self._contexts = contexts
         self._entropy = entropy
         self._unknown_identity = unknown_identity
-        self._flight = ClientFlight()
+        self._flight: ClientFlight | None = ClientFlight()  # until the handshake is done
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._context: PSKContext | None = None
@@ -109,14 +119,15 @@ class TLSPump:
         """Takes octets of the peer, cut anywhere; returns what they mean. Never raises on their account."""
         if self.state is State.CLOSED:
             return []
-        if self._flight.is_open:
+        flight = self._flight
+        if flight is None or flight.is_open:
             self._incoming.write(data)
             return self._advance()
         try:
-            self._flight.feed(data)
+            flight.feed(data)
         except TLSFlightError as problem:
             return self._fail_clear(problem.alert, str(problem))
-        return self._advance_clear()
+        return self._advance_clear(flight)
 
     def supply_key(self, key: bytes | None) -> list[Event]:
         """The key of the identity last named, None when there is none; only in state NEED_KEY.
@@ -130,9 +141,12 @@ class TLSPump:
             key = b"" if unlike else self._entropy(STAND_IN_KEY_OCTETS)
         elif not MIN_KEY_OCTETS <= len(key) <= MAX_KEY_OCTETS:
             raise ValueError(f"a PSK has {MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets")
+        flight = self._flight
+        if flight is None:
+            raise RuntimeError("nothing is held back")
         self.state = State.HANDSHAKE
-        self._flight.open_gate()
-        self._incoming.write(self._flight.take())
+        flight.open_gate()
+        self._incoming.write(flight.take())
         return self._advance(key)
 
     def abandon(self, alert: int) -> None:
@@ -157,24 +171,28 @@ class TLSPump:
 
     def take_output(self) -> bytes:
         """Octets for the peer; each is given once."""
-        output = self._outgoing.read() + self._alert
-        self._alert = b""
+        output = self._outgoing.read()
+        if self._alert:
+            output += self._alert
+            self._alert = b""
         return output
 
-    def _advance_clear(self) -> list[Event]:
-        hello = self._flight.hello
+    def _advance_clear(self, flight: ClientFlight) -> list[Event]:
+        hello = flight.hello
         if hello is None:
             return []
         if self._tls is None:
             self._context = self._contexts.choose(offers_resumption=hello.offers_resumption)
             self._tls = self._context.wrap(self._incoming, self._outgoing)
-        released = self._flight.take()
-        self._incoming.write(released)
+        released = flight.take()
+        events: list[Event] = []
         # Without new octets a step of the library would only say that it wants some.
-        events = self._advance() if released else []
-        if self.state is not State.CLEAR or self._flight.identity is None:
+        if released:
+            self._incoming.write(released)
+            events = self._advance()
+        identity = flight.identity
+        if self.state is not State.CLEAR or identity is None:
             return events
-        identity = self._flight.identity
         try:
             # Python's callback refuses other text by unknown_psk_identity and a trace on stderr.
             identity.decode("utf-8")
@@ -200,6 +218,7 @@ class TLSPump:
             if refusal:
                 return self._fail(refusal)
             self.state = State.OPEN
+            self._flight = None
             return [HandshakeDone(suite), *self._read(tls)]
         return self._read(tls)
 

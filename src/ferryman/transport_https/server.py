@@ -15,7 +15,7 @@ from typing import Any
 from ferryman.transport_https.connection import CardConnection
 from ferryman.transport_https.contexts import ContextPool
 from ferryman.transport_https.deadlines import Deadlines
-from ferryman.transport_https.listening import listening_sockets
+from ferryman.transport_https.listening import Listener, listening_sockets
 from ferryman.transport_https.pump import TLSPump
 from ferryman.transport_https.session import (
     CloseReason,
@@ -26,7 +26,7 @@ from ferryman.transport_https.session import (
     Refusal,
     Session,
 )
-from ferryman.transport_https.wire import Listener, Wire
+from ferryman.transport_https.wire import Poller, Wire
 
 
 def _ignore(*_: object) -> None:
@@ -63,6 +63,7 @@ class PSKServer:
         self._contexts = ContextPool()
         self._listener: Listener | None = None
         self._deadlines: Deadlines | None = None
+        self._poller: Poller | None = None
         self._connections: set[CardConnection] = set()
         self._handshakes: dict[CardConnection, None] = {}  # in order of arrival
         self._by_eid: dict[str | bytes, CardConnection] = {}
@@ -84,9 +85,10 @@ class PSKServer:
             sockets = [listener]
         loop = asyncio.get_running_loop()
         deadlines = self._deadlines = Deadlines(loop)
+        poller = self._poller = Poller(loop)
 
         def accept(sock: socket.socket, address: Any) -> None:
-            CardConnection(self, loop, deadlines, Wire(loop, sock), _peer_text(address)).begin()
+            CardConnection(self, loop, deadlines, Wire(poller, sock), _peer_text(address)).begin()
 
         self._listener = Listener(loop, sockets, accept)
 
@@ -129,8 +131,9 @@ class PSKServer:
         except TimeoutError:
             for connection in tuple(self._connections):
                 connection.abort()
-        if self._deadlines is not None:
+        if self._deadlines is not None and self._poller is not None:
             self._deadlines.close()
+            self._poller.close()
 
     # for the connections
 
@@ -152,10 +155,11 @@ class PSKServer:
     def authenticated(self, connection: CardConnection, session: Session) -> None:
         """Registers a session; an older one of the same eUICC is ended first."""
         self._handshakes.pop(connection, None)
-        older = self._by_eid.get(session.key)
+        key = session.key
+        older = self._by_eid.get(key)
         if older is not None:
             older.end(CloseReason.REPLACED)
-        self._by_eid[session.key] = connection
+        self._by_eid[key] = connection
         self._by_id[session.id] = connection
 
     def forget(self, connection: CardConnection) -> None:
@@ -165,8 +169,9 @@ class PSKServer:
         if session is None:
             return
         self._by_id.pop(session.id, None)
-        if self._by_eid.get(session.key) is connection:
-            del self._by_eid[session.key]
+        key = session.key
+        if self._by_eid.get(key) is connection:
+            del self._by_eid[key]
 
     def gone(self, connection: CardConnection) -> None:
         """The socket of `connection` is closed."""

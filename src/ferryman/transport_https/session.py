@@ -85,6 +85,8 @@ class HTTPSSettings:
 
     def framing_for(self, eid: str | None) -> BodyFraming:
         """How the bodies of answers to this eUICC are delimited: its longest prefix decides."""
+        if not self.quirks:
+            return self.body_framing
         fitting = [one for one in self.quirks if eid is not None and eid.startswith(one.eid_prefix)]
         return max(fitting, key=lambda one: len(one.eid_prefix)).body_framing if fitting else self.body_framing
 

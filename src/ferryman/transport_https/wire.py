@@ -1,4 +1,4 @@
-"""TCP connections of cards on non-blocking sockets, for the event loop to say when they are ready.
+"""TCP connections of cards on non-blocking sockets, watched by one epoll(7) that hangs in the event loop.
 
 asyncio's transports serve every protocol there is; what they do for a connection that lives for four segments
 costs more than its TLS records. A card's connection is half-duplex and its octets are few, so little is needed:
@@ -8,15 +8,12 @@ read what is there, write at once, keep what the kernel does not take, and say o
 from __future__ import annotations
 
 import asyncio
-import errno
+import select
 import socket
-from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 READ_OCTETS: Final = 8_192  # octets asked of the kernel at once: half a TLS record; cards send far less
-ACCEPTS_IN_A_ROW: Final = 32  # connections taken before those that are open get their turn
-ACCEPT_PAUSE: Final = 1.0  # seconds for which nobody is let in when the process or the kernel has run out of means
-_NO_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+EVENTS_A_TURN: Final = 256  # sockets served before the rest of the loop gets its turn
 
 
 class User(Protocol):
@@ -27,18 +24,56 @@ class User(Protocol):
     def connection_lost(self, problem: OSError | None) -> None: ...
 
 
+class Poller:
+    """Tells each wire that its socket is ready; for the loop all of them are one descriptor."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._epoll = select.epoll()
+        self._wires: dict[int, Wire] = {}
+        loop.add_reader(self._epoll.fileno(), self._turn)
+
+    def watch(self, wire: Wire, descriptor: int, events: int) -> None:
+        """From now on tell `wire` of these events and of no others; none at all ends it."""
+        known = descriptor in self._wires
+        if not events:
+            if known:
+                del self._wires[descriptor]
+                self._epoll.unregister(descriptor)
+        elif known:
+            self._epoll.modify(descriptor, events)
+        else:
+            self._wires[descriptor] = wire
+            self._epoll.register(descriptor, events)
+
+    def closing(self, descriptor: int) -> None:
+        """The descriptor will be closed now, with which the kernel forgets it."""
+        self._wires.pop(descriptor, None)
+
+    def close(self) -> None:
+        """Tell nobody anything any more."""
+        self.loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def _turn(self) -> None:
+        for descriptor, events in self._epoll.poll(0, EVENTS_A_TURN):
+            wire = self._wires.get(descriptor)
+            if wire is not None:
+                wire.on_ready(events)
+
+
 class Wire:
     """One connected socket; it reads from `open` on, and owns the socket."""
 
-    __slots__ = ("_descriptor", "_is_reading", "_leaving", "_loop", "_pending", "_shut", "_socket", "_user")
+    __slots__ = ("_descriptor", "_leaving", "_pending", "_poller", "_shut", "_socket", "_user", "_watched")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        self._loop = loop
+    def __init__(self, poller: Poller, sock: socket.socket) -> None:
+        self._poller = poller
         self._socket: socket.socket | None = sock
         self._descriptor = sock.fileno()
         self._user: User | None = None
         self._pending: bytearray | None = None  # octets that the kernel did not take yet
-        self._is_reading = False
+        self._watched = 0  # epoll events
         self._leaving = False
         self._shut = False
 
@@ -59,15 +94,12 @@ class Wire:
 
     def pause(self) -> None:
         """Read nothing until `resume`."""
-        if self._is_reading:
-            self._is_reading = False
-            self._loop.remove_reader(self._descriptor)
+        self._watch(self._watched & ~select.EPOLLIN)
 
     def resume(self) -> None:
         """Read again."""
-        if not self._is_reading and not self.is_closing:
-            self._is_reading = True
-            self._loop.add_reader(self._descriptor, self._on_readable)
+        if self._socket is not None and not self._leaving:
+            self._watch(self._watched | select.EPOLLIN)
 
     def write(self, octets: bytes) -> None:
         """Send now what the kernel takes, and the rest when it can; nothing after the end of the wire."""
@@ -83,11 +115,11 @@ class Wire:
         except OSError as problem:
             self._leaving = True
             # Later: the user is in the middle of something, and has the better word for why it ends.
-            self._loop.call_soon(self._lose, problem)
+            self._poller.loop.call_soon(self._lose, problem)
             return
         if sent < len(octets):
             self._pending = bytearray(octets[sent:])
-            self._loop.add_writer(self._descriptor, self._on_writable)
+            self._watch(self._watched | select.EPOLLOUT)
 
     def write_eof(self) -> None:
         """Nothing more will be written; the peer learns it behind what is still pending."""
@@ -99,14 +131,27 @@ class Wire:
         """Ends when everything has left; at once when nothing is pending."""
         if self.is_closing:
             return
-        self.pause()
-        self._leaving = True
         if self._pending is None:
             self._lose(None)
+            return
+        self.pause()
+        self._leaving = True
 
     def abort(self) -> None:
         """Ends now; what is pending is lost."""
         self._lose(None)
+
+    def on_ready(self, events: int) -> None:
+        """What the kernel says of the socket: an error or a hang-up is found by whatever is tried next."""
+        if self._pending is not None and events != select.EPOLLIN:
+            self._on_writable()
+        if events != select.EPOLLOUT and self._watched & select.EPOLLIN:
+            self._on_readable()
+
+    def _watch(self, events: int) -> None:
+        if events != self._watched:
+            self._watched = events
+            self._poller.watch(self, self._descriptor, events)
 
     def _on_readable(self) -> None:
         sock, user = self._socket, self._user
@@ -125,7 +170,7 @@ class Wire:
                 return
             user.eof_received()
         except Exception as problem:  # outermost loop: a bug of ours must not leave a socket that nobody serves
-            self._loop.call_exception_handler(
+            self._poller.loop.call_exception_handler(
                 {"message": "HTTPS transport: octets of a card not handled", "exception": problem}
             )
             self.abort()
@@ -147,7 +192,7 @@ class Wire:
         if pending:
             return
         self._pending = None
-        self._loop.remove_writer(self._descriptor)
+        self._watch(self._watched & ~select.EPOLLOUT)
         if self._leaving:
             self._lose(None)
         elif self._shut:
@@ -160,77 +205,15 @@ class Wire:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as problem:
             self._leaving = True
-            self._loop.call_soon(self._lose, problem)
+            self._poller.loop.call_soon(self._lose, problem)
 
     def _lose(self, problem: OSError | None) -> None:
         sock, user = self._socket, self._user
         if sock is None:
             return
-        self.pause()
-        if self._pending is not None:
-            self._pending = None
-            self._loop.remove_writer(self._descriptor)
-        self._socket = self._user = None
+        self._socket = self._user = self._pending = None
+        self._watched = 0
+        self._poller.closing(self._descriptor)
         sock.close()
         if user is not None:
             user.connection_lost(problem)
-
-
-class Listener:
-    """Takes connections from listening sockets, which it owns; `accept` gets each with the address of the peer."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sockets: Iterable[socket.socket],
-        accept: Callable[[socket.socket, Any], None],
-    ) -> None:
-        self._loop = loop
-        self._sockets = list(sockets)
-        self._accept = accept
-        self._again: dict[socket.socket, asyncio.TimerHandle] = {}
-        for sock in self._sockets:
-            sock.setblocking(False)
-            # Inherited by every connection: each write is a whole flight and waits for no other.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._listen(sock)
-
-    @property
-    def port(self) -> int:
-        """The port of the first socket."""
-        port: int = self._sockets[0].getsockname()[1]
-        return port
-
-    def close(self) -> None:
-        """Take no more; who waits in the kernel is turned away."""
-        for sock in self._sockets:
-            paused = self._again.pop(sock, None)
-            if paused is None:
-                self._loop.remove_reader(sock.fileno())
-            else:
-                paused.cancel()
-            sock.close()
-        self._sockets.clear()
-
-    def _listen(self, sock: socket.socket) -> None:
-        self._again.pop(sock, None)
-        self._loop.add_reader(sock.fileno(), self._on_waiting, sock)
-
-    def _on_waiting(self, sock: socket.socket) -> None:
-        for _ in range(ACCEPTS_IN_A_ROW):
-            try:
-                connection, address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as problem:
-                if problem.errno not in _NO_MEANS:
-                    raise
-                # The kernel would say at once again that somebody waits: leave them there for a while.
-                self._loop.remove_reader(sock.fileno())
-                self._again[sock] = self._loop.call_later(ACCEPT_PAUSE, self._listen, sock)
-                self._loop.call_exception_handler(
-                    {"message": "HTTPS transport: no means to take a connection", "exception": problem}
-                )
-                return
-            connection.setblocking(False)
-            self._accept(connection, address)
