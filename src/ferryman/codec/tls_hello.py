@@ -189,10 +189,10 @@ class ClientFlight:
 
     Feed what arrives; then `take()` gives the octets that the TLS library may see now: none before the whole
     ClientHello is here, and none from the record that completes ClientKeyExchange on until `open_gate()` is
-    called.
+    called. `is_open` is true when nothing is held back any more.
     """
 
-    __slots__ = ("_gated", "_messages", "_open", "_raw", "_ready", "hello", "identity")
+    __slots__ = ("_gated", "_messages", "_raw", "_ready", "hello", "identity", "is_open")
 
     def __init__(self) -> None:
         self.hello: ClientHello | None = None
@@ -201,26 +201,21 @@ class ClientFlight:
         self._messages = bytearray()
         self._ready = b""
         self._gated = b""
-        self._open = False
-
-    @property
-    def is_open(self) -> bool:
-        """True when nothing is held back any more."""
-        return self._open
+        self.is_open = False
 
     def feed(self, data: bytes) -> None:
         """Takes octets as they come, cut anywhere; raises TLSFlightError when they are no legal flight."""
-        if not self._raw and not self._messages and not self._open and self.identity is None:
+        if not self._raw and not self._messages and not self.is_open and self.identity is None:
             data = self._whole(data)
             if not data:
                 return
         self._raw += data
-        while not self._open and self.identity is None:
+        while not self.is_open and self.identity is None:
             record = self._next_record()
             if record is None:
                 break
             self._record(record)
-        if self._open:
+        if self.is_open:
             self._ready += bytes(self._raw)
             self._raw.clear()
         elif self.identity is not None and len(self._raw) > MAX_EARLY_OCTETS:
@@ -240,7 +235,7 @@ class ClientFlight:
 
     def open_gate(self) -> None:
         """Releases everything held and everything that still comes."""
-        self._open = True
+        self.is_open = True
         self._ready += self._gated + bytes(self._raw)
         self._gated = b""
         self._raw.clear()

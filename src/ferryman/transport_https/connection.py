@@ -161,25 +161,22 @@ class CardConnection:
         for event in events:
             if self._phase is Phase.CLOSING:
                 break
-            self._handle_one(event)
+            match event:
+                case IdentityKnown(identity):
+                    self._identity = identity
+                    self._start(self._fetch_key(identity), eager=True)
+                    if self._task is not None and self._wire is not None:
+                        self._wire.pause()  # until the key is here
+                case HandshakeDone(suite):
+                    self._open_session(suite)
+                case Received(data):
+                    self._on_plaintext(data)
+                case PeerFinished():
+                    done = CloseReason.COMPLETED if self._ended else CloseReason.PEER_CLOSED
+                    self._close(done, peer_is_done=True)
+                case Failed(reason):
+                    self._close(CloseReason.TLS_ERROR, reason)
         self._flush()
-
-    def _handle_one(self, event: Event) -> None:
-        match event:
-            case IdentityKnown(identity):
-                self._identity = identity
-                self._start(self._fetch_key(identity), eager=True)
-                if self._task is not None and self._wire is not None:
-                    self._wire.pause()  # until the key is here
-            case HandshakeDone(suite):
-                self._open_session(suite)
-            case Received(data):
-                self._on_plaintext(data)
-            case PeerFinished():
-                done = CloseReason.COMPLETED if self._ended else CloseReason.PEER_CLOSED
-                self._close(done, peer_is_done=True)
-            case Failed(reason):
-                self._close(CloseReason.TLS_ERROR, reason)
 
     async def _fetch_key(self, identity: bytes) -> None:
         try:
@@ -193,8 +190,8 @@ class CardConnection:
             return
         events = self._pump.supply_key(key)
         del key
-        if self._wire is not None:
-            self._wire.resume()
+        if self._task is not None and self._wire is not None:
+            self._wire.resume()  # it was a while
         self._handle(events)
 
     def _open_session(self, suite: str) -> None:

@@ -117,12 +117,13 @@ class TLSPump:
 
     def receive(self, data: bytes) -> list[Event]:
         """Takes octets of the peer, cut anywhere; returns what they mean. Never raises on their account."""
-        if self.state is State.CLOSED:
+        state = self.state
+        if state is State.CLOSED:
             return []
         flight = self._flight
         if flight is None or flight.is_open:
             self._incoming.write(data)
-            return self._advance()
+            return self._read() if state is State.OPEN else self._shake()
         try:
             flight.feed(data)
         except TLSFlightError as problem:
@@ -147,7 +148,7 @@ class TLSPump:
         self.state = State.HANDSHAKE
         flight.open_gate()
         self._incoming.write(flight.take())
-        return self._advance(key)
+        return self._shake(key)
 
     def abandon(self, alert: int) -> None:
         """Gives up before the handshake is done and answers with `alert` in clear."""
@@ -189,7 +190,7 @@ class TLSPump:
         # Without new octets a step of the library would only say that it wants some.
         if released:
             self._incoming.write(released)
-            events = self._advance()
+            events = self._shake()
         identity = flight.identity
         if self.state is not State.CLEAR or identity is None:
             return events
@@ -201,37 +202,34 @@ class TLSPump:
         self.state = State.NEED_KEY
         return [*events, IdentityKnown(identity)]
 
-    def _advance(self, key: bytes = b"") -> list[Event]:
+    def _shake(self, key: bytes = b"") -> list[Event]:
+        """A step of the handshake, with what has come in."""
         tls, context = self._tls, self._context
         if tls is None or context is None:
             raise RuntimeError("no ClientHello yet")
-        if self.state is not State.OPEN:
-            try:
-                self._key_used = context.handshake(tls, key) or self._key_used
-            except ssl.SSLWantReadError:
-                self._key_used = context.key_taken or self._key_used
-                return []
-            except ssl.SSLError as problem:
-                return self._fail(f"handshake: {problem.reason or 'ended by the peer'}")
-            suite = _suite_name(tls)
-            refusal = self._objection(tls, suite)
-            if refusal:
-                return self._fail(refusal)
-            self.state = State.OPEN
-            self._flight = None
-            return [HandshakeDone(suite), *self._read(tls)]
-        return self._read(tls)
-
-    def _objection(self, tls: ssl.SSLObject, suite: str) -> str:
-        # None of these can happen by our settings; a session that breaks one must not go on all the same.
+        try:
+            self._key_used = context.handshake(tls, key) or self._key_used
+        except ssl.SSLWantReadError:
+            self._key_used = context.key_taken or self._key_used
+            return []
+        except ssl.SSLError as problem:
+            return self._fail(f"handshake: {problem.reason or 'ended by the peer'}")
+        cipher = tls.cipher()
+        suite = cipher[0] if cipher else ""
+        # Neither can happen by our settings; a session that breaks one must not go on all the same.
         if tls.session_reused or not self._key_used:
-            return "handshake: finished without the pre-shared key"
-        if tls.version() != "TLSv1.2" or suite not in SUITE_NAMES:
-            return "handshake: finished with a suite of no kind we offered"
-        return ""
+            return self._fail("handshake: finished without the pre-shared key")
+        if suite not in SUITE_NAMES or tls.version() != "TLSv1.2":
+            return self._fail("handshake: finished with a suite of no kind we offered")
+        self.state = State.OPEN
+        self._flight = None
+        done: list[Event] = [HandshakeDone(suite)]
+        return done + self._read() if self._incoming.pending else done
 
-    def _read(self, tls: ssl.SSLObject) -> list[Event]:
-        events: list[Event] = []
+    def _read(self) -> list[Event]:
+        tls, events = self._tls, list[Event]()
+        if tls is None:
+            raise RuntimeError("no connection to read from")
         # To ask the library when it cannot have anything costs more than to read a record.
         while self._incoming.pending or tls.pending():
             try:
@@ -259,8 +257,3 @@ class TLSPump:
         self.state = State.CLOSED
         self._tls = None
         self._context = None
-
-
-def _suite_name(tls: ssl.SSLObject) -> str:
-    cipher = tls.cipher()
-    return cipher[0] if cipher else ""

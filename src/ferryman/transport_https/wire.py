@@ -35,16 +35,14 @@ class Poller:
 
     def watch(self, wire: Wire, descriptor: int, events: int) -> None:
         """From now on tell `wire` of these events and of no others; none at all ends it."""
-        known = descriptor in self._wires
-        if not events:
-            if known:
-                del self._wires[descriptor]
-                self._epoll.unregister(descriptor)
-        elif known:
-            self._epoll.modify(descriptor, events)
-        else:
+        if descriptor not in self._wires:
             self._wires[descriptor] = wire
             self._epoll.register(descriptor, events)
+        elif events:
+            self._epoll.modify(descriptor, events)
+        else:
+            del self._wires[descriptor]
+            self._epoll.unregister(descriptor)
 
     def closing(self, descriptor: int) -> None:
         """The descriptor will be closed now, with which the kernel forgets it."""
@@ -58,7 +56,11 @@ class Poller:
     def _turn(self) -> None:
         for descriptor, events in self._epoll.poll(0, EVENTS_A_TURN):
             wire = self._wires.get(descriptor)
-            if wire is not None:
+            if wire is None:
+                continue  # gone by what another one did in this turn
+            if events == select.EPOLLIN:
+                wire.on_readable()
+            else:
                 wire.on_ready(events)
 
 
@@ -90,7 +92,8 @@ class Wire:
     def open(self, user: User) -> None:
         """Tell `user` from now on what happens."""
         self._user = user
-        self.resume()
+        self._watched = select.EPOLLIN
+        self._poller.watch(self, self._descriptor, select.EPOLLIN)
 
     def pause(self) -> None:
         """Read nothing until `resume`."""
@@ -143,17 +146,18 @@ class Wire:
 
     def on_ready(self, events: int) -> None:
         """What the kernel says of the socket: an error or a hang-up is found by whatever is tried next."""
-        if self._pending is not None and events != select.EPOLLIN:
+        if self._pending is not None:
             self._on_writable()
         if events != select.EPOLLOUT and self._watched & select.EPOLLIN:
-            self._on_readable()
+            self.on_readable()
 
     def _watch(self, events: int) -> None:
         if events != self._watched:
             self._watched = events
             self._poller.watch(self, self._descriptor, events)
 
-    def _on_readable(self) -> None:
+    def on_readable(self) -> None:
+        """The kernel has octets, or the end."""
         sock, user = self._socket, self._user
         if sock is None or user is None:
             return
