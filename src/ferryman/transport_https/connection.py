@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from ferryman.codec import psk_identity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
@@ -95,7 +94,7 @@ class CardConnection:
         self._pump = server.new_pump()
         self._http: HTTPExchange | None = None  # from the first plaintext on: most strangers never send any
         self._identity = b""
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | asyncio.Task[bytes | None] | None = None
         self._discarded = 0
         self._ended = False  # we have told the card that there is no more work
         self._draining = False
@@ -164,9 +163,7 @@ class CardConnection:
             match event:
                 case IdentityKnown(identity):
                     self._identity = identity
-                    self._start(self._fetch_key(identity), eager=True)
-                    if self._task is not None and self._wire is not None:
-                        self._wire.pause()  # until the key is here
+                    self._ask_key(identity)
                 case HandshakeDone(suite):
                     self._open_session(suite)
                 case Received(data):
@@ -178,20 +175,40 @@ class CardConnection:
                     self._close(CloseReason.TLS_ERROR, reason)
         self._flush()
 
-    async def _fetch_key(self, identity: bytes) -> None:
-        try:
-            key = await self._server.hooks.lookup(identity)
-        except Unavailable as problem:
+    def _ask_key(self, identity: bytes) -> None:
+        # Eager: a look-up that need not wait is done here and now, without a turn of the loop.
+        task = asyncio.Task(self._server.hooks.lookup(identity), loop=self._loop, eager_start=True)
+        if task.done():
+            self._on_key(task)
+            return
+        self._task = task
+        if self._wire is not None:
+            self._wire.pause()  # until the key is here
+        task.add_done_callback(self._on_key)
+
+    def _on_key(self, task: asyncio.Task[bytes | None]) -> None:
+        waited, self._task = self._task is not None, None
+        if task.cancelled():
+            return
+        problem: BaseException | None = task.exception()
+        if self._phase is Phase.CLOSING:
+            return
+        if isinstance(problem, Unavailable):
             # No guess: neither "unknown" nor "wrong key" is true, and the card tries again by its own policy.
             self._pump.abandon(ALERT_INTERNAL_ERROR)
             self._close(CloseReason.TLS_ERROR, str(problem))
             return
-        if self._phase is Phase.CLOSING:
+        events: list[Event] = []
+        if problem is None:
+            try:
+                events = self._pump.supply_key(task.result())
+            except ValueError as no_key:
+                problem = no_key
+        if problem is not None:
+            self._report_bug(problem)
             return
-        events = self._pump.supply_key(key)
-        del key
-        if self._task is not None and self._wire is not None:
-            self._wire.resume()  # it was a while
+        if waited and self._wire is not None:
+            self._wire.resume()
         self._handle(events)
 
     def _open_session(self, suite: str) -> None:
@@ -237,7 +254,8 @@ class CardConnection:
         session.requests += 1
         self._phase = Phase.ANSWER
         self._deadlines.end(self)
-        self._start(self._answer(session, request))
+        self._task = task = self._loop.create_task(self._answer(session, request))
+        task.add_done_callback(self._on_answered)
 
     async def _answer(self, session: Session, request: AdminRequest) -> None:
         try:
@@ -352,24 +370,17 @@ class CardConnection:
             self._http = HTTPExchange(self._server.settings.framing_for(eid))
         return self._http
 
-    def _start(self, work: Coroutine[Any, Any, None], *, eager: bool = False) -> None:
-        # Eager: a look-up that need not wait is done here and now, without a turn of the loop.
-        task = asyncio.Task(work, loop=self._loop, eager_start=eager)
-        if task.done():
-            self._on_task_done(task)
-            return
-        self._task = task
-        task.add_done_callback(self._on_task_done)
-
-    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+    def _on_answered(self, task: asyncio.Task[None]) -> None:
         if self._task is task:
             self._task = None
         problem = None if task.cancelled() else task.exception()
-        if problem is None:
-            return
-        # A bug of ours or of a hook: tell the loop's handler, tell the card nothing but "error".
+        if problem is not None:
+            self._report_bug(problem)
+
+    def _report_bug(self, problem: BaseException) -> None:
+        """A bug of ours or of a hook: tell the loop's handler, tell the card nothing but "error"."""
         self._loop.call_exception_handler(
-            {"message": "HTTPS transport: work for a card failed", "exception": problem, "task": task}
+            {"message": "HTTPS transport: work for a card failed", "exception": problem}
         )
         if self._phase is Phase.ANSWER:
             self._refuse(500, CloseReason.ANSWER_FAILED, "internal error")

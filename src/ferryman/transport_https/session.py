@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from ferryman.codec.ids import EID_DIGITS
 from ferryman.codec.psk_identity import PSKIdentity
@@ -145,7 +145,7 @@ class Refusal:
     reason: str
 
 
-type Lookup = Callable[[bytes], Awaitable[bytes | None]]
+type Lookup = Callable[[bytes], Coroutine[Any, Any, bytes | None]]
 type Handler = Callable[[Session, AdminRequest], Awaitable[AdminResponse]]
 
 

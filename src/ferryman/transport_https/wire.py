@@ -12,7 +12,7 @@ import select
 import socket
 from typing import Final, Protocol
 
-READ_OCTETS: Final = 8_192  # octets asked of the kernel at once: half a TLS record; cards send far less
+READ_OCTETS: Final = 4_096  # octets asked of the kernel at once: a card's records, with what is around them
 EVENTS_A_TURN: Final = 256  # sockets served before the rest of the loop gets its turn
 
 
