@@ -253,18 +253,13 @@ class CardConnection:
             return
         session.requests += 1
         self._phase = Phase.ANSWER
-        self._deadlines.end(self)
+        self._deadlines.begin(self, self._server.settings.answer_timeout)
         self._task = task = self._loop.create_task(self._answer(session, request))
         task.add_done_callback(self._on_answered)
 
     async def _answer(self, session: Session, request: AdminRequest) -> None:
         try:
-            async with asyncio.timeout(self._server.settings.answer_timeout) as deadline:
-                response = await self._server.hooks.handler(session, request)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            self._refuse(503, CloseReason.ANSWER_FAILED, "no answer in time", retry_after=RETRY_AFTER)
+            response = await self._server.hooks.handler(session, request)
         except Unavailable as problem:
             wait = max(1, math.ceil(problem.retry_after))
             self._refuse(503, CloseReason.ANSWER_FAILED, str(problem), retry_after=wait)
@@ -306,6 +301,8 @@ class CardConnection:
         """What it waited for did not come."""
         if self._phase is Phase.CLOSING:
             self._leave()
+        elif self._phase is Phase.ANSWER:
+            self._refuse(503, CloseReason.ANSWER_FAILED, "no answer in time", retry_after=RETRY_AFTER)
         elif self._phase is Phase.HANDSHAKE:
             # A peer that has not proved anything gets no answer either.
             self._finish(CloseReason.IDLE, "handshake deadline")

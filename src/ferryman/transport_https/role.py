@@ -11,14 +11,15 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import batched
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Executable, delete, insert, select, update
+from sqlalchemy import Connection, Executable, delete, select
 from structlog.contextvars import bound_contextvars
 
 from ferryman.codec import ids, psk_identity
-from ferryman.codec.scp81_http import AdminRequest, AdminResponse, ScriptStatus
+from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.contracts import crypto, es5
 from ferryman.contracts.message import Header, decode
 from ferryman.contracts.roles import SM_SR, TRANSPORT_HTTPS
@@ -29,7 +30,9 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.metrics import Metric, Sample
 from ferryman.platform.tally import Seldom, Tally
-from ferryman.transport_https import schema
+from ferryman.transport_https import rows, schema
+from ferryman.transport_https.es5_words import posted, response_of
+from ferryman.transport_https.rows import Ended
 from ferryman.transport_https.server import PSKServer
 from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
 from ferryman.transport_https.workers import WorkerPool
@@ -38,7 +41,8 @@ SESSION_ID_OCTETS: Final = 12  # octets: an identifier that no card and no stran
 ANSWER_MARGIN: Final = 10.0  # seconds the server waits longer than the role, for the commits on both sides
 CLOSED_DEADLINE: Final = 7 * 86_400.0  # seconds during which the SM-SR still wants to know of an end
 STOP_GRACE: Final = 5.0  # seconds for the last commits; what is missed the next run makes up for
-RESTART_BATCH: Final = 200  # sessions of an earlier run closed in one transaction
+CLOSE_GATHER: Final = 0.02  # seconds that an end waits for others to share its commit
+CLOSE_BATCH: Final = 100  # sessions closed in one transaction: some milliseconds of the event loop
 SESSION_KEEP: Final = 30 * 86_400.0  # seconds a closed session is kept for questions of operators
 SESSION_SWEEP: Final = 86_400.0  # seconds between sweeps
 REFUSED_LINES: Final = 100  # lines of the log about connections that never became sessions
@@ -74,6 +78,8 @@ class TransportHTTPS:
         self._commits: dict[str, asyncio.Task[None]] = {}  # the last commit of each open session
         self._tasks: set[asyncio.Task[None]] = set()
         self._closings: set[asyncio.Task[None]] = set()
+        self._ended: dict[str, list[Ended]] = {}  # not reported yet, by EID
+        self._reporting = False
         self.server = self._server(replace(settings, answer_timeout=settings.answer_timeout + ANSWER_MARGIN))
 
     def _server(self, settings: HTTPSSettings) -> PSKServer | WorkerPool:
@@ -140,7 +146,7 @@ class TransportHTTPS:
         _, body = decode(raw, es5.TO_HTTPS_CODEC)
         if not isinstance(body, es5.HTTPSAnswer):
             raise PeerError(f"{type(body).__name__} is no message to {TRANSPORT_HTTPS}", field="type")
-        response = _response(body)
+        response = response_of(body)
         waiting = self._waiting.get(body.post_id)
         if waiting is not None:
             if not waiting.done():
@@ -179,21 +185,24 @@ class TransportHTTPS:
 
     async def _handle(self, session: Session, request: AdminRequest) -> AdminResponse:
         number = session.requests
+        # The SM-SR hears of the end of the card's last session before it hears of this one.
+        former = self._ended.pop(session.eid or "", []) if number == 1 else []
         self.tally.add(POSTS)
         post_id = f"{session.id}/{number}"
-        message = _posted(session, request, post_id)
+        message = posted(session, request, post_id)
         header = self._header(post_id, message.eid, self._settings.answer_timeout)
 
         def unit(tx: Tx) -> None:
             if number == 1:
-                tx.connection.execute(_opened(session, tx.now))
+                self._close_all(tx, former)
+                rows.enter(tx.session, session, tx.now)
             tx.send(SM_SR, header, message)
 
         # Registered first: the answer may be here before the commit of the question has come back to us.
         waiting = self._waiting[post_id] = asyncio.get_running_loop().create_future()
         try:
             with bound_contextvars(operation="POST", eid=message.eid):
-                await self._commit(session.id, unit)
+                await self._commit(session.id, unit, former)
                 return await self._answer_of(waiting, post_id)
         finally:
             del self._waiting[post_id]
@@ -210,11 +219,21 @@ class TransportHTTPS:
             log.warning("no answer of the SM-SR in time", post=post_id)
             return AdminResponse.end()
 
-    async def _commit(self, session_id: str, unit: Callable[[Tx], None]) -> None:
+    def _commit(self, session_id: str, unit: Callable[[Tx], None], former: list[Ended]) -> asyncio.Future[None]:
         """Commits to the end even when the card leaves meanwhile: the letters of a commit must go on their way."""
-        task = asyncio.get_running_loop().create_task(self.mailbox.transact(unit))
+
+        async def commit() -> None:
+            try:
+                await self.mailbox.transact(unit)
+            except Unavailable:
+                for one in former:
+                    self._report_later(one)
+                raise
+
+        # Eager: it shares the commit of this turn of the loop.
+        task = asyncio.Task(commit(), loop=asyncio.get_running_loop(), eager_start=True)
         self._commits[session_id] = task
-        await asyncio.shield(task)
+        return asyncio.shield(task)
 
     # -- sessions ---------------------------------------------------------------------------------------------
 
@@ -233,9 +252,8 @@ class TransportHTTPS:
             reason=reason.value,
             detail=session.detail,
         )
-        commit = self._commits.pop(session.id, None)
-        if commit is not None:
-            self._spawn(self._report_closed(session.id, reason.value, commit), self._closings)
+        if self._commits.pop(session.id, None) is not None:
+            self._report_later(Ended(session.id, session.eid or "", reason.value))
 
     def _on_refused(self, refusal: Refusal) -> None:
         self.tally.add(REFUSED)
@@ -251,34 +269,38 @@ class TransportHTTPS:
         log.error("session of one eUICC in the name of another", session=session.id, detail=text)
         self._spawn(self._audit(session.eid or "", session.id, text), self._tasks)
 
-    async def _report_closed(self, session_id: str, reason: str, commit: asyncio.Task[None]) -> None:
-        # After the last POST, so that the SM-SR hears of the end last.
-        await asyncio.wait((commit,))
-        await self._persist(lambda tx: self._close(tx, session_id, reason))
+    def _report_later(self, ended: Ended) -> None:
+        self._ended.setdefault(ended.eid, []).append(ended)
+        if not self._reporting:
+            self._reporting = True
+            self._spawn(self._report_ended(), self._closings)
 
-    def _close(self, tx: Tx, session_id: str, reason: str) -> None:
-        table = schema.session
-        ended = tx.connection.execute(
-            update(table)
-            .where(table.c.id == session_id, table.c.closed.is_(None))
-            .values(closed=tx.now, reason=reason)
-            .returning(table.c.eid)
-        ).scalar()
-        if ended is not None:
-            self._send_closed(tx, f"{session_id}/closed", session_id, ended, reason)
+    async def _report_ended(self) -> None:
+        """Reports ends; those of a moment share a commit. The next run reports what this one does not.
+
+        Commits are made in the order in which they are asked for: the last POST of a session comes before its end.
+        """
+        while self._ended:
+            await asyncio.sleep(CLOSE_GATHER)
+            ended, self._ended = [one for card in self._ended.values() for one in card], {}
+            for some in batched(ended, CLOSE_BATCH, strict=False):
+                await self._persist(partial(self._close_all, ended=some))
+        self._reporting = False
 
     async def _close_earlier(self) -> None:
         table = schema.session
-        statement = select(table.c.id).where(table.c.closed.is_(None)).limit(RESTART_BATCH)
+        statement = select(table.c.id, table.c.eid).where(table.c.closed.is_(None)).limit(CLOSE_BATCH)
         while True:
-            found = await self.mailbox.store.read(lambda c: c.execute(statement).scalars().all())
+            found = await self.mailbox.store.read(lambda c: c.execute(statement).all())
             if not found:
                 return
-            await self.mailbox.transact(partial(self._close_all, session_ids=found))
+            ended = [Ended(row.id, row.eid, RESTARTED) for row in found]
+            await self.mailbox.transact(partial(self._close_all, ended=ended))
 
-    def _close_all(self, tx: Tx, session_ids: Sequence[str]) -> None:
-        for session_id in session_ids:
-            self._close(tx, session_id, RESTARTED)
+    def _close_all(self, tx: Tx, ended: Sequence[Ended]) -> None:
+        for one in ended:
+            if rows.close(tx.session, one, tx.now):
+                self._send_closed(tx, f"{one.session_id}/closed", one)
 
     async def _tell_again(self, answer: es5.HTTPSAnswer) -> None:
         """The SM-SR believes in a session that is over: tells it once more, after what it was told before."""
@@ -290,13 +312,13 @@ class TransportHTTPS:
         def unit(tx: Tx) -> None:
             row = tx.connection.execute(statement).first()
             if row is not None:
-                self._send_closed(tx, f"{answer.post_id}/gone", answer.session_id, row.eid, row.reason)
+                self._send_closed(tx, f"{answer.post_id}/gone", Ended(answer.session_id, row.eid, row.reason))
 
         await self.mailbox.transact(unit)
 
-    def _send_closed(self, tx: Tx, message: str, session_id: str, eid: str, reason: str) -> None:
-        body = es5.HTTPSClosed(session_id=session_id, eid=eid, reason=reason)
-        tx.send(SM_SR, self._header(message, eid, CLOSED_DEADLINE), body)
+    def _send_closed(self, tx: Tx, message: str, ended: Ended) -> None:
+        body = es5.HTTPSClosed(session_id=ended.session_id, eid=ended.eid, reason=ended.reason)
+        tx.send(SM_SR, self._header(message, ended.eid, CLOSED_DEADLINE), body)
 
     async def _audit(self, eid: str, session_id: str, detail: str) -> None:
         await self._persist(
@@ -348,55 +370,6 @@ class TransportHTTPS:
         group.add(task)
         task.add_done_callback(group.discard)
         task.add_done_callback(_report_failure)
-
-
-def _posted(session: Session, request: AdminRequest, post_id: str) -> es5.HTTPSPosted:
-    identity = session.identity
-    if identity is None:
-        # _lookup gives keys to identities of SGP.02 only.
-        raise RuntimeError("a session without a PSK identity of SGP.02")
-    return es5.HTTPSPosted(
-        post_id=post_id,
-        session_id=session.id,
-        eid=identity.eid,
-        key_version=identity.key_version,
-        uri=request.uri,
-        resume=request.resume,
-        script_status=_status_text(request),
-        body=request.body,
-        notification=request.notification or b"",
-    )
-
-
-def _status_text(request: AdminRequest) -> str:
-    """As GP Amendment B spells it; empty on a first request only."""
-    status = request.script_status
-    if status is None:
-        return ""
-    if status is ScriptStatus.UNKNOWN:
-        return request.script_status_text or "unknown"
-    text: str = status.value
-    return text
-
-
-def _response(answer: es5.HTTPSAnswer) -> AdminResponse:
-    try:
-        return AdminResponse(
-            body=answer.body, next_uri=answer.next_uri or None, target_aid=answer.target_aid or None
-        )
-    except ValueError as problem:
-        raise PeerError(str(problem), field="HTTPSAnswer") from None
-
-
-def _opened(session: Session, now: float) -> Executable:
-    identity = session.identity
-    return insert(schema.session).values(
-        id=session.id,
-        eid=session.eid,
-        key_version=0 if identity is None else identity.key_version,
-        peer=session.peer,
-        opened=now,
-    )
 
 
 def _execute(connection: Connection, statement: Executable) -> None:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 READ_OCTETS: Final = 4_096  # octets asked of the kernel at once: a card's records, with what is around them
 EVENTS_A_LOOK: Final = 64  # sockets that one look gives
-LOOKS_A_TURN: Final = 4  # looks before the rest of the loop gets its turn; cheaper than a turn, while there is more
+LOOKS_A_TURN: Final = 4  # looks before the rest of the loop gets its turn: cheaper than a turn each
 
 
 class User(Protocol):
