@@ -101,6 +101,8 @@ class SQLiteStore:
         self._engine = _sqlite_engine(path)
         self._reader = self._engine.connect()
         self._writer = self._engine.connect()
+        # To SQLAlchemy all is one transaction that never ends; of ours the driver is told.
+        self._writer.begin()
         self._deaths = Deaths(before_commit, on_commit)
         self._dead = False
         self._closed = False
