@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import personality
 from ferryman.cli.operator import Operator
 from ferryman.cli.wiring import Configuration, Installation
 from ferryman.contracts import admin, crypto
@@ -44,8 +45,6 @@ OWNER = "1.3.6.1.4.1.99999.30"
 START = 1_795_000_000.0  # 2026-11; certificates of the card maker are valid then
 SMSR_ADDRESS = "+33600000000"
 MNO_ADDRESS = "+33611111111"
-POL1_TAGS = {"strict": 0x84}
-"""By personality: what the operator's OTA platform is told of the cards when they differ from its default."""
 PASSWORD = "secret12"
 
 
@@ -118,6 +117,9 @@ class World:
     https_port: int = 0
     subscribers: int = 0  # subscriptions of the operator; one for each card when 0
 
+    def __post_init__(self) -> None:
+        self.options = personality.chosen(self.options)
+
     def prepare(self) -> None:
         """Make cards and subscriptions (files)."""
         make_cards(self.folder, count=self.count, seed=self.seed, options=self.options)
@@ -156,8 +158,7 @@ class World:
         # The MNO-SD of the demo template answers to the TAR of an issuer security domain.
         tars = (DEFAULT_TAR, bytes(3))
         known = [each for text, tar in zip(lists, tars, strict=True) for each in read_subscribers(text, tar=tar)]
-        for name in POL1_TAGS.keys() & set(self.options):
-            options.setdefault("pol1_tag", POL1_TAGS[name])
+        options = personality.of_the_operator(self.options) | options
         made = MNO(known, address=MNO_ADDRESS, system_id="mno", password=PASSWORD, **options)
         await made.start("127.0.0.1", self.ports["smpp_port"])
         return made
@@ -251,10 +252,15 @@ class Platform:
         key = bytes.fromhex((folder / "transport-key.hex").read_text().strip())
         await operator.crypto(crypto.ImportTransportKey(eum_id=self.world.batch["eum"]["oid"], key=key))
         if cards:
+            await self.tell_types(operator)
             await operator.sm_sr(admin.RegisterEIS(xml=(folder / "eis.xml").read_bytes()))
         der = template if template is not None else demo_template()
         await operator.sm_dp(admin.ImportTemplate(owner=OWNER, name=name, der=der))
         await operator.import_subscriptions(self.world.csv.encode(), name)
+
+    async def tell_types(self, operator: Operator) -> None:
+        """What an SM-SR has to know of the cards of this world: the data of their eUICC type, nothing else."""
+        await personality.tell_types(operator, self.world.batch["eum"]["oid"], self.world.options)
 
 
 async def wait_order(operator: Operator, order_id: str, *, timeout: float = 7200.0) -> admin.OrderView:

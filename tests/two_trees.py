@@ -75,6 +75,7 @@ class Trees:
         await b.crypto(crypto.ImportTrustAnchor(pem=(folder / "ci.pem").read_bytes()))
         key = bytes.fromhex((folder / "transport-key.hex").read_text().strip())
         await b.crypto(crypto.ImportTransportKey(eum_id=self.world.batch["eum"]["oid"], key=key))
+        await self.b.tell_types(b)
         await b.sm_sr(admin.RegisterEIS(xml=(folder / "eis.xml").read_bytes()))
         await self.introduce(a, b)
 

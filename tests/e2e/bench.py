@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -29,16 +28,6 @@ from rig import OWNER, Platform, World, free_port
 
 SETTLE = 3.0  # s of virtual time for the cards to attach and declare themselves
 VALIDITY = 7200.0  # s of an order
-PERSONALITY = os.environ.get("FERRYMAN_PERSONALITY", "")
-"""Kind of card for every bench that names none: runs the suite on another one (docs/personalities.md)."""
-TYPE_DATA: dict[str, tuple[str, dict[str, Any]]] = {
-    "recorded": ("ferryman-sim-recorded", {"spi": "1601", "check_sequence": False}),
-    "strict": (
-        "ferryman-sim-strict",
-        {"roll_back_names": "failed", "nothing_pending_sw": "6A88", "finalise_lists": "deleted"},
-    ),
-}
-"""By personality: PlatformType, and all that the server is told of that eUICC type."""
 TABLES: dict[str, PlatformTables] = {"sm-sr": sr_schema.PLATFORM, "sm-dp": dp_schema.PLATFORM}
 
 
@@ -219,13 +208,6 @@ def own_sessions(eid: str, port: int, poll: int) -> dict[str, Any]:
     }
 
 
-async def tell_types(operator: Operator, world: World) -> None:
-    """What an SM-SR has to know of the cards of this world: the data of their eUICC type, nothing else."""
-    for platform_type, says in (TYPE_DATA[name] for name in TYPE_DATA if name in world.options):
-        eum = world.batch["eum"]["oid"]
-        await operator.sm_sr(admin.SetType(eum_id=eum, platform_type=platform_type, says=says))
-
-
 @contextlib.asynccontextmanager
 async def bench(
     transport: str = "sms",
@@ -250,8 +232,6 @@ async def bench(
     knows
     no SMSC.
     """
-    if PERSONALITY and "--personality" not in options:
-        options = (*options, "--personality", PERSONALITY)
     source = await prepared(count, options, template, subscribers)
     folder = quick_folder()
     shutil.copytree(source, folder, dirs_exist_ok=True)
@@ -280,7 +260,6 @@ async def bench(
         operator = await platform.open()
         it = Bench(world, platform, operator, transport)
         try:
-            await tell_types(operator, world)
             for eid in it.eids:
                 card = await it.store("sm-sr").read(lambda c, eid=eid: eis_store.load(c, eid))
                 assert card is not None

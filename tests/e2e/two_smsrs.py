@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from e2e.bench import Bench, tell_types
+from e2e.bench import Bench
 from ferryman.cli.operator import Operator
 from ferryman.cli.wiring import Configuration
 from ferryman.contracts import crypto, es3, es4, es7
@@ -224,7 +224,7 @@ async def join(b: Bench, **settings: Any) -> Wire:
     pem = folder / "sr.pem"
     pem.write_bytes(made.public_key_pem)
     await operator.crypto(crypto.ImportCertificate(role="sr", certificate=certify(folder, pem)))
-    await tell_types(operator, b.world)
+    await second.tell_types(operator)
     wire = Wire(b, second)
     wire.attach()
     return wire

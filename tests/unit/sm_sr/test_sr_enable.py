@@ -14,6 +14,7 @@ from ferryman.sm_sr.procedures import change_state
 from ferryman.sm_sr.procedures.change import State
 from ferryman.sm_sr.procedures.change import step as change_step
 from ferryman.sm_sr.procedures.delivery import CardNotification
+from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import RemoveISDP, SetState, SRSettings
 
 CHANGED, ROLLED_BACK, FELL_BACK = 2, 3, 5
@@ -219,6 +220,27 @@ def test_confirmation_of_unknown_fate_is_sent_again_and_proves_nothing(event: An
     assert s.command(again).confirms == state.confirmed
     good = step(again.state, s.answered(last(again.state)))
     assert s.reply(good).status is Status.SUCCESS
+
+
+def test_nothing_before_the_confirmation_changes_the_eis() -> None:
+    """Not the command's 9000, not the notification, not the state of the card."""
+    first = commanded()
+    told = step(first.state, s.answered("procedure/1"))
+    heard = step(told.state, s.heard(CHANGED))
+    question = asking(told.state)
+    seen = step(question.state, said(question.state, 0x3F))
+    for taken in (first, told, heard, question, seen):
+        assert not [c for c in s.changes(taken) if isinstance(c, SetState | RemoveISDP)]
+        assert not s.replies(taken)
+
+
+def test_enabled_with_our_notification_perhaps_still_pending_is_confirmed_again() -> None:
+    """State 3F alone proves nothing: the card waits for us in it."""
+    state = replace(asking(changing()).state, confirmed=confirming().state.confirmed)
+    taken = step(state, said(state, 0x3F))
+    assert s.command(taken).confirms == state.confirmed
+    assert not s.replies(taken)
+    assert not s.changes(taken)
 
 
 def test_nothing_pending_and_enabled_is_success() -> None:

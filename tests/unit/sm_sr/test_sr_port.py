@@ -17,6 +17,7 @@ from ferryman.contracts.roles import SM_DP, SOAP_GATEWAY
 from ferryman.contracts.status import Status
 from ferryman.errors import PeerError
 from ferryman.platform.mailbox import Tx
+from ferryman.sm_sr.functions import FUNCTIONS, start_of
 from ferryman.sm_sr.port import ANSWERS
 from ferryman.sm_sr.records import EUICC, Links
 from ferryman.sm_sr.settings import SRSettings
@@ -350,3 +351,19 @@ async def test_an_isd_p_that_is_elsewhere_is_told_from_one_that_is_nowhere(tmp_p
             await w.send(es3.ES3SendData(eid=s.EID, sd_aid=aid, data=data))
             await w.settle()
             assert [body.status.code for body in w.told(SM_DP)] == [expected]
+
+
+WITHOUT_THE_CARD = {"update", "prepare-change"}
+"""Kinds that change the EIS, or note what is to come, and send nothing."""
+
+
+def test_whoever_speaks_to_the_card_has_it_alone() -> None:
+    """One writer for each EID: each function with a command of ES5, and the change of SM-SR, takes the lease."""
+    kinds = {function.kind: function.exclusive for function in FUNCTIONS.values()}
+    assert {kind for kind, exclusive in kinds.items() if not exclusive} == WITHOUT_THE_CARD
+    for request in FUNCTIONS:
+        header = Header(
+            message_id="m", sender="g", requester="r", function_call_id="f", deadline=s.DEADLINE, eid=s.EID
+        )
+        started = start_of(header, request.__new__(request))
+        assert started.exclusive == (started.kind not in WITHOUT_THE_CARD), request.__name__

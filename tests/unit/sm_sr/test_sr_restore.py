@@ -71,6 +71,25 @@ def test_every_counter_is_past_the_lost_time(tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT action, detail FROM audit WHERE action = 'restore'") == [("restore", "1d lost")]
 
 
+def test_the_higher_of_the_two_counters_counts(tmp_path: Path) -> None:
+    """The EIS has what was delivered, the channel what was used since: either may be ahead."""
+    virtual(prepared)(tmp_path, 0)
+    for used, delivered in ((5_000, 10), (10, 5_000)):
+        with contextlib.closing(sqlite3.connect(tmp_path / "sm-sr.db")) as connection, connection:
+            ((state,),) = connection.execute(
+                f"SELECT state FROM procedure WHERE id = 'channel/{s.EID}'"
+            ).fetchall()
+            kind = bytes if isinstance(state, bytes) else str
+            changed = json.dumps({**json.loads(state), "counter": used})
+            connection.execute(
+                "UPDATE procedure SET state = ? WHERE id = ?",
+                (changed.encode() if kind is bytes else changed, f"channel/{s.EID}"),
+            )
+            connection.execute("UPDATE euicc SET scp80_counter = ? WHERE eid = ?", (delivered, s.EID))
+        assert ferryman("restore", "--lost", "1h", "--data", tmp_path).code == 0
+        assert counter(tmp_path) == 5_000 + restore.counters_of(3600.0)
+
+
 def test_a_counter_without_room_is_named_and_stays(tmp_path: Path) -> None:
     virtual(prepared)(tmp_path, 0)
 

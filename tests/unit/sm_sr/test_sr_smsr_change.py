@@ -303,6 +303,8 @@ def test_the_card_is_ours_with_the_right_receipt_and_not_before() -> None:
     body = sent(keying())
     assert (body.key_version, body.scenario, body.key_length) == (0x0F, 8, "ECC-256")
     assert not s.changes(keying())
+    answered = es7.ES7CreateAdditionalKeySetResponse(status=SUCCESS, receipt=RECEIPT)
+    assert not s.changes(said(keying().state, answered)), "the receipt is there and not verified"
     taken = ours()
     card = managed()
     assert (card.smsr_id, card.scp80_version, card.scp81_version) == (SECOND, 0x0F, 0)
