@@ -1,5 +1,5 @@
 # Every target does its own set-up; see tools/bootstrap.
-.PHONY: setup demo test check up soak bench requirements
+.PHONY: setup demo test check up soak personalities bench requirements
 
 PYTHON := .venv/bin/python
 # Processes that run tests; 0 runs them in one.
@@ -26,7 +26,12 @@ up: setup
 
 # What takes too long for every day: all crash points with more seeds, long property runs.
 soak: setup
-	@FERRYMAN_SOAK=1 $(PYTHON) -m pytest --timeout 3600 $(ARGS)
+	@FERRYMAN_SOAK=1 $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal --timeout 3600 $(ARGS)
+
+# Every test with a simulated card, on the other two personalities; see docs/personalities.md.
+personalities: setup
+	@for name in recorded strict; do FERRYMAN_PERSONALITY=$$name $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal \
+		tests/e2e tests/crash tests/negative tests/interop $(ARGS) || exit 1; done
 
 # Our figures beside references, in one run; ONLY=name for single rows. Writes bench/results.json.
 bench: setup

@@ -19,8 +19,11 @@ from e2e import checks
 from e2e.bench import Bench
 from e2e.gateway import Gateway
 from e2e.operations import MAKES, Desk, described, run
+from ferryman.sm_dp.records import DPSettings
 from ferryman_sim.smsc.faults import Faults
 
+SPARES = ("--spares", "1", "--spare-smdp-id", DPSettings().smdp_id)
+"""A second Profile beside the bootstrap Profile, of our SM-DP's."""
 BAD_NETWORK = Faults(loss=0.10, repeat=0.05, reorder=0.20)
 CALM = 3_600.0  # s of virtual time after the last outcome until everything must be at rest
 WATCH = 60.0  # s between two looks whether any card has two enabled Profiles

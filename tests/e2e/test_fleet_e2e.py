@@ -15,7 +15,7 @@ import pytest
 
 import virtual_loop
 from e2e.bench import Bench, bench
-from e2e.fleet import Plan, Report, Script, desks_of, judge, judge_calls, run_fleet
+from e2e.fleet import SPARES, Plan, Report, Script, desks_of, judge, judge_calls, run_fleet
 from e2e.gateway import Gateway
 from e2e.operations import run
 from e2e.pairs import NETWORK, SCHEDULES, Meeting, meetings
@@ -42,7 +42,6 @@ TROUBLES = (
     *("sms lost", "sms repeated", "sms reordered"),
     *("card power_cut", "card drop_dialogue", "card lost_answer"),
 )
-SPARES = ("--spares", "1", "--spare-smdp-id", DPSettings().smdp_id)
 
 
 @contextlib.asynccontextmanager
