@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, POLL, euicc
 from ferryman.cli.session import operator
-from ferryman.contracts import es4, operations
+from ferryman.contracts import es4, operations, orders
 from ferryman.errors import InputError
 
 operation = App(name="operation", help="Operations on cards.")
@@ -101,10 +101,11 @@ async def euicc_master_delete(
     eid: str,
     iccid: str,
     *,
-    token: str,
-    sin: str,
-    sdin: str,
-    provider: str,
+    order: str = "",
+    token: str = "",
+    sin: str = "",
+    sdin: str = "",
+    provider: str = "",
     token_id: str = "01",  # noqa: S107 - the number of a token, no secret
     common: Common = COMMON,
 ) -> int:
@@ -112,6 +113,8 @@ async def euicc_master_delete(
 
     Parameters
     ----------
+    order
+        The order of our SM-DP that installed the profile: a token is issued now. Else give that of its SM-DP.
     token
         The delete token of the ISD-P's SM-DP, 32 hexadecimal digits.
     sin
@@ -123,6 +126,14 @@ async def euicc_master_delete(
     token_id
         Number of the token, hexadecimal.
     """
+    if bool(order) == bool(token):
+        raise InputError("master-delete", "needs --order or --token, one of the two")
+    if order:
+        async with operator(common.data, common.owner) as calls:
+            issued = await calls.sm_dp(orders.IssueDeleteToken(owner=common.owner, order_id=order))
+        if not isinstance(issued, orders.DeleteToken) or (issued.eid, issued.iccid) != (eid, iccid):
+            raise InputError("--order", "has not installed this profile on this card")
+        return await _run(_with_token(issued), common)
     request = operations.MasterDelete(
         eid=eid,
         iccid=iccid,
@@ -133,6 +144,18 @@ async def euicc_master_delete(
         token_id=_octets("--token-id", token_id),
     )
     return await _run(request, common)
+
+
+def _with_token(issued: orders.DeleteToken) -> operations.MasterDelete:
+    return operations.MasterDelete(
+        eid=issued.eid,
+        iccid=issued.iccid,
+        token=issued.token,
+        sin=issued.sin,
+        sdin=issued.sdin,
+        provider=issued.provider,
+        token_id=issued.token_id,
+    )
 
 
 @euicc.command(name="addressing")

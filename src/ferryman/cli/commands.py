@@ -233,6 +233,7 @@ async def order_create(
     keys: str = "keep",
     keys_under: str = "",
     hold: tuple[str, ...] | None = None,
+    delete_token: bool = False,
     call_id: str = "",
     wait: bool = False,
     data: Path = DATA,
@@ -259,6 +260,8 @@ async def order_create(
         What becomes of the ISD-P's keys: keep, destroy, or hand-over under the key that `keys_under` names.
     hold
         Where the order waits for a release: before-download, after-enable, none; else as its type's hook says.
+    delete_token
+        Load a token key into the ISD-P, so that its Master Delete can be authorised later.
     call_id
         FunctionCallIdentifier; the same one again finds the same order.
     wait
@@ -277,6 +280,7 @@ async def order_create(
         pol1=None if pol1 is None else _octets("pol1", pol1),
         keys=keys,
         keys_under=keys_under,
+        delete_token=delete_token,
         hold=() if hold == ("none",) else hold,
     )
     async with operator(data, owner) as calls:

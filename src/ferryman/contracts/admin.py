@@ -263,6 +263,7 @@ SM_DP_REQUESTS: tuple[type[Body], ...] = (
     *es2_calls.REQUESTS,
     orders.CancelOrder,
     orders.RetryOrder,
+    orders.IssueDeleteToken,
     orders.SetLowWater,
     orders.ShowStock,
     *holds.REQUESTS,
@@ -289,6 +290,7 @@ ANSWER_CODEC: Codec[Body] = Codec(
     *queue.ANSWERED,
     es2_calls.ES2View,
     orders.StockPage,
+    orders.DeleteToken,
     *holds.ANSWERS,
     *batches.ANSWERS,
 )

@@ -409,6 +409,53 @@ class HookCallSigned(Body, frozen=True, kw_only=True, tag=True):
     mac: bytes
 
 
+class LoadTokenKey(Body, frozen=True, kw_only=True, tag=True):
+    """Make (once for an ISD-P) a token key for Master Delete and wrap the commands that load it (SGP.02 3.10).
+
+    The session is the one that `initialize_response` (data of the answer to INITIALIZE UPDATE) opened. `replace`:
+    the card may have the key already.
+    """
+
+    eid: str
+    isdp_aid: bytes
+    host_challenge: bytes
+    initialize_response: bytes
+    sin: bytes
+    sdin: bytes
+    provider: bytes
+    replace: bool = False
+
+
+class TokenKeyWrapped(Body, frozen=True, kw_only=True, tag=True):
+    """EXTERNAL AUTHENTICATE, three STORE DATA, PUT KEY: C-APDUs for the ISD-P."""
+
+    apdus: tuple[bytes, ...]
+
+
+class ConfirmTokenKey(Body, frozen=True, kw_only=True, tag=True):
+    """The card's answers (data and status word) to the commands of `load`; wrong ones are refused."""
+
+    load: LoadTokenKey
+    answers: tuple[bytes, ...]
+
+
+class IssueDeleteToken(Body, frozen=True, kw_only=True, tag=True):
+    """A token for the Master Delete of this ISD-P; each has a number of its own."""
+
+    eid: str
+    isdp_aid: bytes
+
+
+class DeleteTokenIssued(Body, frozen=True, kw_only=True, tag=True):
+    """The token and what it covers beside the ISD-P (tags 42, 45, 5F20, 93)."""
+
+    token: bytes
+    sin: bytes
+    sdin: bytes
+    provider: bytes
+    token_id: bytes
+
+
 class DestroyKeys(Body, frozen=True, kw_only=True, tag=True):
     """Destroy every key under a reference prefix."""
 
@@ -439,6 +486,9 @@ REQUESTS: tuple[type[Body], ...] = (
     OpenProfileResult,
     DestroyKeys,
     HandOverKeyset,
+    LoadTokenKey,
+    ConfirmTokenKey,
+    IssueDeleteToken,
     ImportHookKey,
     SignHookCall,
     *imports.CRYPTO_REQUESTS,
@@ -460,6 +510,8 @@ ANSWERS: tuple[type[Body], ...] = (
     ProfileProtected,
     ProfileResult,
     KeysetHandedOver,
+    TokenKeyWrapped,
+    DeleteTokenIssued,
     HookCallSigned,
     *imports.CRYPTO_ANSWERS,
     *envelopes.ANSWERS,

@@ -18,7 +18,8 @@ class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     go to the SM-SR with the report of the download (without an address the subscription's own). `pol1` and
     `connectivity` replace those of the template, None leaves them. `keys` says what becomes of the ISD-P's SCP03
     keys behind a good download: keep, destroy, or hand-over under the transport key named `keys_under`. `hold`
-    names the holds of this order (`contracts.holds`); None: those of the hook of its profile type.
+    names the holds of this order (`contracts.holds`); None: those of the hook of its profile type. `delete_token`
+    loads a token key into the ISD-P, so that tokens for its Master Delete can be issued.
     """
 
     owner: str
@@ -35,6 +36,7 @@ class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     keys: str = KEEP
     keys_under: str = ""
     hold: tuple[str, ...] | None = None
+    delete_token: bool = False
 
 
 class CancelOrder(Body, frozen=True, kw_only=True, tag=True):
@@ -50,6 +52,25 @@ class RetryOrder(Body, frozen=True, kw_only=True, tag=True):
     owner: str
     order_id: str
     validity: float = 86_400.0
+
+
+class IssueDeleteToken(Body, frozen=True, kw_only=True, tag=True):
+    """A token for the Master Delete of the profile that an order has installed (SGP.02 3.10)."""
+
+    owner: str
+    order_id: str
+
+
+class DeleteToken(Body, frozen=True, kw_only=True, tag=True):
+    """The token, for one Master Delete of this profile, and what it covers (tags 42, 45, 5F20, 93)."""
+
+    eid: str
+    iccid: str
+    token: bytes
+    sin: bytes
+    sdin: bytes
+    provider: bytes
+    token_id: bytes
 
 
 class SetLowWater(Body, frozen=True, kw_only=True, tag=True):

@@ -31,6 +31,9 @@ ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.OpenProfileResult: frozenset({SM_DP}),
     crypto.DestroyKeys: frozenset({SM_DP}),
     crypto.HandOverKeyset: frozenset({SM_DP}),
+    crypto.LoadTokenKey: frozenset({SM_DP}),
+    crypto.ConfirmTokenKey: frozenset({SM_DP}),
+    crypto.IssueDeleteToken: frozenset({SM_DP}),
     crypto.ImportHookKey: frozenset({OPERATOR}),
     crypto.SignHookCall: frozenset({SM_DP}),
 }

@@ -15,6 +15,7 @@ from ferryman.crypto_server.envelopes import Envelopes
 from ferryman.crypto_server.openpgp_keys import OpenPGPKeys
 from ferryman.crypto_server.rights import ALLOWED
 from ferryman.crypto_server.subscriptions import Subscriptions
+from ferryman.crypto_server.token_keys import TokenKeys
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.clock import Entropy
@@ -31,6 +32,7 @@ class CryptoServer:
         self._vault = vault
         card = keys_at_rest.CardKeys(mailbox, vault)
         subscriptions = Subscriptions(mailbox, vault, entropy)
+        tokens = TokenKeys(mailbox, vault, entropy)
         correspondence = OpenPGPKeys(mailbox, vault)
         post = Envelopes(mailbox, vault, correspondence, subscriptions.clear_lines)
         profile = profile_keys.ProfileKeys(mailbox, vault, entropy, subscriptions)
@@ -78,6 +80,9 @@ class CryptoServer:
             crypto.ProtectProfile: profile.protect_profile,
             crypto.OpenProfileResult: profile.open_result,
             crypto.HandOverKeyset: profile.hand_over,
+            crypto.LoadTokenKey: tokens.load,
+            crypto.ConfirmTokenKey: tokens.confirm,
+            crypto.IssueDeleteToken: tokens.issue,
             crypto.ImportHookKey: hooks.store,
             crypto.SignHookCall: hooks.sign,
         }

@@ -149,6 +149,7 @@ class OrderDesk:
             connectivity=body.connectivity,
             keys=body.keys,
             keys_under=body.keys_under,
+            delete_token=body.delete_token,
             holds=body.hold if body.hold is not None else terms.holds if terms is not None else (),
             hold_limit=terms.max_hold if terms is not None else DEFAULT_HOLD,
         )
@@ -229,6 +230,8 @@ def check_order(body: CreateOrder) -> None:
         raise InputError("keys", "must be keep, destroy or hand-over")
     if (body.keys == order_calls.HAND_OVER) != bool(body.keys_under):
         raise InputError("keys_under", "names the transport key, for hand-over only")
+    if body.delete_token and body.keys != order_calls.KEEP:
+        raise InputError("delete_token", "needs keys that are kept: the token key is one of the ISD-P's")
     if body.pol1 is not None and len(body.pol1) > 1:
         raise InputError("pol1", "must be one byte, or none")
     for rule in body.pol2:

@@ -32,6 +32,7 @@ from ferryman.sm_dp.order_desk import DOWNLOAD, OrderDesk, check_order
 from ferryman.sm_dp.procedures import download, install, relay
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded
+from ferryman.sm_dp.token_desk import TokenDesk
 
 INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)
 ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, ES2AuditEISResponse)
@@ -80,6 +81,7 @@ class SMDP:
             sender=HookPost(timeout=settings.hook_timeout, ca_file=settings.hook_ca_file),
             tell=self._tell,
         )
+        self.tokens = TokenDesk(mailbox, crypto.ask)
         self.hook_desk = HookDesk(mailbox, wake=self.hooks.wake)
 
     async def start(self) -> None:
@@ -145,7 +147,7 @@ class SMDP:
             case es2_calls.ShowES2():
                 return await self.port.show(body.owner, body.call_id)
             case _:
-                for desk in (self.orders, self.batch_desk, self.hook_desk):
+                for desk in (self.orders, self.batch_desk, self.hook_desk, self.tokens):
                     if (answer := await desk.answer(header, body)) is not None:
                         return answer
                 return await self.desk.answer(header, body)

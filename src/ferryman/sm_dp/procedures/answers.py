@@ -38,6 +38,14 @@ def apdu_data(data: bytes, count: int) -> bytes:
     return found[-1].data
 
 
+def apdu_responses(data: bytes, count: int) -> tuple[bytes, ...]:
+    """Exactly `count` R-APDUs, data and status word each; PeerError for more, fewer or others."""
+    found = tuple(item.value for item in responses(data) if item.tag == R_APDU)
+    if len(found) != count:
+        raise PeerError(f"{len(found)} answers to {count} commands", field="EuiccResponseData")
+    return found
+
+
 def error_of(data: bytes) -> str:
     """What went wrong according to the card, in words; empty when nothing did."""
     try:

@@ -29,7 +29,7 @@ from ferryman.platform.procedure import (
     TimerFired,
 )
 from ferryman.sm_dp import eligibility
-from ferryman.sm_dp.procedures import hold, install, keys
+from ferryman.sm_dp.procedures import hold, install, keys, token_key
 from ferryman.sm_dp.procedures.failure import DELETING, fail
 from ferryman.sm_dp.procedures.state import State, call, call_id, finish, replace
 from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts, KeepHandedKeys
@@ -37,7 +37,10 @@ from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts, KeepHandedKe
 GET_EIS, CLEANING, CHECKING, CREATING = "get-eis", "cleaning", "checking", "creating"
 COMPLETING, ENABLING, ENDED = "completing", "enabling", "ended"
 VERIFY, DESTROY, HAND_OVER = "verify", "destroy", "hand-over"
-BEFORE_INSTALLED = (CREATING, keys.CERTIFYING, keys.ESTABLISHING, install.OPENING, install.LOADING)
+BEFORE_INSTALLED = (
+    *(CREATING, keys.CERTIFYING, keys.ESTABLISHING, token_key.OPENING, token_key.LOADING),
+    *(install.OPENING, install.LOADING),
+)
 LAST_WORD = "last-word"  # timer: how long an answer is waited for after the order's own time
 LAST_WORD_TIME = 900.0  # s
 
@@ -128,6 +131,8 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
             return keys.begin(replace(state, isdp_aid=body.isdp_aid, attempts=0))
         case keys.CERTIFYING | keys.ESTABLISHING, es3.ES3SendDataResponse():
             return keys.sent(state, body, context)
+        case token_key.OPENING | token_key.LOADING, es3.ES3SendDataResponse():
+            return token_key.sent(state, body, context)
         case install.OPENING | install.LOADING, es3.ES3SendDataResponse():
             return _after_install(install.sent(state, body, context))
         case install.ASKING, es3.ES3AuditEISResponse():
@@ -155,7 +160,13 @@ def _answered(state: State, event: Answered, context: Context) -> Step[State]:
         return _handed_over(state, event)
     if event.tag in keys.TAGS:
         taken = keys.answered(state, event, context)
-        return install.begin(taken.state, context) if taken.state.phase == keys.ESTABLISHED else taken
+        if taken.state.phase != keys.ESTABLISHED:
+            return taken
+        begin = token_key.begin if state.delete_token else install.begin
+        return begin(taken.state, context)
+    if event.tag in token_key.TAGS:
+        taken = token_key.answered(state, event, context)
+        return install.begin(taken.state, context) if taken.state.phase == token_key.LOADED else taken
     return _after_install(install.answered(state, event, context))
 
 

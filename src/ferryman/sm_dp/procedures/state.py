@@ -63,6 +63,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     connectivity: bytes | None = None
     keys: str = KEEP
     keys_under: str = ""
+    delete_token: bool = False  # a token key for Master Delete is loaded
     cancelled: bool = False
     holds: tuple[str, ...] = ()
     hold_limit: float = 0.0  # s

@@ -35,7 +35,8 @@ from ferryman.sm_sr.records import EUICC, Facts
 
 C_APDU = 0x22
 SCP03T = range(0x84, 0x89)
-INS_STORE_DATA = 0xE2
+INS_STORE_DATA, INS_INITIALIZE_UPDATE = 0xE2, 0x50
+SECURE_MESSAGING = 0x04  # bit of a proprietary CLA (GlobalPlatform Card Specification 11.1.4)
 P1_LAST_BLOCK = 0x80
 
 
@@ -100,13 +101,17 @@ def cut(tlvs: Sequence[bytes], limit: int) -> tuple[tuple[bytes, ...], ...]:
 def continues(item: bytes) -> bool:
     """Whether the card session of this TLV may go on in a following script (SGP.02 annex K reading).
 
-    SCP03t is under way, or a STORE DATA block is not the last of its sequence.
+    SCP03t is under way, or SCP03 in APDU mode, or a STORE DATA block is not the last of its sequence.
     """
     found, _ = tlv.read(item, 0)
     if found.tag in SCP03T:
         return True
     apdu = found.value
-    return found.tag == C_APDU and len(apdu) > 2 and apdu[1] == INS_STORE_DATA and not apdu[2] & P1_LAST_BLOCK
+    if found.tag != C_APDU or len(apdu) < 3:
+        return False
+    if apdu[1] == INS_INITIALIZE_UPDATE or apdu[0] & SECURE_MESSAGING:
+        return True
+    return apdu[1] == INS_STORE_DATA and not apdu[2] & P1_LAST_BLOCK
 
 
 def _begin[S: Run](ends: Ends[S], state: S, context: Context) -> Step[S]:

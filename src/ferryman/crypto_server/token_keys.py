@@ -1,0 +1,184 @@
+"""Token keys of ISD-Ps for Master Delete, and the tokens made with them (SGP.02 3.10; `sgp02-euicc.md` 3.7)."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from ferryman.codec import isdr, isdr_keys, tlv
+from ferryman.codec.apdu import CommandAPDU, ResponseAPDU
+from ferryman.contracts import codes, crypto
+from ferryman.contracts.message import Header
+from ferryman.crypto_server.profile_keys import Keyset, keyset_ref
+from ferryman.crypto_server.vault import Vault
+from ferryman.errors import PeerError, Refused
+from ferryman.platform.clock import Entropy
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.secure import kcv
+from ferryman.secure.kdf import cmac
+from ferryman.secure.scp03 import SecureChannel
+
+KEY_VERSION = 0x70  # of the token verification key (`sgp02-euicc.md` 2.2)
+KEY_BYTES = 16
+IDENTITIES = 0x0070  # DGI
+
+
+class TokenKey(msgspec.Struct):
+    """A token key as sealed in the vault, and what its tokens cover; `issued` so far, `loaded` on the card."""
+
+    key: bytes
+    sin: bytes
+    sdin: bytes
+    provider: bytes
+    issued: int = 0
+    loaded: bool = False
+
+    def __repr__(self) -> str:
+        return "TokenKey(***)"
+
+
+def token_ref(eid: str, aid: bytes) -> str:
+    """Reference of an ISD-P's token key: below its key set, so that it is destroyed with that."""
+    return f"{keyset_ref(eid, aid)}/token"
+
+
+class TokenKeys:
+    """Functions on token keys."""
+
+    def __init__(self, mailbox: Mailbox, vault: Vault, entropy: Entropy) -> None:
+        self._mailbox = mailbox
+        self._vault = vault
+        self._entropy = entropy
+
+    async def load(self, _header: Header, body: crypto.LoadTokenKey) -> crypto.TokenKeyWrapped:
+        """The commands that put the key on the card; made once for an ISD-P, wrapped for this session."""
+        fresh = TokenKey(self._entropy(KEY_BYTES), body.sin, body.sdin, body.provider)
+        ref = token_ref(body.eid, body.isdp_aid)
+
+        def unit(tx: Tx) -> tuple[Keyset, TokenKey]:
+            keyset = self._keyset(tx.connection, body)
+            known = self._known(tx.connection, ref)
+            if known is None or (known.sin, known.sdin, known.provider) != (body.sin, body.sdin, body.provider):
+                known = fresh
+                self._put(tx, ref, fresh)
+            return keyset, known
+
+        keyset, token = await self._mailbox.transact(unit)
+        return crypto.TokenKeyWrapped(apdus=_wrapped(keyset, token, body))
+
+    async def confirm(self, header: Header, body: crypto.ConfirmTokenKey) -> crypto.Stored:
+        """Verify the answers to these commands; from here on tokens can be issued. Raises Refused."""
+        load = body.load
+        ref = token_ref(load.eid, load.isdp_aid)
+
+        def unit(tx: Tx) -> None:
+            token = self._known(tx.connection, ref)
+            if token is None:
+                raise Refused(*codes.PROVIDER_ERROR, "no token key was made for this ISD-P")
+            try:
+                _check_answers(self._keyset(tx.connection, load), token, body)
+            except PeerError as problem:
+                raise Refused(*codes.ISDP_ERROR, f"token key: {problem}", identifier=load.eid) from None
+            self._put(tx, ref, msgspec.structs.replace(token, loaded=True))
+            aid = load.isdp_aid.hex().upper()
+            tx.audit(actor=header.requester, action="LoadTokenKey", eid=load.eid, object=aid, outcome="done")
+
+        await self._mailbox.transact(unit)
+        return crypto.Stored()
+
+    async def issue(self, header: Header, body: crypto.IssueDeleteToken) -> crypto.DeleteTokenIssued:
+        """A token with the next number, audited. Raises Refused when the card has no token key of ours."""
+        ref = token_ref(body.eid, body.isdp_aid)
+
+        def unit(tx: Tx) -> tuple[TokenKey, bytes]:
+            token = self._known(tx.connection, ref)
+            if token is None or not token.loaded:
+                raise Refused(*codes.ISDP_ERROR, "no token key was loaded into this ISD-P", identifier=body.eid)
+            token = msgspec.structs.replace(token, issued=token.issued + 1)
+            self._put(tx, ref, token)
+            number = token.issued.to_bytes(1 if token.issued <= 0xFF else 4)
+            tx.audit(
+                actor=header.requester,
+                action="IssueDeleteToken",
+                eid=body.eid,
+                object=body.isdp_aid.hex().upper(),
+                outcome="done",
+                detail=f"number {token.issued}",
+            )
+            return token, number
+
+        token, number = await self._mailbox.transact(unit)
+        covered = isdr.master_delete_token_input(
+            body.isdp_aid, sin=token.sin, sdin=token.sdin, provider=token.provider, token_id=number
+        )
+        return crypto.DeleteTokenIssued(
+            token=cmac(token.key, covered),
+            sin=token.sin,
+            sdin=token.sdin,
+            provider=token.provider,
+            token_id=number,
+        )
+
+    def _keyset(self, connection: Connection, body: crypto.LoadTokenKey) -> Keyset:
+        stored = self._vault.get(connection, keyset_ref(body.eid, body.isdp_aid))
+        if stored is None:
+            raise Refused(*codes.ISDP_ERROR, "no key set of this ISD-P", identifier=body.isdp_aid.hex().upper())
+        return msgspec.msgpack.decode(stored, type=Keyset)
+
+    def _known(self, connection: Connection, ref: str) -> TokenKey | None:
+        stored = self._vault.get(connection, ref)
+        return None if stored is None else msgspec.msgpack.decode(stored, type=TokenKey)
+
+    def _put(self, tx: Tx, ref: str, token: TokenKey) -> None:
+        self._vault.put(tx.connection, [(ref, msgspec.msgpack.encode(token))], tx.now)
+
+
+def _wrapped(keyset: Keyset, token: TokenKey, body: crypto.LoadTokenKey) -> tuple[bytes, ...]:
+    """The commands of the session up to and with PUT KEY; raises Refused when the card has other keys."""
+    try:
+        channel = SecureChannel.open(
+            keyset.static(),
+            host_challenge=body.host_challenge,
+            response=body.initialize_response,
+            aid=body.isdp_aid,
+        )
+    except PeerError as problem:
+        raise Refused(*codes.ISDP_ERROR, f"SCP03: {problem}", identifier=body.eid) from None
+    authenticate = channel.external_authenticate()
+    return (authenticate, *(channel.wrap(apdu) for apdu in _commands(keyset, token, body)))
+
+
+def _commands(keyset: Keyset, token: TokenKey, body: crypto.LoadTokenKey) -> list[bytes]:
+    identities = ((0x42, token.sin), (0x45, token.sdin), (0x5F20, token.provider))
+    stores = [
+        CommandAPDU(0x80, 0xE2, 0x88, 0x00, tlv.encode_dgi(IDENTITIES, tlv.encode(tag, value))).encode()
+        for tag, value in identities
+    ]
+    replaced = KEY_VERSION if body.replace else 0
+    return [*stores, isdr_keys.put_keys(KEY_VERSION, [kcv.wrap_key(keyset.dek, token.key)], replace=replaced)]
+
+
+def _check_answers(keyset: Keyset, token: TokenKey, body: crypto.ConfirmTokenKey) -> None:
+    """Each answer authentic and good, the last one the check value of our key; PeerError else.
+
+    The chain of the C-MACs is part of each R-MAC: the commands are wrapped again, one answer behind each.
+    """
+    channel = SecureChannel.open(
+        keyset.static(),
+        host_challenge=body.load.host_challenge,
+        response=body.load.initialize_response,
+        aid=body.load.isdp_aid,
+    )
+    channel.external_authenticate()
+    first, *others = [ResponseAPDU.parse(each) for each in body.answers]
+    commands = _commands(keyset, token, body.load)
+    if not first.ok or len(others) != len(commands):
+        raise PeerError(f"{len(body.answers)} answers", field="R-APDU")
+    last = b""
+    for number, (command, answer) in enumerate(zip(commands, others, strict=True), start=1):
+        channel.wrap(command)
+        if not answer.ok:
+            raise PeerError(f"the card answered {answer.sw:04X}", field=f"command {number}")
+        last = channel.unwrap(answer).data
+    if last != kcv.put_keys_answer(KEY_VERSION, [token.key]):
+        raise PeerError("another key version or check value", field="PUT KEY")

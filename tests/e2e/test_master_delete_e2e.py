@@ -1,0 +1,99 @@
+"""Master Delete with a token of our own SM-DP: key loaded with the order, token issued later (SGP.02 3.10).
+
+The card verifies the token with its own code and the key that it was given.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from e2e import checks
+from e2e.bench import Bench, bench
+from e2e.test_card_operations_e2e import run
+from ferryman.contracts import operations, orders
+from ferryman.contracts.status import Status
+from ferryman.errors import Refused
+from rig import OWNER
+from virtual_loop import virtual
+
+BOTH = pytest.mark.parametrize("transport", ["sms", "https"])
+
+
+async def token(b: Bench, order_id: str) -> operations.MasterDelete:
+    """Have a token issued."""
+    issued = await b.operator.sm_dp(orders.IssueDeleteToken(owner=OWNER, order_id=order_id))
+    assert isinstance(issued, orders.DeleteToken)
+    return operations.MasterDelete(
+        eid=issued.eid,
+        iccid=issued.iccid,
+        token=issued.token,
+        sin=issued.sin,
+        sdin=issued.sdin,
+        provider=issued.provider,
+        token_id=issued.token_id,
+    )
+
+
+@BOTH
+@virtual
+async def test_an_orphaned_profile_is_deleted_against_its_policies(transport: str) -> None:
+    async with bench(transport) as b:
+        view, status = await b.run_order(enable=False, delete_token=True, pol1=b"\x02")
+        assert status.status is Status.SUCCESS, status
+        isdp = b.device().card._core.state.isdps[-1]
+        assert isdp.token_key is not None
+        assert isdp.pol1 == 0x02, "the card itself forbids the deletion"
+        await checks.everything(b, view)
+        done = await run(b, await token(b, view.order_id))
+        assert done.status is not None
+        assert done.status.status is Status.SUCCESS, done
+        assert isdp.aid not in [each.aid for each in b.device().card._core.state.isdps]
+        card = await checks.eis(b, b.eid)
+        assert view.iccid not in [profile.iccid for profile in card.profiles]
+
+
+@virtual
+async def test_the_card_verifies_the_token() -> None:
+    async with bench() as b:
+        view, _ = await b.run_order(enable=False, delete_token=True)
+        good = await token(b, view.order_id)
+        for wrong in (
+            msgspec.structs.replace(good, token=bytes((good.token[0] ^ 1,)) + good.token[1:]),
+            msgspec.structs.replace(good, token_id=b"\x7f"),
+        ):
+            done = await run(b, wrong)
+            assert done.status is not None
+            assert done.status.status is Status.FAILED
+            assert len(b.device().card._core.state.isdps) == 2
+        again = await token(b, view.order_id)
+        assert again.token_id != good.token_id, "each token has its number"
+        assert again.token != good.token
+        done = await run(b, again)
+        assert done.status is not None
+        assert done.status.status is Status.SUCCESS, done
+
+
+@virtual
+async def test_no_token_without_a_key_on_the_card() -> None:
+    async with bench() as b:
+        view, _ = await b.run_order(enable=False)
+        with pytest.raises(Refused, match="no token key was loaded"):
+            await token(b, view.order_id)
+        with pytest.raises(Refused, match="no order"):
+            await b.operator.sm_dp(orders.IssueDeleteToken(owner="1.2.3", order_id=view.order_id))
+        with pytest.raises(Refused, match="keys that are kept"):
+            await b.order(delete_token=True, keys="destroy")
+
+
+@pytest.mark.parametrize("command", ["InitializeUpdate", "PutKey", "ExternalAuthenticate"])
+@virtual
+async def test_lost_answers_while_the_key_is_loaded(command: str) -> None:
+    async with bench() as b:
+        struck = b.lose_answer_of(command)
+        view, status = await b.run_order(enable=False, delete_token=True)
+        assert struck
+        assert status.status is Status.SUCCESS, status
+        done = await run(b, await token(b, view.order_id))
+        assert done.status is not None
+        assert done.status.status is Status.SUCCESS, done
