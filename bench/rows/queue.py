@@ -62,7 +62,7 @@ async def _ours(folder: Path, name: str) -> tuple[float, list[Any]]:
         await store.write(lambda c: queue_store.add(c, [row]))
         entry = await store.read(lambda c: queue_store.next_due(c, row["eid"], 5.0))
         assert entry is not None
-        assert await store.write(lambda c: queue_store.claim(c, entry.id, entry.eid, 5.0))
+        assert await store.write(lambda c: queue_store.claim(c, entry, 5.0))
         ended = queue_store.EntryState.ANSWERED
         await store.write(lambda c: queue_store.ended(c, entry.id, ended, "", RESULT, 6.0))
 

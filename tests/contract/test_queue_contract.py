@@ -37,6 +37,13 @@ async def due(store: AnyStore, eid: str = EID, now: float = NOW) -> str:
     return found.id if found is not None else ""
 
 
+async def claimed(store: AnyStore, number: int, eid: str = EID, *, campaign: str | None = None) -> bool:
+    entry = queue_store.Entry(
+        f"e{number}", eid, OWNER, "audit", b"{}", 0, 0.0, NOW + 100.0, EntryState.QUEUED, False, campaign
+    )
+    return await store.write(lambda c: queue_store.claim(c, entry, NOW))
+
+
 async def test_priority_then_arrival_and_one_at_a_time(store: AnyStore) -> None:
     rows = [
         row(1),
@@ -46,18 +53,18 @@ async def test_priority_then_arrival_and_one_at_a_time(store: AnyStore) -> None:
     ]
     assert await store.write(lambda c: queue_store.add(c, rows)) == 4
     assert await due(store) == "e2"
-    assert await store.write(lambda c: queue_store.claim(c, "e2", EID, NOW))
-    assert not await store.write(lambda c: queue_store.claim(c, "e2", EID, NOW))
-    assert not await store.write(lambda c: queue_store.claim(c, "e1", EID, NOW))
+    assert await claimed(store, 2)
+    assert not await claimed(store, 2)
+    assert not await claimed(store, 1)
     assert await due(store) == ""
     await store.write(lambda c: queue_store.delivered(c, "e2", NOW))
     await store.write(lambda c: queue_store.ended(c, "e2", EntryState.ANSWERED, "", "{}", NOW))
     assert await due(store) == "e1"
     assert await due(store, now=NOW + 60.0) == "e4"
     assert await due(store, now=NOW + 101.0) == ""
-    views = await store.read(lambda c: queue_store.views(c, EID, OWNER, open_only=True, limit=10))
+    views = await store.read(lambda c: queue_store.views(c, EID, OWNER, NOW, open_only=True, limit=10))
     assert [(one.entry, one.state) for one in views] == [("e3", "held"), ("e4", "queued"), ("e1", "queued")]
-    assert await store.read(lambda c: queue_store.views(c, EID, "1.2", open_only=False, limit=10)) == ()
+    assert await store.read(lambda c: queue_store.views(c, EID, "1.2", NOW, open_only=False, limit=10)) == ()
 
 
 async def test_a_key_and_a_campaign_name_an_entry_once(store: AnyStore) -> None:
@@ -77,21 +84,25 @@ async def test_what_the_clock_looks_for(store: AnyStore) -> None:
     assert await store.read(lambda c: queue_store.first_end(c)) == NOW + 100.0
     assert await store.read(lambda c: queue_store.lively(c, OTHER, NOW))
     assert not await store.read(lambda c: queue_store.lively(c, "3" * 32, NOW))
-    await store.write(lambda c: queue_store.claim(c, "e1", EID, NOW))
+    assert await claimed(store, 1)
     assert await store.read(lambda c: queue_store.due_eids(c, NOW, 10)) == []
     assert await store.read(queue_store.running) == 1
     assert await store.write(lambda c: queue_store.expire(c, NOW + 100.0, 10)) == 2
-    found = await store.read(lambda c: queue_store.view(c, OTHER, "e2", OWNER))
+    found = await store.read(lambda c: queue_store.view(c, OTHER, "e2", OWNER, NOW))
     assert found is not None
     assert (found.state, found.reason) == ("expired", "its validity is over")
 
 
 async def test_only_what_waits_can_be_changed(store: AnyStore) -> None:
     await store.write(lambda c: queue_store.add(c, [row(1), row(2, eid=OTHER)]))
-    await store.write(lambda c: queue_store.claim(c, "e1", EID, NOW))
-    assert not await store.write(lambda c: queue_store.change(c, "e1", EID, {"state": "cancelled"}))
-    assert not await store.write(lambda c: queue_store.change(c, "e2", EID, {"state": "cancelled"}))
-    assert await store.write(lambda c: queue_store.change(c, "e2", OTHER, {"priority": 7}))
+    assert await claimed(store, 1)
+    assert not await store.write(
+        lambda c: queue_store.change(c, "e1", EID, {"state": "cancelled", "updated": NOW})
+    )
+    assert not await store.write(
+        lambda c: queue_store.change(c, "e2", EID, {"state": "cancelled", "updated": NOW})
+    )
+    assert await store.write(lambda c: queue_store.change(c, "e2", OTHER, {"priority": 7, "updated": NOW}))
 
 
 async def test_versions_of_scripts(store: AnyStore) -> None:

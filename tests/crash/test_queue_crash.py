@@ -1,5 +1,8 @@
-"""The machine goes off at every commit of queue delivery in pull mode: no entry is lost, runs twice, or gets
-stuck."""
+"""The machine goes off at every commit of queue delivery in pull mode: nothing is lost, runs twice, or gets stuck.
+
+One entry is added by itself; one by a campaign that is paused and resumed; one by a campaign that is cancelled
+while its entry is sent, which goes on to its end.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,20 @@ from crash_world import (
 from e2e.bench import own_sessions
 from ferryman.cli.operator import Operator
 from ferryman.contracts import admin
-from ferryman.contracts.queue import EntryState, EntryView, QueueAdd, QueueItem, QueueList, QueuePage
+from ferryman.contracts.queue import (
+    RUNNING,
+    CampaignChange,
+    CampaignShow,
+    CampaignStart,
+    CampaignState,
+    CampaignView,
+    EntryState,
+    EntryView,
+    QueueAdd,
+    QueueItem,
+    QueueList,
+    QueuePage,
+)
 from machine import Cut, Machine
 from rig import OWNER, Platform, World
 from virtual_loop import run
@@ -45,8 +61,15 @@ FUNCTIONS = {"enable": "EnableProfile", "disable": "DisableProfile"}
 MOSTLY = (
     0.8  # of the entries: a session that broke with the machine may end one with an outcome that is not success
 )
-PARTS = 2
-ENDED = (EntryState.ANSWERED, EntryState.FAILED, EntryState.EXPIRED)
+PARTS = 4
+LOOK = 3.0  # s: an entry is on its way for some ten seconds
+ENDED = (EntryState.ANSWERED, EntryState.FAILED, EntryState.EXPIRED, EntryState.CANCELLED)
+QUEUED = EntryState.QUEUED
+COUNTED = "SELECT name, answered, queued + held + sent + delivered, adding FROM campaign ORDER BY 1"
+TRUE = (
+    "SELECT c.name, sum(e.state = 'answered'), sum(e.state IN ('queued', 'held', 'sent', 'delivered')), 0"
+    " FROM campaign c JOIN queue_entry e ON e.campaign = c.id GROUP BY 1 ORDER BY 1"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +81,8 @@ class Ending:
     eis: list[tuple[Any, ...]]
     card: list[tuple[Any, ...]]
     left_over: dict[str, int]
+    counted: list[list[tuple[Any, ...]]]
+    cancelled: list[tuple[Any, ...]]
     commits: int
 
 
@@ -85,6 +110,10 @@ class Stage:
         told = {name for name, state in ending.entries if state == "answered"}
         if not {FUNCTIONS[name] for name in told - {"audit"}} <= set(ending.commands):
             wrong.append(f"{where}: told {sorted(told)}, done {sorted(ending.commands)}")
+        if any(state == "cancelled" for _, state in ending.entries):
+            wrong.append(f"{where}: cancelled what was sent: {ending.entries}")
+        if ending.counted[0] != ending.counted[1]:
+            wrong.append(f"{where}: counts {ending.counted}")
         if ending.left_over:
             wrong.append(f"{where}: left over {ending.left_over}")
         return wrong
@@ -161,12 +190,14 @@ async def _until_ended(platform: Platform, iccid: str, power: Power, down: float
             operator = await machine.boot()
             await machine.run(asyncio.sleep(3.0))
             power.armed = True
-            await machine.run(_add(operator, platform.world.eids[0], iccid))
-            entries = await machine.run(_list(operator, platform.world.eids[0]))
-            while not all(one.state in ENDED for one in entries):
+            eid = platform.world.eids[0]
+            await machine.run(_add(operator, eid, iccid))
+            entries = await machine.run(_list(operator, eid))
+            while len(entries) < len(LIFE) or not all(one.state in ENDED for one in entries):
                 assert asyncio.get_running_loop().time() < end, [(one.function, one.state) for one in entries]
-                await machine.run(asyncio.sleep(POLL / 4))
-                entries = await machine.run(_list(operator, platform.world.eids[0]))
+                await machine.run(asyncio.sleep(_pause(entries)))
+                entries = await machine.run(_list(operator, eid))
+                await machine.run(_cancel_when_sent(operator, entries))
             await machine.run(asyncio.sleep(3.0))
             power.armed = False
             await machine.halt()
@@ -178,10 +209,43 @@ async def _until_ended(platform: Platform, iccid: str, power: Power, down: float
 
 
 async def _add(operator: Operator, eid: str, iccid: str) -> None:
-    """The entries, in the same words after each cut: the key makes them the same entries."""
-    for function in LIFE:
-        item = QueueItem(function=function, iccid="" if function == "audit" else iccid, validity=VALIDITY)
-        await operator.sm_sr(QueueAdd(owner=OWNER, eid=eid, item=item, key=function))
+    """The entries, in the same words after each cut: key and name make them the same entries."""
+    item = QueueItem(function="audit", validity=VALIDITY)
+    await operator.sm_sr(QueueAdd(owner=OWNER, eid=eid, item=item, key="audit"))
+    await _campaign(operator, "enable", iccid)
+    await operator.sm_sr(CampaignChange(owner=OWNER, campaign="enable", action="pause"))
+    before = await _list(operator, eid)
+    await asyncio.sleep(POLL)  # the card comes by
+    after = await _list(operator, eid)
+    if _of(before, "enable") in (QUEUED, None):
+        assert _of(after, "enable") in (QUEUED, None), "it is paused"
+    await operator.sm_sr(CampaignChange(owner=OWNER, campaign="enable", action="resume"))
+    while _of(await _list(operator, eid), "enable") is None:
+        await asyncio.sleep(0.1)  # it is added behind the call
+    await _campaign(operator, "disable", iccid)
+
+
+async def _campaign(operator: Operator, function: str, iccid: str) -> None:
+    item = QueueItem(function=function, iccid=iccid, validity=VALIDITY)
+    await operator.sm_sr(CampaignStart(owner=OWNER, campaign=function, item=item))
+
+
+async def _cancel_when_sent(operator: Operator, entries: list[EntryView]) -> None:
+    if _of(entries, "disable") in RUNNING:
+        view = await operator.sm_sr(CampaignShow(owner=OWNER, campaign="disable"))
+        assert isinstance(view, CampaignView)
+        if view.state is CampaignState.RUNNING:
+            await operator.sm_sr(CampaignChange(owner=OWNER, campaign="disable", action="cancel"))
+
+
+def _pause(entries: list[EntryView]) -> float:
+    """Until the next look: soon when the entry that is cancelled while it is sent may be."""
+    soon = _of(entries, "enable") is not QUEUED and _of(entries, "disable") not in ENDED
+    return LOOK if soon else POLL / 4
+
+
+def _of(entries: list[EntryView], function: str) -> EntryState | None:
+    return next((one.state for one in entries if one.function == function), None)
 
 
 async def _list(operator: Operator, eid: str) -> list[EntryView]:
@@ -210,6 +274,8 @@ def _ending(world: World, data: Path, entries: list[EntryView], before: int, pow
                 for table in ("outbox", "lease")
                 if (count := found.rows(f"SELECT count(*) FROM {table}")[0][0])
             },
+            counted=[tables["sm-sr"].rows(COUNTED), tables["sm-sr"].rows(TRUE)],
+            cancelled=tables["sm-sr"].rows("SELECT name FROM campaign WHERE state = 'cancelled'"),
             commits=power.count,
         )
     finally:
@@ -222,6 +288,8 @@ def test_undisturbed(stage: Stage) -> None:
     assert stage.reference.commands == {"EnableProfile": 1, "DisableProfile": 1}
     assert stage.reference.eis == stage.reference.card
     assert stage.reference.left_over == {}
+    assert stage.reference.counted == [[("disable", 1, 0, 0), ("enable", 1, 0, 0)]] * 2
+    assert stage.reference.cancelled == [("disable",)]
     assert stage.reference.commits > 30
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,14 +9,14 @@ import msgspec
 from cyclopts import App
 
 from ferryman.cli import output
+from ferryman.cli.campaign_commands import campaign as campaigns
+from ferryman.cli.campaign_commands import show_adding
 from ferryman.cli.commands import DATA, OWNER
-from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator
 from ferryman.contracts.queue import (
-    CampaignPage,
+    CampaignStart,
     EntryView,
     QueueAdd,
-    QueueCampaign,
     QueueChange,
     QueueItem,
     QueueList,
@@ -27,6 +26,7 @@ from ferryman.contracts.queue import (
 from ferryman.errors import InputError
 
 queue = App(name="queue", help="What waits for an eUICC.")
+queue.command(campaigns)
 
 
 @queue.command
@@ -48,15 +48,16 @@ async def add(
     platform_type: str = "",
     platform_version: str = "",
     profile_type: str = "",
-    after: str = "",
+    tag: str = "",
+    watch: bool = True,
     data: Path = DATA,
     owner: str = OWNER,
     json: bool = False,
 ) -> int:
     """Put a function into the queue of one eUICC, or with --campaign into those of all that fit.
 
-    A campaign adds page by page and says how far it is; stopped, it is resumed with the same name and --after, and
-    gives no eUICC a second entry.
+    A campaign is added by the platform page by page, and goes on when this command is ended; no eUICC gets
+    a second entry of it. `ferryman queue campaign` shows, pauses, resumes and cancels it.
 
     Parameters
     ----------
@@ -92,8 +93,10 @@ async def add(
         PlatformVersion of the eUICCs.
     profile_type
         The profile of this type that the eUICC has.
-    after
-        Continue a campaign behind this EID.
+    tag
+        Tag of the eUICCs.
+    watch
+        Say how far a campaign is until all is added; --no-watch returns at once.
     """
     item = QueueItem(
         function=function,
@@ -111,7 +114,7 @@ async def add(
     async with operator(data, owner) as calls:
         if not campaign:
             return _one(await calls.sm_sr(QueueAdd(owner=owner, eid=eid, item=item, key=key)), json=json)
-        request = QueueCampaign(
+        request = CampaignStart(
             owner=owner,
             campaign=campaign,
             item=item,
@@ -119,29 +122,10 @@ async def add(
             platform_type=platform_type,
             platform_version=platform_version,
             profile_type=profile_type,
-            after=after,
+            tag_name=tag,
         )
-        return await _campaign(calls, request, json=json)
-
-
-async def _campaign(calls: Operator, request: QueueCampaign, *, json: bool) -> int:
-    added = known = skipped = 0
-    begun = time.monotonic()
-    while True:
-        page = await calls.sm_sr(request)
-        if not isinstance(page, CampaignPage):
-            return output.FAILED
-        added, known, skipped = added + page.added, known + page.known, skipped + page.skipped
-        if not page.after:
-            break
-        rate = (added + known) / max(time.monotonic() - begun, 1e-3)
-        output.progress.print(f"{added} added, {rate:.0f}/s; to resume: --after {page.after}")
-        request = msgspec.structs.replace(request, after=page.after)
-    if json:
-        output.emit({"added": added, "known": known, "skipped": skipped})
-    else:
-        output.line(f"{added} entries added, {known} were there before, {skipped} eUICCs have no such profile")
-    return output.DONE
+        view = await calls.sm_sr(request)
+        return await show_adding(calls, view, owner, watch=watch, json=json)
 
 
 @queue.command(name="list")

@@ -23,6 +23,15 @@ class EntryState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class CampaignState(StrEnum):
+    """What is known of a campaign. Paused and cancelled ones begin no entry; what had begun goes on to its end."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    DONE = "done"  # every entry has ended
+
+
 WAITING = (EntryState.QUEUED, EntryState.HELD)
 RUNNING = (EntryState.SENT, EntryState.DELIVERED)
 OPEN = (*WAITING, *RUNNING)
@@ -72,11 +81,12 @@ class QueueAdd(Body, frozen=True, kw_only=True, tag=True):
     key: str = ""
 
 
-class QueueCampaign(Body, frozen=True, kw_only=True, tag=True):
-    """One page of a campaign: an entry for each eUICC that fits, from `after` on; once for each card.
+class CampaignStart(Body, frozen=True, kw_only=True, tag=True):
+    """One entry for each eUICC that fits, added by the SM-SR page after page; once for each card.
 
-    Empty filter fields fit everything. `item.iccid` empty: the profile of `owner` with `profile_type` that is
-    on the card.
+    Empty filter fields fit everything; `tag_name` is a tag of the eUICC. `item.iccid` empty: the profile of
+    `owner` with `profile_type` that is on the card. `owner` and `campaign` name it: started again with the same
+    content, it is the same one.
     """
 
     owner: str
@@ -86,17 +96,68 @@ class QueueCampaign(Body, frozen=True, kw_only=True, tag=True):
     platform_type: str = ""
     platform_version: str = ""
     profile_type: str = ""
+    tag_name: str = ""
+
+
+class CampaignChange(Body, frozen=True, kw_only=True, tag=True):
+    """`action` is pause, resume or cancel. Paused, nothing is added and no entry begins; cancelled, for good."""
+
+    owner: str
+    campaign: str
+    action: str
+
+
+class CampaignShow(Body, frozen=True, kw_only=True, tag=True):
+    """How far one campaign is."""
+
+    owner: str
+    campaign: str
+
+
+class CampaignList(Body, frozen=True, kw_only=True, tag=True):
+    """The campaigns of one owner by name, from behind `after` on."""
+
+    owner: str
     after: str = ""
-    limit: int = 1000
+    limit: int = 100
+
+
+class CampaignCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many entries of a campaign are in each state now."""
+
+    queued: int = 0
+    held: int = 0
+    sent: int = 0
+    delivered: int = 0
+    answered: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+
+
+class CampaignView(Body, frozen=True, kw_only=True, tag=True):
+    """A campaign. `looked` eUICCs of `total` registered at its start were looked at; times in s since 1970.
+
+    `skipped` fitted the filters and have no such profile. `reason` says why it is not running.
+    """
+
+    campaign: str
+    function: str
+    state: CampaignState
+    adding: bool
+    reason: str
+    counts: CampaignCounts
+    looked: int
+    total: int
+    skipped: int
+    created: float
+    updated: float
 
 
 class CampaignPage(Body, frozen=True, kw_only=True, tag=True):
-    """What one page added; `after` goes into the next one, empty at the end."""
+    """Campaigns."""
 
-    added: int
-    known: int
-    skipped: int
-    after: str
+    campaigns: tuple[CampaignView, ...]
 
 
 class QueueList(Body, frozen=True, kw_only=True, tag=True):
@@ -150,5 +211,14 @@ class QueuePage(Body, frozen=True, kw_only=True, tag=True):
     entries: tuple[EntryView, ...]
 
 
-ASKED = (QueueAdd, QueueCampaign, QueueList, QueueShow, QueueChange)
-ANSWERED = (CampaignPage, EntryView, QueuePage)
+ASKED = (
+    QueueAdd,
+    QueueList,
+    QueueShow,
+    QueueChange,
+    CampaignStart,
+    CampaignChange,
+    CampaignShow,
+    CampaignList,
+)
+ANSWERED = (EntryView, QueuePage, CampaignView, CampaignPage)

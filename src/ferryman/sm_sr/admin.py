@@ -227,6 +227,8 @@ class Admin:
             eid = "" if isinstance(body, admin.SetType) else body.eid
             raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid} is registered here", identifier=eid)
         self._types.changed()
+        if not isinstance(body, admin.SetTags):
+            self._queue.recheck(body.eid if isinstance(body, admin.SetDifference) else "")
         return admin.Changed()
 
     def _check(self, body: admin.SetTags | admin.SetType | admin.SetDifference) -> None:

@@ -36,7 +36,10 @@ from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
 from ferryman.sm_sr.queue import store as queue_store
+from ferryman.sm_sr.queue.campaigns import Campaigns
 from ferryman.sm_sr.queue.desk import QueueDesk
+from ferryman.sm_sr.queue.fitting import Kind
+from ferryman.sm_sr.queue.rows import RowMaker
 from ferryman.sm_sr.queue.runner import QueueRunner
 from ferryman.sm_sr.records import EUICC, ISDP, Facts, Links
 from ferryman.sm_sr.registration import Registrar
@@ -119,10 +122,16 @@ class SMSR:
             sweep=settings.queue_sweep,
             window=settings.queue_window,
             is_pulled=self._is_pulled,
+            is_pulled_kind=self._is_pulled_kind,
         )
-        desk = QueueDesk(
-            mailbox=mailbox, runner=self.queue, entropy=entropy, raw_requesters=settings.raw_script_requesters
+        rows = RowMaker(entropy, settings.raw_script_requesters)
+        self.campaigns = Campaigns(
+            mailbox=mailbox,
+            runner=self.queue,
+            rows=rows,
+            raw_requesters=settings.raw_script_requesters,
         )
+        desk = QueueDesk(mailbox=mailbox, runner=self.queue, rows=rows, campaigns=self.campaigns)
         self.admin = Admin(
             mailbox=mailbox,
             registrar=registrar,
@@ -141,9 +150,11 @@ class SMSR:
         await self.scripts.start()
         await self.engine.start()
         await self.queue.start()
+        await self.campaigns.start()
 
     async def stop(self) -> None:
         """Stop; nothing that was accepted is lost."""
+        await self.campaigns.stop()
         await self.queue.stop()
         await self.engine.stop()
         await self.scripts.stop()
@@ -257,6 +268,10 @@ class SMSR:
         """Whether this eUICC comes by itself and is not called."""
         card = eis_store.load(connection, eid)
         return card is not None and self.types.of(connection, card).transport == HTTPS_PULL
+
+    def _is_pulled_kind(self, connection: Connection, kind: Kind) -> bool:
+        holds = self.types.of_kind(connection, kind.type, kind.differs, https_possible=kind.https_possible)
+        return holds.transport == HTTPS_PULL
 
     async def _ask(self, header: Header, body: Body) -> Body:
         """Questions of procedures: the CryptoServer's, and those to the deployment's script."""

@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from ferryman.contracts.queue import EntryState
 from ferryman.platform.schema import Sequence, platform_tables
 
 METADATA = MetaData()
@@ -216,12 +217,37 @@ queue_entry = Table(
     Column("result", Text, nullable=False),
     Column("pulled", Boolean, nullable=False),  # the eUICC comes by itself: nothing begins before it is there
     Column("key", String(100)),
-    Column("campaign", String(100)),
+    Column("campaign", String(100)),  # identifier of the campaign that it belongs to
     Column("created", Double, nullable=False),
     Column("updated", Double, nullable=False),
     UniqueConstraint("eid", "key", name="queue_entry_key"),
     UniqueConstraint("campaign", "eid", name="queue_entry_campaign"),
     Index("queue_entry_by_eid", "eid", "state", "priority", "seq"),
-    Index("queue_entry_by_due", "state", "pulled", "not_before"),
+    # By campaign before time: what a paused one has waiting is never looked through.
+    Index("queue_entry_by_due", "state", "pulled", "campaign", "not_before"),
     Index("queue_entry_by_end", "state", "expires"),
+)
+
+# One entry for each of many eUICCs. Its counts follow every entry in the same transaction, so that nobody counts.
+campaign = Table(
+    "campaign",
+    METADATA,
+    Column("id", String(20), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("function", String(20), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("request", LargeBinary, nullable=False),  # CampaignStart, JSON
+    Column("state", String(10), nullable=False),  # running | paused | cancelled
+    Column("reason", String(400), nullable=False),
+    Column("adding", Boolean, nullable=False),
+    Column("place", String(32), nullable=False),  # EID that was looked at last
+    Column("looked", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    *(Column(state, BigInteger, nullable=False) for state in EntryState),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    UniqueConstraint("owner", "name", name="campaign_name"),
+    Index("campaign_by_state", "state", "priority"),
 )

@@ -78,12 +78,18 @@ class TypeBook:
     def of(self, connection: Connection, card: EUICC) -> Effective:
         """What holds for a card."""
         kind = TypeKey(card.eum_id, card.platform_type, card.platform_version)
-        if card.differs:
-            return self._work_out(connection, card, kind)
-        key = (kind, card.https_possible)
+        return self.of_kind(connection, kind, card.differs, https_possible=card.https_possible)
+
+    def of_kind(
+        self, connection: Connection, kind: TypeKey, differs: Mapping[str, Any], *, https_possible: bool
+    ) -> Effective:
+        """What holds for a card of this kind that differs so."""
+        if differs:
+            return self._work_out(connection, kind, differs, https_possible=https_possible)
+        key = (kind, https_possible)
         view = self._views.get(key)
         if view is None:
-            view = self._views[key] = self._work_out(connection, card, kind)
+            view = self._views[key] = self._work_out(connection, kind, {}, https_possible=https_possible)
         return view
 
     def layers(self, connection: Connection, kind: TypeKey) -> list[dict[str, Any]]:
@@ -93,6 +99,7 @@ class TypeBook:
         known = self._types
         return [known[one] for one in kind.widening() if one in known]
 
-    def _work_out(self, connection: Connection, card: EUICC, kind: TypeKey) -> Effective:
-        layers = [*self.layers(connection, kind), card.differs]
-        return effective(self._settings, layers, https_possible=card.https_possible)
+    def _work_out(
+        self, connection: Connection, kind: TypeKey, differs: Mapping[str, Any], *, https_possible: bool
+    ) -> Effective:
+        return effective(self._settings, [*self.layers(connection, kind), differs], https_possible=https_possible)

@@ -1,17 +1,15 @@
 """Starts what waits: one entry of an eUICC at a time, when it is due and the eUICC can be reached.
 
 An eUICC that comes by itself (pull) is given its entries while its session is open; the others are called. An
-entry is claimed in
-the transaction that enters its function call, and ends in the one that takes its answer, so that a kill between
-any two
-lines loses nothing and starts nothing twice.
+entry is claimed in the transaction that enters its function call, and ends in the one that takes its answer, so
+that a kill between any two lines loses nothing and starts nothing twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +27,9 @@ from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_sr.functions import start_of
 from ferryman.sm_sr.queue import store
+from ferryman.sm_sr.queue.fitting import IsPulledKind
 from ferryman.sm_sr.queue.functions import REQUESTS
+from ferryman.sm_sr.queue.reach import recheck
 from ferryman.sm_sr.queue.store import Entry
 
 CALL = "queue:"  # prefix of the FunctionCallIdentifier of an entry
@@ -46,7 +46,15 @@ class QueueRunner:
     """The queues of all eUICCs of one SM-SR."""
 
     def __init__(
-        self, *, mailbox: Mailbox, engine: Engine, clock: Clock, sweep: float, window: int, is_pulled: IsPulled
+        self,
+        *,
+        mailbox: Mailbox,
+        engine: Engine,
+        clock: Clock,
+        sweep: float,
+        window: int,
+        is_pulled: IsPulled,
+        is_pulled_kind: IsPulledKind,
     ) -> None:
         self._mailbox = mailbox
         self._engine = engine
@@ -54,12 +62,14 @@ class QueueRunner:
         self._sweep = sweep
         self._window = window
         self.is_pulled = is_pulled
+        self.is_pulled_kind = is_pulled_kind
         self._sessions: dict[str, str] = {}  # EID -> session that is open
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """Look at once for what is due, then every `sweep` seconds."""
+        self.recheck()  # the settings may have changed
         self._spawn(self._sweeping())
 
     async def stop(self) -> None:
@@ -92,8 +102,13 @@ class QueueRunner:
             return entry, entry is not None and eid not in self._sessions and self.is_pulled(connection, eid)
 
         entry, waits = await self._mailbox.store.read(look)
-        if entry is not None and not waits:
+        if entry is None:
+            return
+        if not waits:
             await self._begin(entry)
+        elif not entry.pulled:
+            # It was called when the entry was added, and comes by itself now: nobody is to look for it again.
+            await self._mailbox.transact(lambda tx: store.set_pulled(tx.connection, eid, pulled=True))
 
     async def _begin(self, entry: Entry) -> None:
         body = REQUESTS.decode_body(entry.request)
@@ -110,7 +125,7 @@ class QueueRunner:
         made: Any = start.state
 
         def claim(tx: Tx) -> Any:
-            if not store.claim(tx.connection, entry.id, entry.eid, tx.now):
+            if not store.claim(tx.connection, entry, tx.now):
                 raise Refused(*codes.BUSY, "the entry is not waiting any more", identifier=entry.id)
             return made
 
@@ -171,17 +186,40 @@ class QueueRunner:
             await self._mailbox.transact(lambda tx: store.expire(tx.connection, now, BATCH))
         for eid in eids:
             await self.pump(eid)
-        if late or len(eids) == BATCH:
-            return 0.0
+        if late or eids:
+            return MIN_PAUSE  # there may be more; those that were found are busy now
         return max(then - now, MIN_PAUSE) if then is not None else self._sweep
+
+    def recheck(self, eid: str = "") -> None:
+        """A card, or every one, may be reached in another way now; look soon."""
+        self._spawn(self._recheck(eid))
+
+    async def _recheck(self, eid: str) -> None:
+        while True:
+            try:
+                if await recheck(self._mailbox, self.is_pulled_kind, eid):
+                    self._changed.set()
+                return
+            except Unavailable as problem:
+                log.warning("queue waits", reason=str(problem))
+                await asyncio.sleep(RETRY)
 
     def wake(self, eid: str) -> None:
         """Something has changed for this eUICC; look soon."""
-        self._spawn(self._pump_soon(eid))
+        self._spawn(self._pump_soon((eid,)))
 
-    async def _pump_soon(self, eid: str) -> None:
-        with contextlib.suppress(Unavailable):  # the next sweep looks again
-            await self.pump(eid)
+    def wake_present(self, eids: Iterable[str]) -> None:
+        """Something has changed for these eUICCs: look soon, one by one, at those that are here or are called."""
+        self._spawn(self._pump_soon([eid for eid in eids if eid in self._sessions]))
+
+    def wake_sessions(self) -> None:
+        """Something has changed for many: look at every eUICC that is here."""
+        self.wake_present(tuple(self._sessions))
+
+    async def _pump_soon(self, eids: Sequence[str]) -> None:
+        with contextlib.suppress(Unavailable):  # the next sweep or session looks again
+            for eid in eids:
+                await self.pump(eid)
         self._changed.set()
 
     def _spawn(self, work: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,11 @@ from sqlalchemy import (
     update,
 )
 
-from ferryman.contracts.queue import OPEN, RUNNING, WAITING, EntryState, EntryView
+from ferryman.contracts.queue import OPEN, RUNNING, WAITING, CampaignState, EntryState, EntryView
 from ferryman.platform.prepared import Prepared, session_of
-from ferryman.sm_sr.schema import queue_entry
+from ferryman.sm_sr.queue import campaign_store
+from ferryman.sm_sr.queue.reasons import Waiting, reason_of
+from ferryman.sm_sr.schema import campaign, queue_entry
 
 MAX_REASON = 400  # characters
 
@@ -30,7 +33,10 @@ _open = _e.state.in_(OPEN)
 _running = _e.state.in_(RUNNING)
 _waiting = _e.state.in_(WAITING)
 
-_ENTRY = (_e.id, _e.eid, _e.owner, _e.function, _e.request, _e.priority, _e.not_before, _e.expires, _e.state)
+_ENTRY = (
+    *(_e.id, _e.eid, _e.owner, _e.function, _e.request, _e.priority, _e.not_before, _e.expires, _e.state),
+    *(_e.pulled, _e.campaign),
+)
 _other = queue_entry.alias()
 
 
@@ -44,6 +50,13 @@ def _literal(states: Iterable[str]) -> list[ColumnElement[str]]:
 
 
 _QUEUED = _literal([EntryState.QUEUED])[0]
+# Entries of a campaign begin only while it runs; others always may.
+_MAY_BEGIN = _e.campaign.is_(None) | exists(
+    select(campaign.c.id).where(
+        campaign.c.id == _e.campaign,
+        campaign.c.state == literal_column(f"'{CampaignState.RUNNING.value}'"),
+    )
+)
 _DUE = Prepared(
     lambda _: (
         select(*_ENTRY)
@@ -51,7 +64,9 @@ _DUE = Prepared(
             _e.eid == bindparam("of"),
             _e.state == _QUEUED,
             _e.not_before <= bindparam("now"),
-            _e.expires > bindparam("now"),
+            # As a sum, or SQLite would rather go through all that waits in the order of their ends.
+            _e.expires + literal_column("0.0") > bindparam("now"),
+            _MAY_BEGIN,
             ~_on_its_way(_e.eid),
         )
         .order_by(_e.priority.desc(), _e.seq)
@@ -73,12 +88,13 @@ _LIVELY = Prepared(
         .where(
             _e.eid == bindparam("of"),
             (_e.state == _literal([EntryState.SENT])[0])
-            | and_(_e.state == _QUEUED, _e.not_before <= bindparam("now")),
+            | and_(_e.state == _QUEUED, _e.not_before <= bindparam("now"), _MAY_BEGIN),
         )
         .limit(literal_column("1"))
         .offset(literal_column("0"))
     )
 )
+_WHERE = Prepared(lambda _: select(_e.state, _e.campaign).where(_e.id == bindparam("entry")))
 _COLUMNS = tuple(column.name for column in queue_entry.columns)
 _ADD = Prepared(
     lambda dialect: (
@@ -92,6 +108,7 @@ _CLAIM = Prepared(
             _e.id == bindparam("entry"),
             _e.state == _QUEUED,
             _e.expires > bindparam("now"),
+            _MAY_BEGIN,
             ~_on_its_way(bindparam("of", type_=String)),
         )
         .values(state=_literal([EntryState.SENT])[0], updated=bindparam("at"))
@@ -128,12 +145,21 @@ class Entry:
     not_before: float
     expires: float
     state: EntryState
+    pulled: bool
+    campaign: str | None
 
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
     """New entries; one whose key or campaign the eUICC has already is left out. Returns how many are new."""
     session = session_of(connection)
-    return sum(_ADD.count(session, row) for row in rows)
+    new = [row for row in rows if _ADD.count(session, row)]
+    by_campaign: dict[str, Counter[str]] = {}
+    for row in new:
+        if row["campaign"] is not None:
+            by_campaign.setdefault(row["campaign"], Counter())[row["state"]] += 1
+    for key, more in by_campaign.items():
+        campaign_store.counted(session, key, more, new[0]["created"])
+    return len(new)
 
 
 def next_due(connection: Connection, eid: str, now: float) -> Entry | None:
@@ -152,65 +178,124 @@ def begun(connection: Connection, eid: str) -> bool:
     return _BEGUN.row(session_of(connection), {"of": eid}) is not None
 
 
-def claim(connection: Connection, entry: str, eid: str, now: float) -> bool:
-    """The entry is sent now, unless it was changed, or another one of the same eUICC is on its way."""
-    return _CLAIM.count(session_of(connection), {"entry": entry, "of": eid, "now": now, "at": now}) == 1
+def claim(connection: Connection, entry: Entry, now: float) -> bool:
+    """The entry is sent now, unless it was changed, its campaign stands still, or another one is on its way."""
+    session = session_of(connection)
+    if not _CLAIM.count(session, {"entry": entry.id, "of": entry.eid, "now": now, "at": now}):
+        return False
+    campaign_store.moved(session, entry.campaign, EntryState.QUEUED, EntryState.SENT, now)
+    return True
 
 
 def delivered(connection: Connection, entry: str, now: float) -> None:
     """The card was given a command of it."""
-    _DELIVERED.count(session_of(connection), {"entry": entry, "at": now})
+    session = session_of(connection)
+    if _DELIVERED.count(session, {"entry": entry, "at": now}):
+        _, of = _WHERE.rows(session, {"entry": entry})[0]
+        campaign_store.moved(session, of, EntryState.SENT, EntryState.DELIVERED, now)
 
 
 def ended(connection: Connection, entry: str, state: EntryState, reason: str, result: str, now: float) -> None:
     """Its procedure has answered."""
+    session = session_of(connection)
+    found = _WHERE.row(session, {"entry": entry})
     values = {"entry": entry, "to_state": state.value, "why": reason[:MAX_REASON], "told": result, "at": now}
-    _ENDED.count(session_of(connection), values)
+    if found is not None and _ENDED.count(session, values):
+        campaign_store.moved(session, found[1], found[0], state, now)
 
 
 def change(connection: Connection, entry: str, eid: str, values: dict[str, Any]) -> bool:
     """Change an entry that waits; False when it does not."""
+    session = session_of(connection)
+    found = _WHERE.row(session, {"entry": entry})
     done = connection.execute(update(queue_entry).where(_e.id == entry, _e.eid == eid, _waiting).values(**values))
-    return done.rowcount == 1
+    if found is None or done.rowcount != 1:
+        return False
+    campaign_store.moved(session, found[1], found[0], values.get("state", found[0]), values["updated"])
+    return True
 
 
 def expire(connection: Connection, now: float, limit: int) -> int:
     """End what waited too long; returns how many."""
-    late = select(_e.id).where(_waiting, _e.expires <= now).order_by(_e.expires).limit(limit)
-    done = connection.execute(
-        update(queue_entry)
-        .where(_e.id.in_(late))
-        .values(state=EntryState.EXPIRED, reason="its validity is over", updated=now)
-    )
-    return done.rowcount
+    ended = 0
+    for state in WAITING:
+        # Each state by equality: the index then has them in the order of their ends.
+        late = select(_e.id, _e.campaign).where(_e.state == state, _e.expires <= now).order_by(_e.expires)
+        rows = connection.execute(late.limit(limit - ended)).all()
+        if not rows:
+            continue
+        connection.execute(
+            update(queue_entry)
+            .where(_e.id.in_([row.id for row in rows]))
+            .values(state=EntryState.EXPIRED, reason="its validity is over", updated=now)
+        )
+        for of, number in Counter(row.campaign for row in rows if row.campaign is not None).items():
+            more = {state.value: -number, EntryState.EXPIRED.value: number}
+            campaign_store.counted(session_of(connection), of, more, now)
+        ended += len(rows)
+        if ended >= limit:
+            break
+    return ended
 
 
 def due_eids(connection: Connection, now: float, limit: int) -> list[str]:
-    """EUICCs that are called when something is due for them, and nothing is on its way."""
-    other = queue_entry.alias()
-    busy = exists(select(other.c.id).where(other.c.eid == _e.eid, other.c.state.in_(RUNNING)))
-    statement = (
-        select(_e.eid)
-        .where(_e.state == EntryState.QUEUED, _e.pulled.is_(False), _e.not_before <= now, _e.expires > now, ~busy)
-        .distinct()
-        .limit(limit)
-    )
-    return list(connection.execute(statement).scalars())
+    """EUICCs that are called when something is due for them, and nothing is on its way.
+
+    First what people and systems have added one by one, then campaign after campaign, the most urgent first. Not
+    all that could be found at once: one with many entries takes many places, and is busy at the next look.
+    """
+    found: dict[str, None] = {}
+    for group in _groups(connection):
+        statement = (
+            select(_e.eid)
+            .where(
+                *(_e.state == EntryState.QUEUED, _e.pulled.is_(False), group, _e.not_before <= now),
+                *(_e.expires > now, ~_on_its_way(_e.eid)),
+            )
+            # In the order of the index, and no DISTINCT: it would have all of them sorted first.
+            .order_by(_e.not_before)
+            .limit(limit)
+        )
+        found |= dict.fromkeys(connection.execute(statement).scalars())
+        if len(found) >= limit:
+            break
+    return list(found)[:limit]
+
+
+def _groups(connection: Connection) -> list[ColumnElement[bool]]:
+    """Entries that may begin, group by group: a campaign that stands still is never looked through."""
+    return [_e.campaign.is_(None), *(_e.campaign == key for key in campaign_store.running(connection))]
 
 
 def first_end(connection: Connection) -> float | None:
     """When the first entry that waits expires."""
-    found: float | None = connection.execute(select(func.min(_e.expires)).where(_waiting)).scalar()
-    return found
+    ends = (
+        connection.execute(select(_e.expires).where(_e.state == state).order_by(_e.expires).limit(1)).scalar()
+        for state in WAITING
+    )
+    return min((end for end in ends if end is not None), default=None)
 
 
 def first_due(connection: Connection, now: float) -> float | None:
     """When the next entry that is not due yet becomes so, for an eUICC that is called."""
-    later = select(func.min(_e.not_before)).where(
-        _e.state == EntryState.QUEUED, _e.pulled.is_(False), _e.not_before > now
+    moments = (
+        connection.execute(
+            select(_e.not_before)
+            .where(_e.state == EntryState.QUEUED, _e.pulled.is_(False), group, _e.not_before > now)
+            .order_by(_e.not_before)
+            .limit(1)
+        ).scalar()
+        for group in _groups(connection)
     )
-    found: float | None = connection.execute(later).scalar()
-    return found
+    return min((at for at in moments if at is not None), default=None)
+
+
+def set_pulled(connection: Connection, eid: str, *, pulled: bool) -> int:
+    """How the eUICC is reached has changed: what waits for it waits in another way now; returns how many."""
+    done = connection.execute(
+        update(queue_entry).where(_e.eid == eid, _waiting, _e.pulled.is_not(pulled)).values(pulled=pulled)
+    )
+    return done.rowcount
 
 
 def running(connection: Connection) -> int:
@@ -219,10 +304,15 @@ def running(connection: Connection) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def view(connection: Connection, eid: str, entry: str, owner: str) -> EntryView | None:
+_SEEN = select(queue_entry, campaign.c.name, campaign.c.state.label("campaign_state")).select_from(
+    queue_entry.outerjoin(campaign, campaign.c.id == _e.campaign)
+)
+
+
+def view(connection: Connection, eid: str, entry: str, owner: str, now: float) -> EntryView | None:
     """One entry of this owner."""
-    row = connection.execute(select(queue_entry).where(_e.id == entry, _e.eid == eid, _e.owner == owner)).first()
-    return _view(row) if row is not None else None
+    row = connection.execute(_SEEN.where(_e.id == entry, _e.eid == eid, _e.owner == owner)).first()
+    return _view(row, now) if row is not None else None
 
 
 def by_key(connection: Connection, eid: str, key: str) -> str | None:
@@ -231,33 +321,40 @@ def by_key(connection: Connection, eid: str, key: str) -> str | None:
     return found
 
 
-def views(connection: Connection, eid: str, owner: str, *, open_only: bool, limit: int) -> tuple[EntryView, ...]:
+def views(
+    connection: Connection, eid: str, owner: str, now: float, *, open_only: bool, limit: int
+) -> tuple[EntryView, ...]:
     """Entries of one eUICC and owner, in their order."""
-    statement = select(queue_entry).where(_e.eid == eid, _e.owner == owner)
+    statement = _SEEN.where(_e.eid == eid, _e.owner == owner)
     if open_only:
         statement = statement.where(_open)
     statement = statement.order_by(_e.priority.desc(), _e.seq).limit(limit)
-    return tuple(_view(row) for row in connection.execute(statement))
+    return tuple(_view(row, now) for row in connection.execute(statement))
 
 
 def _entry(row: Any) -> Entry:
-    entry, eid, owner, function, request, priority, not_before, expires, state = row
-    return Entry(entry, eid, owner, function, bytes(request), priority, not_before, expires, EntryState(state))
+    entry, eid, owner, function, request, priority, not_before, expires, state, pulled, of = row
+    return Entry(
+        *(entry, eid, owner, function, bytes(request), priority, not_before, expires, EntryState(state)),
+        *(bool(pulled), of),
+    )
 
 
-def _view(row: Any) -> EntryView:
+def _view(row: Any, now: float) -> EntryView:
+    state = EntryState(row.state)
+    waiting = Waiting(state, row.not_before, bool(row.pulled), row.name or "", row.campaign_state or "")
     return EntryView(
         entry=row.id,
         eid=row.eid,
         function=row.function,
         iccid=row.iccid,
-        state=EntryState(row.state),
-        reason=row.reason,
+        state=state,
+        reason=row.reason or reason_of(waiting, now),
         priority=row.priority,
         not_before=row.not_before,
         expires=row.expires,
         created=row.created,
         updated=row.updated,
-        campaign=row.campaign or "",
+        campaign=row.name or "",
         result=row.result,
     )
