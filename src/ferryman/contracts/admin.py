@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import batches, es2_calls, holds, imports, operations, orders, queue, workflow
+from ferryman.contracts import batches, es2_calls, holds, imports, operations, orders, oversight, queue, workflow
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.orders import CreateOrder as CreateOrder
@@ -253,6 +253,7 @@ SM_SR_REQUESTS: tuple[type[Body], ...] = (
     *operations.REQUESTS,
     *workflow.ASKED,
     *queue.ASKED,
+    *oversight.ASKED,
 )
 SM_DP_REQUESTS: tuple[type[Body], ...] = (
     ImportTemplate,
@@ -266,6 +267,7 @@ SM_DP_REQUESTS: tuple[type[Body], ...] = (
     orders.IssueDeleteToken,
     orders.SetLowWater,
     orders.ShowStock,
+    *oversight.ASKED,
     *holds.REQUESTS,
     *batches.REQUESTS,
 )
@@ -282,12 +284,15 @@ ANSWER_CODEC: Codec[Body] = Codec(
     DryRunResult,
     CallView,
     operations.OperationView,
+    operations.OperationPage,
+    operations.Journal,
     TemplateImported,
     OrderView,
     OrderPage,
     *workflow.ANSWERED,
     *imports.SM_DP_ANSWERS,
     *queue.ANSWERED,
+    *oversight.ANSWERED,
     es2_calls.ES2View,
     orders.StockPage,
     orders.DeleteToken,

@@ -6,6 +6,8 @@ SGP.02 v3.2 has these ES5 functions and gives them no interface of their own; Ma
 
 from __future__ import annotations
 
+import msgspec
+
 from ferryman.contracts import es4
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
@@ -108,5 +110,40 @@ class OperationView(Body, frozen=True, kw_only=True, tag=True):
     status: ExecutionStatus | None = None
 
 
-REQUESTS: tuple[type[Body], ...] = (StartOperation, ShowOperation)
+class ListOperations(Body, frozen=True, kw_only=True, tag=True):
+    """Operations of this owner by call identifier, a page behind `after`."""
+
+    owner: str
+    after: str = ""
+    limit: int = 100
+
+
+class OperationPage(Body, frozen=True, kw_only=True, tag=True):
+    """Operations."""
+
+    operations: tuple[OperationView, ...]
+
+
+class ShowJournal(Body, frozen=True, kw_only=True, tag=True):
+    """What was said for one operation of this owner."""
+
+    owner: str
+    call_id: str
+
+
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that came `in` or went `out`, at `at` (s since 1970); its kind, never its content."""
+
+    at: float
+    direction: str
+    kind: str
+
+
+class Journal(Body, frozen=True, kw_only=True, tag=True):
+    """Messages in the order in which they were recorded."""
+
+    lines: tuple[JournalLine, ...]
+
+
+REQUESTS: tuple[type[Body], ...] = (StartOperation, ShowOperation, ListOperations, ShowJournal)
 RESPONSES: tuple[type[Body], ...] = (OperationResponse,)

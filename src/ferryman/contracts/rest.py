@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ferryman.contracts import admin, imports, operations, orders, queue, workflow
+from ferryman.contracts import admin, imports, operations, orders, oversight, queue, workflow
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -130,8 +130,9 @@ class AccountAdded(Body, frozen=True, kw_only=True, tag=True):
 REQUEST_CODEC: Codec[Body] = Codec(AddKey, ListKeys, RevokeKey, AddAccount, ListAccounts, ChangeAccount)
 ANSWER_CODEC: Codec[Body] = Codec(KeyAdded, KeyPage, KeyView, KeyRefused, AccountAdded, AccountPage, AccountView)
 
-# A REST API that was taken over asks no more than this: no card is registered by it, no subscription imported.
+# A REST API that was taken over asks no more than this: no card is registered by it.
 ASKED_OF_SM_SR: tuple[type[Body], ...] = (
+    admin.ListEUICCs,
     admin.FindEUICCs,
     admin.ShowEUICC,
     admin.ShowHistory,
@@ -139,11 +140,17 @@ ASKED_OF_SM_SR: tuple[type[Body], ...] = (
     admin.ListTypes,
     operations.StartOperation,
     operations.ShowOperation,
+    operations.ListOperations,
+    operations.ShowJournal,
+    admin.DescribeEUICC,
+    admin.SetTags,
+    admin.SetType,
     queue.QueueAdd,
     queue.QueueList,
     queue.QueueShow,
     queue.QueueChange,
     *workflow.ASKED,
+    *oversight.ASKED,
 )
 ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     orders.CreateOrder,
@@ -152,6 +159,9 @@ ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     orders.CancelOrder,
     orders.RetryOrder,
     orders.ShowStock,
+    orders.SetLowWater,
+    admin.ImportTemplate,
+    *oversight.ASKED,
     imports.DeleteStock,
     imports.ListImports,
     imports.ListSubscriptions,

@@ -53,7 +53,7 @@ CALLERS: dict[str, frozenset[str]] = {
     CRYPTO_SERVER: frozenset({OPERATOR, SM_SR, SM_DP, TRANSPORT_HTTPS}),
     SM_SR: frozenset({OPERATOR, SOAP_GATEWAY, REST_API}),
     SM_DP: frozenset({OPERATOR, REST_API}),
-    SOAP_GATEWAY: frozenset({OPERATOR}),
+    SOAP_GATEWAY: frozenset({OPERATOR, REST_API}),
     REST_API: frozenset({OPERATOR}),
 }
 

@@ -31,6 +31,51 @@ class ActivateScript(Body, frozen=True, kw_only=True, tag=True):
     text: str
 
 
+class CheckScript(Body, frozen=True, kw_only=True, tag=True):
+    """What would be said of this script if it were activated."""
+
+    name: str
+    text: str
+
+
+class ScriptFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """`severity` is error or warning, `line` counts from 1 (0: the whole file)."""
+
+    line: int
+    severity: str
+    rule: str
+    text: str
+
+
+class ScriptChecked(Body, frozen=True, kw_only=True, tag=True):
+    """Findings; with an error the script cannot be activated."""
+
+    ok: bool
+    findings: tuple[ScriptFinding, ...]
+
+
+class TryScript(Body, frozen=True, kw_only=True, tag=True):
+    """What this script says to questions; nothing comes of it."""
+
+    name: str
+    text: str
+    questions: tuple[Question, ...]
+
+
+class ScriptSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan for one question, the built-in policy's beside it (both JSON), or why there is none."""
+
+    plan: str
+    builtin: str
+    problem: str = ""
+
+
+class ScriptTried(Body, frozen=True, kw_only=True, tag=True):
+    """In the order of the questions."""
+
+    said: tuple[ScriptSaid, ...]
+
+
 class RollBackScript(Body, frozen=True, kw_only=True, tag=True):
     """Go back to a version, or to the one that was active before; 0 is the built-in policy."""
 
@@ -90,5 +135,5 @@ class DecisionPage(Body, frozen=True, kw_only=True, tag=True):
     decisions: tuple[DecisionView, ...]
 
 
-ASKED = (ActivateScript, RollBackScript, ListScripts, ListDecisions)
-ANSWERED = (ScriptActivated, ScriptPage, DecisionPage)
+ASKED = (CheckScript, TryScript, ActivateScript, RollBackScript, ListScripts, ListDecisions)
+ANSWERED = (ScriptChecked, ScriptTried, ScriptActivated, ScriptPage, DecisionPage)

@@ -21,7 +21,7 @@ from ferryman.contracts import codes
 from ferryman.errors import FerrymanError, Refused, Unavailable
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.rest_api.bodies import Approval
+from ferryman.rest_api.bodies_people import Approval
 from ferryman.rest_api.endpoint import Absent
 from ferryman.rest_api.principal import ACCOUNT, Principal
 from ferryman.rest_api.rights import may

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ferryman.contracts import admin, codes
+from ferryman.contracts import admin, codes, peers
 from ferryman.contracts.eis import EIS, ProfileInfo
-from ferryman.contracts.message import Body, Header, decode, encode
-from ferryman.contracts.roles import REST_API, SM_DP, SM_SR
+from ferryman.contracts.message import Body, Codec, Header, decode, encode
+from ferryman.contracts.roles import REST_API, SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.errors import PeerError, Refused, Unavailable
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
@@ -31,6 +31,10 @@ class Asking:
         """Ask the SM-DP; raises Refused, Unavailable."""
         return await self._ask(SM_DP, tenant, body, kind, call_id)
 
+    async def gateway[B: Body](self, tenant: str, body: Body, kind: type[B]) -> B:
+        """Ask the SOAP gateway about its peers; raises Refused, Unavailable."""
+        return await self._ask(SOAP_GATEWAY, tenant, body, kind, "", peers.ANSWER_CODEC)
+
     async def card(self, tenant: str, eid: str) -> EIS:
         """A card with a profile of this tenant; raises Refused, for all others as if they did not exist."""
         absent = Refused(*codes.EID_UNKNOWN, "there is no such eUICC", identifier=eid)
@@ -50,7 +54,15 @@ class Asking:
                 return found
         raise Refused(*codes.ICCID_UNKNOWN, "there is no such profile on this eUICC", identifier=iccid)
 
-    async def _ask[B: Body](self, role: str, tenant: str, body: Body, kind: type[B], call_id: str) -> B:
+    async def _ask[B: Body](
+        self,
+        role: str,
+        tenant: str,
+        body: Body,
+        kind: type[B],
+        call_id: str,
+        answers: Codec[Body] = admin.ANSWER_CODEC,
+    ) -> B:
         unique = self._entropy(UNIQUE_OCTETS).hex()
         header = Header(
             message_id=f"{REST_API}/{unique}",
@@ -62,10 +74,10 @@ class Asking:
         )
         raw = await self._calls.call(role, REST_API, encode(header, body))
         try:
-            _, answer = decode(raw, admin.ANSWER_CODEC)
+            _, answer = decode(raw, answers)
         except PeerError as problem:  # of another version: nothing that the requester could mend
             raise Unavailable(f"{role} ({problem.field})", retry_after=AWAY_SECONDS) from None
-        if isinstance(answer, admin.AdminRefused):
+        if isinstance(answer, admin.AdminRefused | peers.PeerRefused):
             status = answer.status
             raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
         if not isinstance(answer, kind):

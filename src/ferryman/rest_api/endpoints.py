@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from ferryman.rest_api.endpoint import Endpoint
-from ferryman.rest_api.routes import approvals, euiccs, operations, orders, people, scripts, session, stock
+from ferryman.rest_api.routes import (
+    approvals,
+    euiccs,
+    operations,
+    orders,
+    oversight,
+    people,
+    platform,
+    scripts,
+    session,
+    stock,
+)
 
 # A fixed word stands before a name in its place: /scripts/rollback is none of the versions.
 ENDPOINTS: tuple[Endpoint, ...] = (
     *euiccs.ENDPOINTS,
     *operations.ENDPOINTS,
     *orders.ENDPOINTS,
+    *platform.ENDPOINTS,
+    *oversight.ENDPOINTS,
     *scripts.ENDPOINTS,
     *session.ENDPOINTS,
     *people.ENDPOINTS,

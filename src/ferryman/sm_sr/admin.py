@@ -9,13 +9,14 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from ferryman.contracts import admin, codes, operations, queue, workflow
+from ferryman.contracts import oversight as oversight_questions
 from ferryman.contracts.eis import EIS, AuditRecord
 from ferryman.contracts.message import Body, Header, encode
 from ferryman.contracts.roles import REST_API
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.sm_sr import contacts, eis_store, lookup, policy_words, trail, type_store
+from ferryman.sm_sr import contacts, eis_store, lookup, oversight, policy_words, trail, type_store
 from ferryman.sm_sr.euicc_type import TypeKey, effective
 from ferryman.sm_sr.link_book import LinkBook
 from ferryman.sm_sr.operator_calls import OperatorCalls
@@ -77,6 +78,8 @@ class Admin:
                 return await self._scripts.answer(header, body)
             case _ if isinstance(body, queue.ASKED):
                 return await self._queue.answer(header, body)
+            case _ if isinstance(body, oversight_questions.ASKED):
+                return await oversight.answer(self._mailbox, body)
             case admin.RegisterEIS():
                 return await self._register(header, body)
             case admin.ListEUICCs() | admin.FindEUICCs():
@@ -102,6 +105,10 @@ class Admin:
                 return await self._operator.start(header, body)
             case operations.ShowOperation():
                 return await self._operator.show(body.owner, body.call_id)
+            case operations.ListOperations():
+                return await self._operator.page(body)
+            case operations.ShowJournal():
+                return await self._operator.journal(body)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the SM-SR")
 

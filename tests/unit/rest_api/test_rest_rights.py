@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ferryman.contracts.admin import ANSWER_CODEC, SM_SR_REQUESTS, AdminRefused, ImportTemplate, RegisterEIS
+from ferryman.contracts.admin import ANSWER_CODEC, SM_SR_REQUESTS, AdminRefused, RegisterEIS
+from ferryman.contracts.imports import OpenRegistration
 from ferryman.contracts.message import Header, decode, encode
 from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.roles import CRYPTO_SERVER, REST_API, SM_DP, SM_SR
@@ -78,7 +79,7 @@ async def test_the_role_may_ask_no_more_than_its_table(tmp_path: Path) -> None:
     async with rest_world(tmp_path) as world:
         for dest, body in (
             (SM_SR, RegisterEIS(xml=b"<x/>")),
-            (SM_DP, ImportTemplate(owner=TENANT, name="x", der=b"")),
+            (SM_DP, OpenRegistration(owner=TENANT, profile_type="x", import_id="y")),
         ):
             header = Header(message_id="1", sender=REST_API, requester=TENANT, function_call_id="1", deadline=0.0)
             raw = await world.installation.bus.call(dest, REST_API, encode(header, body))

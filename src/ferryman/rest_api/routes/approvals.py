@@ -7,7 +7,7 @@ from typing import Any
 from ferryman.contracts import imports, queue
 from ferryman.contracts.rest import KeyRole
 from ferryman.platform.mailbox import Tx
-from ferryman.rest_api import accounts, bodies, rights
+from ferryman.rest_api import accounts, bodies_people, rights
 from ferryman.rest_api.approvals import Deed
 from ferryman.rest_api.asking import Asking
 from ferryman.rest_api.endpoint import ACCEPTED, Endpoint, Request
@@ -49,7 +49,7 @@ def deeds(ask: Asking) -> tuple[Deed, ...]:
     )
 
 
-async def ask_for_raw_script(r: Request) -> bodies.Approval:
+async def ask_for_raw_script(r: Request) -> bodies_people.Approval:
     eid, given = r.path["eid"], r.body
     await r.ask.card(r.tenant, eid)
     request = {
@@ -63,36 +63,36 @@ async def ask_for_raw_script(r: Request) -> bodies.Approval:
     return await r.services.approvals.ask(r.who, RAW_SCRIPT, request, sentence, r.call_id)
 
 
-async def list_approvals(r: Request) -> bodies.ApprovalList:
+async def list_approvals(r: Request) -> bodies_people.ApprovalList:
     before = int(r.query.after or 0)
     found = await r.services.approvals.page(r.tenant, r.query.state, before, r.query.limit)
     items = tuple(one for _, one in found)
-    return bodies.ApprovalList(items=items, next=str(found[-1][0]) if len(found) == r.query.limit else "")
+    return bodies_people.ApprovalList(items=items, next=str(found[-1][0]) if len(found) == r.query.limit else "")
 
 
-async def show_approval(r: Request) -> bodies.Approval:
+async def show_approval(r: Request) -> bodies_people.Approval:
     return await r.services.approvals.show(r.who, r.path["approval_id"])
 
 
-async def approve(r: Request) -> bodies.Approval:
+async def approve(r: Request) -> bodies_people.Approval:
     return await r.services.approvals.decide(r.who, r.path["approval_id"], approve=True)
 
 
-async def reject(r: Request) -> bodies.Approval:
+async def reject(r: Request) -> bodies_people.Approval:
     return await r.services.approvals.decide(r.who, r.path["approval_id"], approve=False)
 
 
 _E = Endpoint
 ENDPOINTS = (
     _E("POST", "/euiccs/{eid}/raw-scripts", rights.RAW_WRITE, "Ask for a raw script; a second person approves",
-       ask_for_raw_script, bodies.Approval, ACCEPTED, body=bodies.NewRawScript, once=True,
+       ask_for_raw_script, bodies_people.Approval, ACCEPTED, body=bodies_people.NewRawScript, once=True,
        example={"data": "gPICAAIPAA==", "reason": "GET STATUS for ticket 4711"}),
     _E("GET", "/approvals", rights.APPROVAL_READ, "What a second person must approve, the newest first",
-       list_approvals, bodies.ApprovalList, query=bodies.ApprovalQuery),
+       list_approvals, bodies_people.ApprovalList, query=bodies_people.ApprovalQuery),
     _E("GET", "/approvals/{approval_id}", rights.APPROVAL_READ, "One request for approval", show_approval,
-       bodies.Approval),
+       bodies_people.Approval),
     _E("POST", "/approvals/{approval_id}/approve", rights.APPROVAL_DECIDE, "Approve: it is carried out, once",
-       approve, bodies.Approval, versioned=show_approval),
-    _E("POST", "/approvals/{approval_id}/reject", rights.APPROVAL_DECIDE, "Reject", reject, bodies.Approval,
+       approve, bodies_people.Approval, versioned=show_approval),
+    _E("POST", "/approvals/{approval_id}/reject", rights.APPROVAL_DECIDE, "Reject", reject, bodies_people.Approval,
        versioned=show_approval),
 )  # fmt: skip

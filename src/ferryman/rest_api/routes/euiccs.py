@@ -6,15 +6,16 @@ from ferryman.contracts import admin
 from ferryman.contracts.eis import EIS
 from ferryman.contracts.message import Body
 from ferryman.rest_api import bodies, rights
-from ferryman.rest_api.endpoint import Endpoint, Request, page
+from ferryman.rest_api.endpoint import Endpoint, Request
 
 
 async def list_euiccs(r: Request) -> bodies.EUICCList:
-    question = admin.FindEUICCs(
-        owner=r.tenant, by="owner", value=r.tenant, after=r.query.after, limit=r.query.limit
-    )
+    given = r.query
+    by, value = (given.by, given.value) if given.by else ("owner", r.tenant)
+    question = admin.FindEUICCs(owner=r.tenant, by=by, value=value, after=given.after, limit=given.limit)
     found = (await r.ask.sm_sr(r.tenant, question, admin.EUICCPage)).euiccs
-    return bodies.EUICCList(items=found, next=found[-1].eid if len(found) == r.query.limit else "")
+    own = tuple(card for card in found if any(profile.owner == r.tenant for profile in card.profiles))
+    return bodies.EUICCList(items=own, next=found[-1].eid if len(found) == given.limit else "")
 
 
 async def show_euicc(r: Request) -> object:
@@ -43,26 +44,14 @@ async def dry_run(r: Request) -> Body:
     return await r.ask.sm_sr(r.tenant, question, admin.DryRunResult)
 
 
-async def list_euicc_types(r: Request) -> bodies.TypeList:
-    found = (await r.ask.sm_sr(r.who.party, admin.ListTypes(), admin.TypePage)).types
-    items, more = page(found, _type_name, r.query.after, r.query.limit)
-    return bodies.TypeList(items=items, next=more)
-
-
-def _type_name(one: admin.EUICCType) -> str:
-    return f"{one.eum_id}:{one.platform_type}:{one.platform_version}"[: bodies.MAX_CURSOR]
-
-
 _E = Endpoint
 ENDPOINTS = (
     _E("GET", "/euiccs", rights.EUICC_READ, "eUICCs with a profile of yours, by EID", list_euiccs,
-       bodies.EUICCList, query=bodies.PageQuery),
+       bodies.EUICCList, query=bodies.EUICCQuery),
     _E("GET", "/euiccs/{eid}", rights.EUICC_READ, "One eUICC with your profiles", show_euicc, EIS),
     _E("GET", "/euiccs/{eid}/history", rights.EUICC_READ, "Audit trail of an eUICC (SGP.02 Annex E)", show_history,
        bodies.HistoryList, query=bodies.NumberQuery),
     _E("POST", "/euiccs/{eid}/dry-runs", rights.EUICC_READ, "What would happen, and why; nothing does", dry_run,
        admin.DryRunResult, body=bodies.NewDryRun,
        example={"function": "EnableProfile", "iccid": "8988211000000000011"}),
-    _E("GET", "/euicc-types", rights.TYPE_READ, "eUICC types", list_euicc_types, bodies.TypeList,
-       query=bodies.PageQuery),
 )  # fmt: skip

@@ -34,6 +34,19 @@ async def show_operation(r: Request) -> Body:
     return await or_absent(asked, "operation", r.path["operation_id"])
 
 
+async def list_operations(r: Request) -> bodies.OperationList:
+    question = operations.ListOperations(owner=r.tenant, after=r.query.after, limit=r.query.limit)
+    found = (await r.ask.sm_sr(r.tenant, question, operations.OperationPage)).operations
+    return bodies.OperationList(items=found, next=found[-1].call_id if len(found) == r.query.limit else "")
+
+
+async def show_journal(r: Request) -> bodies.JournalList:
+    name = r.path["operation_id"]
+    question = operations.ShowJournal(owner=r.tenant, call_id=name)
+    found = await or_absent(r.ask.sm_sr(r.tenant, question, operations.Journal), "operation", name)
+    return bodies.JournalList(items=found.lines)
+
+
 async def list_queue(r: Request) -> bodies.QueueList:
     await r.ask.card(r.tenant, r.path["eid"])
     question = queue.QueueList(owner=r.tenant, eid=r.path["eid"], open_only=r.query.open_only, limit=MAX_QUEUE)
@@ -90,6 +103,10 @@ ENDPOINTS = (
     _E("POST", "/euiccs/{eid}/operations", rights.OPERATION_WRITE, "Enable, disable, delete or audit now",
        start_operation, operations.OperationView, ACCEPTED, body=bodies.NewOperation, once=True,
        example={"function": "enable", "iccid": "8988211000000000011"}),
+    _E("GET", "/operations", rights.OPERATION_READ, "Operations, by identifier", list_operations,
+       bodies.OperationList, query=bodies.PageQuery),
+    _E("GET", "/operations/{operation_id}/journal", rights.OPERATION_READ, "Messages of an operation, their kinds",
+       show_journal, bodies.JournalList),
     _E("GET", "/operations/{operation_id}", rights.OPERATION_READ, "State of an operation", show_operation,
        operations.OperationView),
     _E("GET", "/euiccs/{eid}/queue", rights.QUEUE_READ, "Command queue of an eUICC", list_queue, bodies.QueueList,

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from ferryman.contracts import orders
+from ferryman.contracts import admin, orders
 from ferryman.contracts.message import Body
 from ferryman.rest_api import bodies, rights
-from ferryman.rest_api.endpoint import CREATED, Endpoint, Request, or_absent, page
+from ferryman.rest_api.endpoint import CREATED, Absent, Endpoint, Request, or_absent, page
 
 
 async def list_profile_types(r: Request) -> bodies.ProfileTypeList:
     found = (await r.ask.sm_dp(r.tenant, orders.ShowStock(owner=r.tenant), orders.StockPage)).stocks
     items, more = page(found, lambda one: one.profile_type, r.query.after, r.query.limit)
     return bodies.ProfileTypeList(items=items, next=more)
+
+
+async def import_template(r: Request) -> admin.TemplateImported:
+    question = admin.ImportTemplate(
+        owner=r.tenant, name=r.body.name, der=r.body.package, algorithm=r.body.algorithm
+    )
+    return await r.ask.sm_dp(r.tenant, question, admin.TemplateImported)
+
+
+async def show_profile_type(r: Request) -> orders.StockView:
+    name = r.path["profile_type"]
+    for one in (await r.ask.sm_dp(r.tenant, orders.ShowStock(owner=r.tenant), orders.StockPage)).stocks:
+        if one.profile_type == name:
+            return one
+    raise Absent("profile type", name)
+
+
+async def set_low_water(r: Request) -> orders.StockView:
+    found = await show_profile_type(r)
+    question = orders.SetLowWater(owner=r.tenant, profile_type=found.profile_type, low_water=r.body.low_water)
+    await r.ask.sm_dp(r.tenant, question, orders.StockPage)
+    return await show_profile_type(r)
 
 
 async def create_order(r: Request) -> Body:
@@ -61,6 +83,13 @@ _E = Endpoint
 ENDPOINTS = (
     _E("GET", "/profile-types", rights.ORDER_READ, "Profile types with their stock", list_profile_types,
        bodies.ProfileTypeList, query=bodies.PageQuery),
+    _E("GET", "/profile-types/{profile_type}", rights.ORDER_READ, "One profile type with its stock",
+       show_profile_type, orders.StockView),
+    _E("PUT", "/profile-types/{profile_type}/low-water", rights.TEMPLATE_WRITE, "When its stock raises an alarm",
+       set_low_water, orders.StockView, body=bodies.NewLowWater, versioned=show_profile_type,
+       example={"low_water": 100}),
+    _E("POST", "/templates", rights.TEMPLATE_WRITE, "A profile package as template of a profile type",
+       import_template, admin.TemplateImported, CREATED, body=bodies.NewTemplate),
     _E("GET", "/orders", rights.ORDER_READ, "Orders, the oldest first", list_orders, bodies.OrderList,
        query=bodies.OrderQuery),
     _E("POST", "/orders", rights.ORDER_WRITE, "Order the download of a profile (ES2.DownloadProfile)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferryman.contracts import codes
 from ferryman.contracts.rest import AccountAdded, AccountView, AddAccount, AddKey, KeyAdded, KeyView
 from ferryman.errors import Refused
-from ferryman.rest_api import bodies, rights
+from ferryman.rest_api import bodies, bodies_people, rights
 from ferryman.rest_api.endpoint import ACCEPTED, CREATED, Absent, Endpoint, Request, or_absent, page
 from ferryman.rest_api.principal import Principal
 from ferryman.rest_api.routes.approvals import SET_ROLE
@@ -13,11 +13,11 @@ from ferryman.rest_api.routes.approvals import SET_ROLE
 # -- users --------------------------------------------------------------------------------------------------------
 
 
-async def list_users(r: Request) -> bodies.UserList:
+async def list_users(r: Request) -> bodies_people.UserList:
     tenant = r.tenant or None  # the platform's staff sees all
     found = await r.services.accounts.page(tenant, r.query.after, r.query.limit + 1)
     items = found[: r.query.limit]
-    return bodies.UserList(items=items, next=items[-1].name if len(found) > r.query.limit else "")
+    return bodies_people.UserList(items=items, next=items[-1].name if len(found) > r.query.limit else "")
 
 
 async def add_user(r: Request) -> AccountAdded:
@@ -33,19 +33,19 @@ async def show_user(r: Request) -> AccountView:
     return found
 
 
-async def change_user(r: Request) -> bodies.UserChanged:
+async def change_user(r: Request) -> bodies_people.UserChanged:
     user = await show_user(r)
     accounts, actor = r.services.accounts, r.who.actor
     if f"account/{user.user_id}" == actor:
         raise Refused(*codes.REQUESTER_NOT_ALLOWED, "another admin does this with your account")
     if r.body.action == "recover":
         added = await accounts.recover(user.user_id, actor, r.who.hand)
-        return bodies.UserChanged(account=added.account, password=added.password)
+        return bodies_people.UserChanged(account=added.account, password=added.password)
     changed = await accounts.disable(user.user_id, actor, on=r.body.action == "disable")
-    return bodies.UserChanged(account=changed)
+    return bodies_people.UserChanged(account=changed)
 
 
-async def ask_for_role(r: Request) -> bodies.Approval:
+async def ask_for_role(r: Request) -> bodies_people.Approval:
     user = await show_user(r)
     sentence = f"{user.name} is to be {r.body.role.value}, was {user.role.value}"
     request = {"user_id": user.user_id, "role": r.body.role.value}
@@ -55,10 +55,10 @@ async def ask_for_role(r: Request) -> bodies.Approval:
 # -- API keys -----------------------------------------------------------------------------------------------------
 
 
-async def list_keys(r: Request) -> bodies.KeyList:
+async def list_keys(r: Request) -> bodies_people.KeyList:
     found = tuple(one for one in await r.services.keys.all() if not r.tenant or one.tenant == r.tenant)
     items, more = page(found, lambda one: one.key_id, r.query.after, r.query.limit)
-    return bodies.KeyList(items=items, next=more)
+    return bodies_people.KeyList(items=items, next=more)
 
 
 async def add_key(r: Request) -> KeyAdded:
@@ -103,19 +103,22 @@ def _tenant(r: Request, asked: str) -> str:
 
 _E = Endpoint
 ENDPOINTS = (
-    _E("GET", "/users", rights.USER_READ, "Users, by name", list_users, bodies.UserList, query=bodies.PageQuery),
+    _E("GET", "/users", rights.USER_READ, "Users, by name", list_users, bodies_people.UserList,
+       query=bodies.PageQuery),
     _E("POST", "/users", rights.USER_WRITE, "Make an account; its one-time password is shown this once", add_user,
-       AccountAdded, CREATED, body=bodies.NewUser, example={"name": "ada", "role": "operator"}),
+       AccountAdded, CREATED, body=bodies_people.NewUser, example={"name": "ada", "role": "operator"}),
     _E("GET", "/users/{user_id}", rights.USER_READ, "One user", show_user, AccountView),
     _E("POST", "/users/{user_id}/changes", rights.USER_WRITE, "Disable, enable or recover an account", change_user,
-       bodies.UserChanged, body=bodies.UserChange, versioned=show_user, example={"action": "disable"}),
+       bodies_people.UserChanged, body=bodies_people.UserChange, versioned=show_user,
+       example={"action": "disable"}),
     _E("POST", "/users/{user_id}/role", rights.USER_WRITE, "Ask for another role; a second person approves",
-       ask_for_role, bodies.Approval, ACCEPTED, body=bodies.NewRole, once=True, versioned=show_user,
+       ask_for_role, bodies_people.Approval, ACCEPTED, body=bodies_people.NewRole, once=True, versioned=show_user,
        example={"role": "auditor"}),
-    _E("GET", "/api-keys", rights.KEY_READ, "API keys, without their secrets", list_keys, bodies.KeyList,
+    _E("GET", "/api-keys", rights.KEY_READ, "API keys, without their secrets", list_keys, bodies_people.KeyList,
        query=bodies.PageQuery),
     _E("POST", "/api-keys", rights.KEY_WRITE, "Make an API key; it is shown this once", add_key, KeyAdded, CREATED,
-       body=bodies.NewKey, example={"name": "billing", "role": "auditor", "scopes": ["order:read"], "days": 90}),
+       body=bodies_people.NewKey, example={"name": "billing", "role": "auditor", "scopes": ["order:read"],
+       "days": 90}),
     _E("GET", "/api-keys/{key_id}", rights.KEY_READ, "One API key", show_key, KeyView),
     _E("DELETE", "/api-keys/{key_id}", rights.KEY_WRITE, "Revoke an API key, at once", revoke_key, KeyView,
        versioned=show_key),

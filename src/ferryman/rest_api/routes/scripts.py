@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from ferryman.contracts import workflow
 from ferryman.contracts.message import Body
-from ferryman.rest_api import bodies, rights
+from ferryman.rest_api import bodies, bodies_platform, rights
 from ferryman.rest_api.endpoint import CREATED, Endpoint, Request, page
 
 
-async def list_scripts(r: Request) -> bodies.ScriptList:
+async def list_scripts(r: Request) -> bodies_platform.ScriptList:
     found = (await r.ask.sm_sr(r.who.party, workflow.ListScripts(), workflow.ScriptPage)).scripts
     items, more = page(found, lambda one: str(one.version), r.query.after, r.query.limit)
-    return bodies.ScriptList(items=items, next=more)
+    return bodies_platform.ScriptList(items=items, next=more)
+
+
+async def check_script(r: Request) -> workflow.ScriptChecked:
+    question = workflow.CheckScript(name=r.body.name, text=r.body.text)
+    return await r.ask.sm_sr(r.who.party, question, workflow.ScriptChecked)
+
+
+async def try_script(r: Request) -> workflow.ScriptTried:
+    question = workflow.TryScript(name=r.body.name, text=r.body.text, questions=r.body.questions)
+    return await r.ask.sm_sr(r.who.party, question, workflow.ScriptTried)
 
 
 async def activate_script(r: Request) -> Body:
@@ -24,21 +34,28 @@ async def roll_back_script(r: Request) -> Body:
     return await r.ask.sm_sr(r.who.party, question, workflow.ScriptActivated)
 
 
-async def list_decisions(r: Request) -> bodies.DecisionList:
+async def list_decisions(r: Request) -> bodies_platform.DecisionList:
     before = int(r.query.after or 0)
     question = workflow.ListDecisions(eid=r.query.eid, limit=r.query.limit, before=before)
     found = (await r.ask.sm_sr(r.who.party, question, workflow.DecisionPage)).decisions
-    return bodies.DecisionList(items=found, next=str(found[-1].number) if len(found) == r.query.limit else "")
+    return bodies_platform.DecisionList(
+        items=found, next=str(found[-1].number) if len(found) == r.query.limit else ""
+    )
 
 
 _E = Endpoint
 ENDPOINTS = (
-    _E("GET", "/scripts", rights.SCRIPT_READ, "Versions of the transport script", list_scripts, bodies.ScriptList,
+    _E("GET", "/scripts", rights.SCRIPT_READ, "Versions of the transport script", list_scripts,
+       bodies_platform.ScriptList,
        query=bodies.PageQuery),
     _E("POST", "/scripts", rights.SCRIPT_WRITE, "Activate a transport script", activate_script,
-       workflow.ScriptActivated, CREATED, body=bodies.NewScript),
+       workflow.ScriptActivated, CREATED, body=bodies_platform.NewScript),
+    _E("POST", "/scripts/check", rights.SCRIPT_READ, "What would be said of a script if it were activated",
+       check_script, workflow.ScriptChecked, body=bodies_platform.NewScript),
+    _E("POST", "/scripts/try", rights.SCRIPT_READ, "What a script says to questions; nothing comes of it",
+       try_script, workflow.ScriptTried, body=bodies_platform.ScriptTrial),
     _E("POST", "/scripts/rollback", rights.SCRIPT_WRITE, "Go back to a version", roll_back_script,
-       workflow.ScriptActivated, body=bodies.RollBack, example={"version": 0}),
+       workflow.ScriptActivated, body=bodies_platform.RollBack, example={"version": 0}),
     _E("GET", "/scripts/decisions", rights.SCRIPT_READ, "The last decisions of the script", list_decisions,
-       bodies.DecisionList, query=bodies.DecisionQuery),
+       bodies_platform.DecisionList, query=bodies_platform.DecisionQuery),
 )  # fmt: skip

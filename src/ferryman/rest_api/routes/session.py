@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ferryman.contracts import codes
 from ferryman.errors import Refused
-from ferryman.rest_api import bodies, rights, sessions
+from ferryman.rest_api import bodies_people, rights, sessions
 from ferryman.rest_api.answers import No
 from ferryman.rest_api.endpoint import CREATED, FOUND, NO_CONTENT, Endpoint, Reply, Request
 from ferryman.rest_api.oidc import BROWSER, LOGIN_SECONDS, OIDC
@@ -19,7 +19,7 @@ async def log_in(r: Request) -> Reply:
     return Reply(_view(who, secret), cookies=(sessions.cookie_of(secret),))
 
 
-async def show_session(r: Request) -> bodies.SessionView:
+async def show_session(r: Request) -> bodies_people.SessionView:
     return _view(r.who, r.cookies.get(sessions.COOKIE, ""))
 
 
@@ -33,9 +33,9 @@ async def change_password(r: Request) -> None:
     await r.services.accounts.set_password(_account(r), r.body.old, r.body.new, secret)
 
 
-async def new_totp(r: Request) -> bodies.TOTPSecret:
+async def new_totp(r: Request) -> bodies_people.TOTPSecret:
     secret, uri = await r.services.accounts.new_totp(_account(r), r.body.password)
-    return bodies.TOTPSecret(secret=secret, uri=uri)
+    return bodies_people.TOTPSecret(secret=secret, uri=uri)
 
 
 async def confirm_totp(r: Request) -> None:
@@ -75,9 +75,9 @@ def _account(r: Request) -> str:
     return r.who.id
 
 
-def _view(who: Principal, secret: str) -> bodies.SessionView:
+def _view(who: Principal, secret: str) -> bodies_people.SessionView:
     may = sorted(scope for scope in rights.SCOPES if rights.may(who, scope))
-    return bodies.SessionView(
+    return bodies_people.SessionView(
         kind=who.kind,
         id=who.id,
         name=who.name,
@@ -91,19 +91,20 @@ def _view(who: Principal, secret: str) -> bodies.SessionView:
 
 _E = Endpoint
 ENDPOINTS = (
-    _E("POST", "/session", rights.OPEN, "Log in with name and password", log_in, bodies.SessionView, CREATED,
-       body=bodies.Login, example={"name": "ada", "password": "correct horse battery", "code": ""}),
-    _E("GET", "/session", rights.SELF, "Who you are and what you may", show_session, bodies.SessionView),
+    _E("POST", "/session", rights.OPEN, "Log in with name and password", log_in, bodies_people.SessionView,
+       CREATED,
+       body=bodies_people.Login, example={"name": "ada", "password": "correct horse battery", "code": ""}),
+    _E("GET", "/session", rights.SELF, "Who you are and what you may", show_session, bodies_people.SessionView),
     _E("DELETE", "/session", rights.SELF, "Log out", log_out, None, NO_CONTENT),
     _E("POST", "/session/password", rights.SELF, "Change your password; your other logins end", change_password,
-       None, NO_CONTENT, body=bodies.NewPassword),
+       None, NO_CONTENT, body=bodies_people.NewPassword),
     _E("POST", "/session/totp", rights.SELF, "A secret for one-time codes; they hold once one was right", new_totp,
-       bodies.TOTPSecret, CREATED, body=bodies.OwnPassword),
+       bodies_people.TOTPSecret, CREATED, body=bodies_people.OwnPassword),
     _E("POST", "/session/totp/confirm", rights.SELF, "Show the first code: from now on codes are asked for",
-       confirm_totp, None, NO_CONTENT, body=bodies.OwnCode),
+       confirm_totp, None, NO_CONTENT, body=bodies_people.OwnCode),
     _E("POST", "/session/totp/remove", rights.SELF, "No codes any more", remove_totp, None, NO_CONTENT,
-       body=bodies.OwnPassword),
+       body=bodies_people.OwnPassword),
     _E("GET", "/session/oidc", rights.OPEN, "Log in by way of the OpenID provider", begin_oidc, None, FOUND),
     _E("GET", "/session/oidc/callback", rights.OPEN, "Where the OpenID provider sends the browser back to",
-       end_oidc, None, FOUND, query=bodies.Callback),
+       end_oidc, None, FOUND, query=bodies_people.Callback),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ferryman.contracts import imports
-from ferryman.rest_api import bodies, rights
+from ferryman.rest_api import bodies, bodies_people, rights
 from ferryman.rest_api.endpoint import ACCEPTED, Absent, Endpoint, Request, page
 from ferryman.rest_api.routes.approvals import DELETE_STOCK
 
@@ -33,7 +33,7 @@ async def list_subscriptions(r: Request) -> bodies.SubscriptionList:
     return bodies.SubscriptionList(items=items, next=found.after if len(items) == r.query.limit else "")
 
 
-async def ask_for_deletion(r: Request) -> bodies.Approval:
+async def ask_for_deletion(r: Request) -> bodies_people.Approval:
     found = await show_import(r)
     sentence = f"{found.free} free subscriptions of {found.profile_type} are to be deleted with their keys"
     return await r.services.approvals.ask(r.who, DELETE_STOCK, {"import_id": found.import_id}, sentence, r.call_id)
@@ -48,6 +48,6 @@ ENDPOINTS = (
     _E("GET", "/imports/{import_id}/subscriptions", rights.STOCK_READ, "Subscriptions of an import, no secrets",
        list_subscriptions, bodies.SubscriptionList, query=bodies.PageQuery),
     _E("DELETE", "/imports/{import_id}", rights.STOCK_WRITE,
-       "Ask for the deletion of what is free; a second person approves", ask_for_deletion, bodies.Approval,
+       "Ask for the deletion of what is free; a second person approves", ask_for_deletion, bodies_people.Approval,
        ACCEPTED, once=True, versioned=show_import),
 )  # fmt: skip

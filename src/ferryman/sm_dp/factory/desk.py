@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ferryman.contracts import codes, crypto, imports
 from ferryman.contracts import orders as order_calls
+from ferryman.contracts import oversight as oversight_questions
 from ferryman.contracts.message import Body, Header
 from ferryman.errors import InputError, Refused
 from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.automatic import PUBLIC_FIELDS
 from ferryman.profile.template import CompiledTemplate
-from ferryman.sm_dp.factory import stock, templates
+from ferryman.sm_dp.factory import oversight, stock, templates
 
 MAX_PAGE = 10_000  # subscriptions in one answer
 DELETE_AT_ONCE = 500  # subscriptions: each takes a call to the CryptoServer
@@ -47,6 +48,8 @@ class StockDesk:
             case order_calls.ShowStock():
                 stocks = await self.mailbox.store.read(lambda c: stock.stocks(c, body.owner))
                 return order_calls.StockPage(stocks=stocks)
+            case _ if isinstance(body, oversight_questions.ASKED):
+                return await oversight.answer(self.mailbox, body)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of the SM-DP")
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ferryman.contracts import codes
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.workflow import (
     ActivateScript,
+    CheckScript,
     DecisionPage,
     ListDecisions,
     ListScripts,
     RollBackScript,
     ScriptActivated,
+    ScriptChecked,
+    ScriptFinding,
     ScriptPage,
+    ScriptSaid,
+    ScriptTried,
+    TryScript,
 )
 from ferryman.errors import InputError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_sr.scripts import store
 from ferryman.sm_sr.scripts.runner import Decider
+from ferryman.workflow import builtin
 
 MAX_PAGE = 1000
 
@@ -39,6 +48,10 @@ class ScriptDesk:
     async def answer(self, header: Header, body: Body) -> Body:
         """One question of a person; raises Refused or InputError."""
         match body:
+            case CheckScript():
+                return await self._check(body)
+            case TryScript():
+                return await self._try(body)
             case ActivateScript():
                 return await self._activate(header, body)
             case RollBackScript():
@@ -54,6 +67,29 @@ class ScriptDesk:
                 )
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function on scripts")
+
+    async def _check(self, body: CheckScript) -> ScriptChecked:
+        findings = tuple(
+            ScriptFinding(line=one.line, severity=one.severity, rule=one.rule, text=one.text)
+            for one in await self._decider.inspect(body.name, body.text)
+        )
+        return ScriptChecked(ok=all(one.severity != "error" for one in findings), findings=findings)
+
+    async def _try(self, body: TryScript) -> ScriptTried:
+        """In a process of its own, so that the active one is not disturbed."""
+        decider, said = type(self._decider)(), []
+        await decider.use(body.name, body.text)
+        try:
+            for question in body.questions:
+                builtin_says = msgspec.json.encode(builtin.decide(question)).decode()
+                try:
+                    plan = msgspec.json.encode(await decider.decide(question)).decode()
+                    said.append(ScriptSaid(plan=plan, builtin=builtin_says))
+                except Refused as refusal:
+                    said.append(ScriptSaid(plan="", builtin=builtin_says, problem=refusal.message))
+        finally:
+            await decider.stop()
+        return ScriptTried(said=tuple(said))
 
     async def _activate(self, header: Header, body: ActivateScript) -> ScriptActivated:
         findings = await self._decider.inspect(body.name, body.text)

@@ -1,0 +1,143 @@
+"""Requests and answers about what is the platform's own: fleet, types, peers, scripts, trails, alarms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ferryman.contracts.admin import EUICCType
+from ferryman.contracts.oversight import AuditLine
+from ferryman.contracts.peers import Peer
+from ferryman.contracts.workflow import DecisionView, ScriptView
+from ferryman.rest_api.bodies import MAX_SCRIPT, Closed, EIDFilter, NumberQuery, PageQuery
+from ferryman.workflow.question import Question
+
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+
+
+class FleetCard(msgspec.Struct, frozen=True, kw_only=True):
+    """An eUICC of the platform; `smsr_id` is the SM-SR that has it."""
+
+    eid: str
+    eum_id: str
+    platform_type: str
+    platform_version: str
+    smsr_id: str
+
+
+class FleetList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of eUICCs; `next` is empty at the end."""
+
+    items: tuple[FleetCard, ...]
+    next: str = ""
+
+
+class FleetQuery(PageQuery, frozen=True, kw_only=True):
+    """Which eUICCs: all, or those found by `value`."""
+
+    by: Literal["", "eid", "iccid", "isdp_aid", "msisdn", "imei", "tag", "owner"] = ""
+    value: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class NewTags(Closed, frozen=True, kw_only=True):
+    """All tags that it is to have."""
+
+    tags: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=80)], ...], msgspec.Meta(max_length=50)
+    ]
+
+
+class NewType(Closed, frozen=True, kw_only=True):
+    """What a kind of eUICC says; empty platform and version stand for all. Without `says` it is forgotten."""
+
+    eum_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    platform_type: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    platform_version: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    says: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class TypeList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of eUICC types; `next` is empty at the end."""
+
+    items: tuple[EUICCType, ...]
+    next: str = ""
+
+
+class PeerList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of peers; `next` is empty at the end."""
+
+    items: tuple[Peer, ...]
+    next: str = ""
+
+
+class AuditQuery(NumberQuery, frozen=True, kw_only=True):
+    """Which records: of which role's trail, about one eUICC, of one action."""
+
+    source: Literal["rest-api", "sm-sr", "sm-dp"] = "rest-api"
+    eid: EIDFilter = ""
+    action: Annotated[str, msgspec.Meta(max_length=80)] = ""
+
+
+class AuditList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of records; `next` is empty at the end."""
+
+    items: tuple[AuditLine, ...]
+    next: str = ""
+
+
+class RoleAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """`role` tells of it; `kind` is a word for programs, `object` what it is about, `text` a sentence."""
+
+    role: str
+    kind: str
+    object: str
+    text: str
+
+
+class AlarmList(msgspec.Struct, frozen=True, kw_only=True):
+    """Alarms that hold now; there are few, and always one page."""
+
+    items: tuple[RoleAlarm, ...]
+    next: str = ""
+
+
+class NewScript(Closed, frozen=True, kw_only=True):
+    """A transport script: checked where it would run, kept as a version, asked from now on."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SCRIPT)]
+
+
+class RollBack(Closed, frozen=True, kw_only=True):
+    """The version to go back to: 0 is the built-in policy, null the one that was active before."""
+
+    version: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class ScriptList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of versions of the transport script; `next` is empty at the end."""
+
+    items: tuple[ScriptView, ...]
+    next: str = ""
+
+
+class DecisionList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of decisions; `next` is empty at the end."""
+
+    items: tuple[DecisionView, ...]
+    next: str = ""
+
+
+class DecisionQuery(NumberQuery, frozen=True, kw_only=True):
+    """Decisions about one card, or about all, the newest first."""
+
+    eid: EIDFilter = ""
+
+
+class ScriptTrial(Closed, frozen=True, kw_only=True):
+    """A script and questions as `GET /scripts/decisions` shows them."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SCRIPT)]
+    questions: Annotated[tuple[Question, ...], msgspec.Meta(max_length=100)]
