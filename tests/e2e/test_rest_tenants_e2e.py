@@ -165,8 +165,10 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
 # What a good request is answered with where its object does not allow it: an order that has ended, no script.
 # Nor does an API key decide about an approval.
 OTHERWISE = {
-    **dict.fromkeys(("approve", "reject", "cancel_order", "retry_order"), {403}),
-    **dict.fromkeys(("list_peers", "put_peer", "show_peer", "remove_peer", "test_peer"), {503}),  # no gateway here
+    **{key: {403} for key in ("approve", "reject", "cancel_order", "retry_order")},
+    **{
+        key: {503} for key in ("list_peers", "put_peer", "show_peer", "remove_peer", "test_peer")
+    },  # no gateway here
     "activate_script": {400},
 }
 
