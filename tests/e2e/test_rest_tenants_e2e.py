@@ -164,6 +164,7 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
 
 # What a good request is answered with where its object does not allow it: an order that has ended, no script.
 # Nor does an API key decide about an approval.
+# There is no gateway here that has peers.
 OTHERWISE = {
     **{key: {403} for key in ("approve", "reject", "cancel_order", "retry_order")},
     **{
