@@ -17,6 +17,7 @@ from lxml import etree
 
 import esm_samples
 from ferryman.soap_gateway import http_message
+from ferryman.soap_gateway.esm import description, extension
 from ferryman.soap_gateway.esm.names import SOAP, WSMC
 
 OLD = b"http://namespaces.gsma.org/esim-messaging/1"
@@ -26,6 +27,16 @@ WITHOUT_SCHEMA = (f"{{{SOAP}}}Fault", f"{{{WSMC}}}MakeConnection")
 @cache
 def reference() -> etree.XMLSchema:
     return esm_samples.reference_schema()
+
+
+@cache
+def proposal() -> etree.XMLSchema:
+    """For the functions of v4 there is no reference: our own schema of them."""
+    return etree.XMLSchema(etree.fromstring(description.extension_schema()))
+
+
+def schema_of(element: etree._Element) -> etree.XMLSchema:
+    return proposal() if etree.QName(element).namespace == extension.EXTENSION else reference()
 
 
 def problem_of(octets: bytes) -> str:
@@ -39,7 +50,7 @@ def problem_of(octets: bytes) -> str:
         return "has not one element in its Body"
     if body[0].tag in WITHOUT_SCHEMA:
         return ""
-    schema = reference()
+    schema = schema_of(body[0])
     return "" if schema.validate(body[0]) else str(schema.error_log.last_error)
 
 

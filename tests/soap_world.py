@@ -15,7 +15,8 @@ from lxml import etree
 from sqlalchemy import select
 
 import esm_samples
-from ferryman.contracts import es1, es2, es3, es4, es7
+import soap_guard
+from ferryman.contracts import es1, es2, es3, es4, es7, v4
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.peers import Peer, PeerKind, PeersKnown
 from ferryman.contracts.status import SUCCESS
@@ -35,10 +36,9 @@ from parties import Party
 
 START = 1_795_000_000.0
 SR, DP, MNO, MNO2, EUM, SR2 = (f"1.3.6.1.4.1.99999.{number}" for number in (20, 10, 30, 31, 40, 21))
-REFERENCE = esm_samples.reference_schema()
 QUESTIONS: Codec[Body] = Codec(
     *(*es1.REQUESTS, *es2.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS),
-    *(*es3.RESPONSES, *es7.RESPONSES, *es3.NOTIFICATIONS, PeersKnown),
+    *(*es3.RESPONSES, *es7.RESPONSES, *es3.NOTIFICATIONS, PeersKnown, *v4.TO_SM_SR, *v4.TO_SM_DP),
 )
 
 
@@ -201,7 +201,8 @@ class Client:
         }
         element = encode_element(body, base)
         if message.shape is not Shape.REQUEST or not isinstance(body, es1.ES1RegisterEIS):
-            REFERENCE.assertValid(etree.fromstring(element))
+            made = etree.fromstring(element)
+            soap_guard.schema_of(made).assertValid(made)
         return envelope.write(Addressing(**(fields | changes)), element)
 
     async def send(self, body: Body, **options: Any) -> Response:
@@ -260,7 +261,7 @@ async def read_response(reader: asyncio.StreamReader) -> Response:
         content = etree.fromstring(body).find("{*}Body")
         assert content is not None
         if not str(content[0].tag).endswith("Fault"):
-            REFERENCE.assertValid(content[0])
+            soap_guard.schema_of(content[0]).assertValid(content[0])
     return Response(head.status, body)
 
 
@@ -301,7 +302,7 @@ class Receiver:
                 return
             if 200 <= status < 300:
                 received = envelope.read(octets)
-                REFERENCE.assertValid(received.body)
+                soap_guard.schema_of(received.body).assertValid(received.body)
                 self.got.append(received)
             self.raw.append(octets)
             body = self.answers.pop(0) if self.answers and status == 200 else b""

@@ -13,7 +13,6 @@ from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, read_file
 from ferryman.cli.session import operator
 from ferryman.contracts.peers import (
-    RIGHTS,
     ListPeers,
     Peer,
     PeerKind,
@@ -23,6 +22,7 @@ from ferryman.contracts.peers import (
     Quirks,
     RemovePeer,
     TestPeer,
+    rights_of,
 )
 from ferryman.errors import InputError
 
@@ -45,6 +45,7 @@ async def peer_add(
     require_token: bool = False,
     x509_token: bool = False,
     sign: bool = False,
+    v4: bool = False,
     data: Path = DATA,
     json: bool = False,
 ) -> int:
@@ -78,6 +79,8 @@ async def peer_add(
         It may prove itself by an X.509 token of WS-Security with one of its certificates.
     sign
         Sign our messages to it with an X.509 token of WS-Security.
+    v4
+        It speaks our proposal for the functions of SGP.02 v4 (PLMA, ONC, fall-back attribute), too.
     """
     record = Peer(
         name=name,
@@ -94,6 +97,7 @@ async def peer_add(
             require_token=require_token,
             x509_token=x509_token,
             sign=sign,
+            v4=v4,
         ),
     )
     async with operator(data, OWNER) as calls:
@@ -180,7 +184,7 @@ def _public(one: Peer) -> dict[str, object]:
         "oid": one.oid,
         "endpoints": one.endpoints,
         "certificates": marks,
-        "rights": sorted(right for right in RIGHTS[one.kind] if one.may(right)),
+        "rights": sorted(right for right in rights_of(one) if one.may(right)),
         "username": one.username,
         "quirks": msgspec.to_builtins(one.quirks),
     }

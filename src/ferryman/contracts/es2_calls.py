@@ -1,4 +1,4 @@
-"""Calls of ES2 that an operator's own tools start and then look at; and AuditEIS, which ES2 has from v4 on."""
+"""Calls of ES2 that an operator's own tools start and look at; and those functions that ES2 has from v4 on."""
 
 from __future__ import annotations
 
@@ -23,9 +23,24 @@ class ES2AuditEISResponse(Body, frozen=True, kw_only=True, tag=True):
     eis: EIS | None = None
 
 
+class ES2SetFallBackAttribute(Body, frozen=True, kw_only=True, tag=True):
+    """The attribute moves to this profile, by way of ES3."""
+
+    eid: str
+    smsr_id: str
+    iccid: str
+
+
+class ES2SetFallBackAttributeResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Base response."""
+
+    status: ExecutionStatus
+
+
 type ES2Call = (
     es2.ES2GetEIS
     | ES2AuditEIS
+    | ES2SetFallBackAttribute
     | es2.ES2UpdatePolicyRules
     | es2.ES2UpdateSubscriptionAddress
     | es2.ES2EnableProfile
@@ -35,6 +50,7 @@ type ES2Call = (
 CALLS: tuple[type[Body], ...] = (
     es2.ES2GetEIS,
     ES2AuditEIS,
+    ES2SetFallBackAttribute,
     es2.ES2UpdatePolicyRules,
     es2.ES2UpdateSubscriptionAddress,
     es2.ES2EnableProfile,

@@ -56,6 +56,22 @@ RIGHTS: dict[PeerKind, frozenset[str]] = {
 }
 
 
+# What each may call beside that when its record has the switch for v4 (`contracts.v4`). A device maker has no
+# function on any off-card interface.
+_ATTRIBUTE = "SetFallBackAttribute"
+V4_RIGHTS: dict[PeerKind, frozenset[str]] = {
+    PeerKind.OPERATOR: _of("ES2", "AuditEIS", _ATTRIBUTE)
+    | _of("ES4", _ATTRIBUTE)
+    | _of("ES4A", "SetPLMA", "GetPLMA", "SetONC", "GetONC"),
+    PeerKind.EUM: _of("ES1", "UpdateEISAdditionalProperties"),
+    PeerKind.SM_DP: _of("ES3", _ATTRIBUTE),
+    PeerKind.SM_SR: frozenset(),
+    PeerKind.DEVICE_MAKER: frozenset(),
+    # On the profiles that a PLMA opens to him.
+    PeerKind.M2M_SP: _of("ES4", *_CARD, "EnableProfile", "DisableProfile", "DeleteProfile", _ATTRIBUTE, "GetPLMA"),
+}
+
+
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """What is different with this peer; the defaults are the strict form.
 
@@ -63,6 +79,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     `unknown_only`: a profile of somebody else is always answered as an unknown one, even where the peer has a
     right on the eUICC. `require_token`: the TLS certificate alone does not suffice. `x509_token`: it may prove
     itself by an X.509 token of WS-Security, with one of its certificates. `sign`: so are our messages to it.
+    `v4`: it speaks our proposal for the functions of v4, too.
     """
 
     namespace: int = 3
@@ -70,6 +87,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     require_token: bool = False
     x509_token: bool = False
     sign: bool = False
+    v4: bool = False
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +116,12 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
     def may(self, function: str) -> bool:
         """Whether this peer may call `function` (as ES4.EnableProfile)."""
-        return function in RIGHTS[self.kind] and (not self.rights or function in self.rights)
+        return function in rights_of(self) and (not self.rights or function in self.rights)
+
+
+def rights_of(peer: Peer) -> frozenset[str]:
+    """Everything that the kind of a peer may call."""
+    return RIGHTS[peer.kind] | (V4_RIGHTS[peer.kind] if peer.quirks.v4 else frozenset())
 
 
 def check(peer: Peer) -> None:
@@ -117,7 +140,7 @@ def check(peer: Peer) -> None:
         if found.scheme != "https" or not found.hostname or found.username or found.fragment:
             raise InputError("endpoint", f"{url!r} is no https URL of a server")
     for right in peer.rights:
-        if right not in RIGHTS[peer.kind]:
+        if right not in rights_of(peer):
             raise InputError("right", f"{right!r} is nothing that a peer of kind {peer.kind} may do")
     if not peer.certificates and not peer.username:
         raise InputError("certificate", "is needed: nobody else can prove to be this peer (or give a user name)")
@@ -137,6 +160,7 @@ class PeerLink(msgspec.Struct, frozen=True, kw_only=True):
     kind: PeerKind
     oid: str
     interfaces: tuple[str, ...]
+    v4: bool = False
 
 
 class PeersKnown(Body, frozen=True, kw_only=True, tag=True):

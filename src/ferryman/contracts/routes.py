@@ -5,7 +5,7 @@ A message or call on a way that is not here is refused by its sender, by the bro
 
 from __future__ import annotations
 
-from ferryman.contracts import es1, es2, es3, es4, es5, es7
+from ferryman.contracts import es1, es2, es3, es4, es5, es7, v4
 from ferryman.contracts.message import Body
 from ferryman.contracts.peers import PeersKnown
 from ferryman.contracts.roles import (
@@ -28,24 +28,28 @@ def _names(kinds: tuple[type[Body], ...]) -> frozenset[str]:
 
 # (sender, receiver) -> the messages it may send (their tags on the wire).
 MESSAGES: dict[tuple[str, str], frozenset[str]] = {
-    (SM_DP, SM_SR): _names(es3.REQUESTS),
-    (SM_SR, SM_DP): _names((*es3.RESPONSES, *es3.NOTIFICATIONS)),
+    (SM_DP, SM_SR): _names((*es3.REQUESTS, *v4.ES3_REQUESTS)),
+    (SM_SR, SM_DP): _names((*es3.RESPONSES, *es3.NOTIFICATIONS, *v4.ES3_RESPONSES)),
     (SM_SR, TRANSPORT_SMS): _names(es5.TO_SMS),
     (SM_SR, TRANSPORT_HTTPS): _names(es5.TO_HTTPS),
     (TRANSPORT_SMS, SM_SR): _names(es5.FROM_SMS),
     (TRANSPORT_HTTPS, SM_SR): _names(es5.FROM_HTTPS),
     # What other parties ask of us and answer us, and what we answer, ask and tell them.
     (SOAP_GATEWAY, SM_SR): _names(
-        (*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS, *es7.RESPONSES, PeersKnown)
+        (*es1.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS, *es7.RESPONSES, *v4.TO_SM_SR, PeersKnown)
     ),
     (SM_SR, SOAP_GATEWAY): _names(
         (
             *(*es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES),
-            *(*es3.NOTIFICATIONS, *es4.NOTIFICATIONS, *es7.REQUESTS),
+            *(*es3.NOTIFICATIONS, *es4.NOTIFICATIONS, *es7.REQUESTS, *v4.FROM_SM_SR, *v4.TOLD),
         )
     ),
-    (SOAP_GATEWAY, SM_DP): _names((*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)),
-    (SM_DP, SOAP_GATEWAY): _names((*es2.RESPONSES, *es2.NOTIFICATIONS, *es3.REQUESTS)),
+    (SOAP_GATEWAY, SM_DP): _names(
+        (*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES)
+    ),
+    (SM_DP, SOAP_GATEWAY): _names(
+        (*es2.RESPONSES, *es2.NOTIFICATIONS, *es3.REQUESTS, *v4.FROM_SM_DP, *v4.ES3_REQUESTS)
+    ),
 }
 
 # Server -> roles that may call it at all; which question each may ask is the server's own table.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Row
 
-from ferryman.contracts import admin, codes, es2, es2_calls, es3, rest
-from ferryman.contracts.es2_calls import ES2AuditEISResponse
+from ferryman.contracts import admin, codes, es2, es2_calls, es3, rest, v4
 from ferryman.contracts.holds import HoldVerdict
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import REST_API, SM_DP
@@ -34,8 +33,8 @@ from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded
 from ferryman.sm_dp.token_desk import TokenDesk
 
-INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS)
-ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, ES2AuditEISResponse)
+INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES)
+ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, *v4.FROM_SM_DP)
 OLD_TEMPLATE_FACTOR = 4  # bytes on the card for one of a package whose files were never counted
 
 
@@ -103,7 +102,7 @@ class SMDP:
         header, body = decode(raw, INCOMING)
         if isinstance(body, es2.ES2DownloadProfile):
             await self._download(header, body)
-        elif type(body) in es2.REQUESTS:
+        elif type(body) in (*es2.REQUESTS, *v4.TO_SM_DP):
             await self.port.call(header, body)
         elif type(body) in es3.NOTIFICATIONS:
             await self.port.told(header, body)

@@ -231,3 +231,9 @@ def _memory(connection: Connection, eid: str, change: int) -> None:
     if change:
         statement = update(euicc).where(euicc.c.eid == eid)
         connection.execute(statement.values(remaining_memory=euicc.c.remaining_memory + change))
+
+
+def set_properties(connection: Connection, eid: str, properties: tuple[Property, ...]) -> None:
+    """Replace the AdditionalProperties of a card."""
+    text = msgspec.json.encode(properties).decode()
+    connection.execute(update(euicc).where(euicc.c.eid == eid).values(properties=text))

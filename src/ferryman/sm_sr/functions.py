@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import es1, es3, es4, es7, operations
+from ferryman.contracts import es1, es3, es4, es7, operations, v4
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.queue import RunScript, RunScriptResponse
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import PeerError
 from ferryman.platform.engine import Start
 from ferryman.platform.procedure import ProcedureKind
+from ferryman.sm_sr import plma_desk
 from ferryman.sm_sr.procedures import (
     audit,
     change,
@@ -77,6 +78,8 @@ FUNCTIONS: dict[type[Body], Function] = {
     ),
     operations.MasterDelete: Function("master-delete", one_command.State, operations.OperationResponse),
     operations.SetFallbackAttribute: Function("set-fallback", one_command.State, operations.OperationResponse),
+    v4.ES3SetFallBackAttribute: Function("set-fallback", one_command.State, v4.ES3SetFallBackAttributeResponse),
+    v4.ES4SetFallBackAttribute: Function("set-fallback", one_command.State, v4.ES4SetFallBackAttributeResponse),
     operations.UpdateSMSRAddressing: Function("addressing", one_command.State, operations.OperationResponse),
     operations.RotateKeyset: Function("rotate-keys", rotate_keys.State, operations.OperationResponse),
 }
@@ -134,6 +137,7 @@ AT_ONCE: dict[type[Body], type[Body]] = {
     es1.ES1RegisterEIS: es1.ES1RegisterEISResponse,
     es3.ES3GetEIS: es3.ES3GetEISResponse,
     es4.ES4GetEIS: es4.ES4GetEISResponse,
+    **plma_desk.RESPONSES,
 }
 RESPONSES: dict[type[Body], type[Body]] = AT_ONCE | {body: one.response for body, one in FUNCTIONS.items()}
 # The answer is there as soon as the call is entered: no card is asked (`sgp02-interfaces.md` 1.5, style sync).

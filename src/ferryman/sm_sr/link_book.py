@@ -17,9 +17,9 @@ from ferryman.sm_sr.schema import peer_link
 from ferryman.sm_sr.settings import SRSettings
 
 # What each kind of peer is reached on; without an address there, it is not reached.
-INTERFACE = {PeerKind.OPERATOR: "ES4", PeerKind.SM_DP: "ES3", PeerKind.SM_SR: "ES7"}
+INTERFACE = {PeerKind.OPERATOR: "ES4", PeerKind.SM_DP: "ES3", PeerKind.SM_SR: "ES7", PeerKind.M2M_SP: "ES4"}
 
-_ALL = Prepared(lambda _: select(peer_link.c.kind, peer_link.c.oid))
+_ALL = Prepared(lambda _: select(peer_link.c.kind, peer_link.c.oid, peer_link.c.v4))
 
 
 class LinkBook:
@@ -30,22 +30,34 @@ class LinkBook:
             PeerKind.OPERATOR: frozenset(settings.operators),
             PeerKind.SM_DP: smdps | frozenset(settings.foreign_smdps),
             PeerKind.SM_SR: frozenset(settings.smsr_peers),
+            PeerKind.M2M_SP: frozenset(),
         }
 
     def of(self, connection: Connection) -> Links:
         """As they are in this transaction."""
         found = {kind: set(oids) for kind, oids in self._settled.items()}
-        for kind, oid in _ALL.rows(connection, {}):
+        v4: set[str] = set()
+        for kind, oid, speaks_v4 in _ALL.rows(connection, {}):
             found[PeerKind(kind)].add(oid)
-        return Links(*(frozenset(found[kind]) for kind in INTERFACE))
+            if speaks_v4:
+                v4.add(oid)
+        return Links(
+            operators=frozenset(found[PeerKind.OPERATOR]),
+            smdps=frozenset(found[PeerKind.SM_DP]),
+            smsrs=frozenset(found[PeerKind.SM_SR]),
+            m2m_sps=frozenset(found[PeerKind.M2M_SP]),
+            v4=frozenset(v4),
+        )
 
 
 def learn(tx: Tx, header: Header, known: PeersKnown) -> None:
     """Replace what the gateway has told before; once for each message."""
     if not tx.first_time(header.message_id):
         return
-    reached = {(one.kind.value, one.oid) for one in known.links if INTERFACE.get(one.kind) in one.interfaces}
+    reached = {
+        (one.kind.value, one.oid): one.v4 for one in known.links if INTERFACE.get(one.kind) in one.interfaces
+    }
     tx.connection.execute(delete(peer_link))
     if reached:
-        rows = [{"kind": kind, "oid": oid} for kind, oid in sorted(reached)]
+        rows = [{"kind": kind, "oid": oid, "v4": v4} for (kind, oid), v4 in sorted(reached.items())]
         tx.connection.execute(peer_link.insert(), rows)

@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ferryman.contracts import es3, es4
+from ferryman.contracts import es3, es4, v4
 from ferryman.contracts.message import Body
+from ferryman.sm_sr.plma import Rules
 from ferryman.sm_sr.records import CREATED, DISABLED, ENABLED, IN_CREATION, ISDP, Links
+
+NO_RULES = Rules()
 
 
 class Happened(StrEnum):
@@ -22,6 +25,15 @@ class Happened(StrEnum):
     ENABLED = "Enabled"
     DISABLED = "Disabled"
     DELETED = "Deleted"
+    DOWNLOADED = "Downloaded"  # this one and the rest are of v4
+    POL2_UPDATED = "POL2Updated"
+    FALLBACK_SET = "FallBackAttributeSet"
+    FALLBACK_UNSET = "FallBackAttributeUnset"
+
+    @property
+    def notification(self) -> str:
+        """Name of the notification, without its interface."""
+        return f"Handle{'' if self.value.startswith('FallBack') else 'Profile'}{self}Notification"
 
 
 class Interface(StrEnum):
@@ -34,10 +46,11 @@ class Interface(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A profile and its state after it; None: it is gone."""
+    """A profile and its state after it; None: it is gone. `happened` is given for what is no change of state."""
 
     before: ISDP
     after: str | None
+    happened: Happened | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +62,16 @@ class Notice:
     happened: Happened
     iccid: str
     owner: str
+    profile_type: str = ""
 
     def message(self, eid: str, completed: float) -> Body:
         """The notification; `completed` in seconds since 1970."""
+        if self.happened is Happened.DOWNLOADED:
+            return v4.ES4HandleProfileDownloadedNotification(
+                eid=eid, iccid=self.iccid, profile_type=self.profile_type, completed=completed
+            )
+        if self.happened in _V4:
+            return _V4[self.happened](eid=eid, iccid=self.iccid, completed=completed)
         if self.interface is Interface.ES4:
             return _ES4[self.happened](eid=eid, iccid=self.iccid, completed=completed)
         return _ES3[self.happened](eid=eid, iccid=self.iccid, owner=self.owner, completed=completed)
@@ -62,6 +82,11 @@ _ES4 = {
     Happened.DISABLED: es4.ES4HandleProfileDisabledNotification,
     Happened.DELETED: es4.ES4HandleProfileDeletedNotification,
 }
+_V4 = {
+    Happened.POL2_UPDATED: v4.ES4HandleProfilePOL2UpdatedNotification,
+    Happened.FALLBACK_SET: v4.ES4HandleFallBackAttributeSetNotification,
+    Happened.FALLBACK_UNSET: v4.ES4HandleFallBackAttributeUnsetNotification,
+}
 _ES3 = {
     Happened.ENABLED: es3.ES3HandleProfileEnabledNotification,
     Happened.DISABLED: es3.ES3HandleProfileDisabledNotification,
@@ -69,19 +94,35 @@ _ES3 = {
 }
 
 
-def notices(changes: Iterable[Change], requester: str, links: Links) -> tuple[Notice, ...]:
-    """The notifications of changes that became known together; several of one profile count as its last."""
+def notices(
+    changes: Iterable[Change], requester: str, links: Links, rules: Rules = NO_RULES
+) -> tuple[Notice, ...]:
+    """The notifications of changes that became known together; several of one profile count as its last.
+
+    An owner's own configuration takes away what he does not want to hear; authorised M2M SPs hear behind him.
+    """
     last: dict[bytes, Change] = {}
+    special: list[Change] = []
     for change in changes:
+        if change.happened is not None:
+            special.append(change)
+            continue
         known = last.get(change.before.aid)
         last[change.before.aid] = change if known is None else Change(known.before, change.after)
     found: list[Notice] = []
-    for change in last.values():
-        happened = _happened(change)
-        if happened is None or change.before.owner == requester:
+    for change in (*last.values(), *special):
+        profile, happened = change.before, change.happened or _happened(change)
+        if happened is None:
             continue
-        party, interface = _way(change.before, links)
-        found.append(Notice(party, interface, happened, change.before.iccid, change.before.owner))
+        about = (happened, profile.iccid, profile.owner, profile.profile_type)
+        name = happened.notification
+        if profile.owner != requester and not rules.discards(profile, name):
+            party, interface = _way(profile, links)
+            # The functions of v4 have only the direct way, and only to who speaks them.
+            if change.happened is None or (interface is Interface.ES4 and party in links.v4):
+                found.append(Notice(party, interface, *about))
+        listening = (sp for sp in rules.listeners(profile, name) if sp in links.m2m_sps and sp != requester)
+        found += [Notice(sp, Interface.ES4, *about) for sp in listening]
     return tuple(found)
 
 

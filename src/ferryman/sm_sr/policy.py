@@ -42,7 +42,7 @@ def decide(question: Question, world: World) -> Verdict:
 
 def _on_profile(question: Question, world: World) -> Verdict:
     card = world.card
-    found = find_target(card, question.iccid, question.requester, world.elsewhere)
+    found = find_target(card, question.iccid, question.requester, world.elsewhere, world.granted)
     target = found.target
     if target is None or card is None:
         address = question.function is Function.UPDATE_ADDRESS and found.refusal is not None
@@ -76,7 +76,13 @@ def has_right(profile: ISDP | None, requester: str) -> bool:
     return profile is not None and requester in (profile.smdp_id, profile.owner) and bool(requester)
 
 
-def find_target(card: EUICC | None, iccid: str, requester: str, elsewhere: ISDP | None = None) -> Verdict:
+def find_target(
+    card: EUICC | None,
+    iccid: str,
+    requester: str,
+    elsewhere: ISDP | None = None,
+    granted: frozenset[str] = frozenset(),
+) -> Verdict:
     """The profile, if this requester (its SM-DP or owner) may act on it.
 
     To a party without any right a profile of somebody else is like one that does not exist (8.2.1/3.9). Who has
@@ -90,7 +96,7 @@ def find_target(card: EUICC | None, iccid: str, requester: str, elsewhere: ISDP 
         if target is None and has_right(elsewhere, requester):
             return _no(codes.ICCID_OTHER_EUICC, "the profile is on another eUICC", iccid)
         return _no(codes.ICCID_UNKNOWN, "no profile with this ICCID", iccid)
-    if not has_right(target, requester):
+    if not has_right(target, requester) and iccid not in granted:
         if any(has_right(p, requester) for p in card.profiles):
             return _no(codes.ICCID_NOT_ALLOWED, "the profile is not the requester's", iccid)
         return _no(codes.ICCID_UNKNOWN, "no profile with this ICCID", iccid)
@@ -226,6 +232,14 @@ def _set_fallback(target: ISDP) -> Verdict:
     return Verdict(target=target, actions=(Action(Deed.SET_FALLBACK, iccid),), because=because)
 
 
+def may_take_fallback(card: EUICC, requester: str, granted: frozenset[str]) -> Verdict:
+    """Whether the profile that has the attribute may lose it to this requester: its owner, or by his PLMA (v4)."""
+    holder = next((p for p in card.profiles if p.fallback), None)
+    if holder is None or has_right(holder, requester) or holder.iccid in granted:
+        return Verdict(target=holder, because=("the fall-back profile is the requester's, or opened to it",))
+    return _no(codes.ICCID_NOT_ALLOWED, "the fall-back profile's owner has not allowed it", holder.iccid)
+
+
 def _connectivity(target: ISDP) -> Verdict:
     if target.state not in (DISABLED, ENABLED):
         return _no(codes.PROFILE_STATE, f"the profile is {target.state}", target.iccid)
@@ -274,7 +288,8 @@ def _audit(question: Question, world: World) -> Verdict:
     card = world.card
     if card is None:
         return _no(codes.EID_UNKNOWN, "no eUICC with this EID")
-    own = {p.iccid for p in card.profiles if has_right(p, question.requester) and p.state != IN_CREATION}
+    there = [p for p in card.profiles if p.state != IN_CREATION]
+    own = {p.iccid for p in there if has_right(p, question.requester) or p.iccid in world.granted}
     if not own:
         return _no(codes.EIS_NOT_ALLOWED, "the requester has no profile on this eUICC", card.eid)
     foreign = next((iccid for iccid in question.iccids if iccid not in own), None)
@@ -307,14 +322,26 @@ def _code(pair: tuple[str, str]) -> str:
 # -- as the procedures ask ---------------------------------------------------------------------------------------
 
 
-def may_enable(card: EUICC | None, iccid: str, requester: str, elsewhere: ISDP | None = None) -> Verdict:
+def may_enable(
+    card: EUICC | None,
+    iccid: str,
+    requester: str,
+    elsewhere: ISDP | None = None,
+    granted: frozenset[str] = frozenset(),
+) -> Verdict:
     """Table 5.4, rows `enable t`."""
-    return decide(Question(Function.ENABLE, requester, iccid), World(card, Effective(), elsewhere))
+    return decide(Question(Function.ENABLE, requester, iccid), World(card, Effective(), elsewhere, granted))
 
 
-def may_disable(card: EUICC | None, iccid: str, requester: str, elsewhere: ISDP | None = None) -> Verdict:
+def may_disable(
+    card: EUICC | None,
+    iccid: str,
+    requester: str,
+    elsewhere: ISDP | None = None,
+    granted: frozenset[str] = frozenset(),
+) -> Verdict:
     """Table 5.4, rows `disable t`."""
-    return decide(Question(Function.DISABLE, requester, iccid), World(card, Effective(), elsewhere))
+    return decide(Question(Function.DISABLE, requester, iccid), World(card, Effective(), elsewhere, granted))
 
 
 def may_delete(
@@ -322,9 +349,10 @@ def may_delete(
     iccid: str,
     requester: str,
     elsewhere: ISDP | None = None,
+    granted: frozenset[str] = frozenset(),
     *,
     disable_first: bool = False,
 ) -> Verdict:
     """Table 5.4, rows `delete t`; an ISD-P in state Created may always be deleted by its SM-DP."""
     view = Effective(delete_enabled=DISABLE_FIRST if disable_first else REFUSE)
-    return decide(Question(Function.DELETE, requester, iccid), World(card, view, elsewhere))
+    return decide(Question(Function.DELETE, requester, iccid), World(card, view, elsewhere, granted))

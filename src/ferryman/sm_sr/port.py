@@ -10,19 +10,21 @@ import asyncio
 
 import msgspec
 
-from ferryman.contracts import admin, codes, es1, es3, es4, es7, operations
+from ferryman.contracts import admin, codes, es1, es3, es4, es7, operations, v4
 from ferryman.contracts.eis import EIS, SEGMENT, Property
 from ferryman.contracts.message import Body, Codec, Header, encode_body
 from ferryman.contracts.queue import RunScriptResponse
 from ferryman.contracts.roles import SOAP_GATEWAY
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, failed, from_refusal
+from ferryman.contracts.v4 import GET_EIS
 from ferryman.errors import PeerError, Refused
 from ferryman.platform.clock import Clock
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.sm_sr import eis_store, policy
+from ferryman.sm_sr import eis_store, plma, plma_store, policy
 from ferryman.sm_sr.euicc_type import MAX_SEGMENT
 from ferryman.sm_sr.functions import AT_ONCE, FUNCTIONS, SYNCHRONOUS, response_to, start_of
+from ferryman.sm_sr.plma_desk import RESPONSES, PLMADesk
 from ferryman.sm_sr.records import EUICC
 from ferryman.sm_sr.registration import Registrar
 from ferryman.sm_sr.settings import SRSettings
@@ -34,15 +36,22 @@ REQUESTS: tuple[type[Body], ...] = (
     *es3.REQUESTS,
     *es4.REQUESTS,
     *operations.FUNCTIONS,
+    *v4.TO_SM_SR,
     es7.ES7HandoverEUICC,
 )
 ANSWERS: Codec[Body] = Codec(
-    *es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES, *operations.RESPONSES, RunScriptResponse
+    *es1.RESPONSES,
+    *es3.RESPONSES,
+    *es4.RESPONSES,
+    *es7.RESPONSES,
+    *operations.RESPONSES,
+    *v4.FROM_SM_SR,
+    RunScriptResponse,
 )
 FIRST_LOOK, LAST_LOOK = 0.002, 0.1  # s between looks for the answer of a synchronous function
 MAX_WAIT = 30.0  # s that a caller is held for it: it needs one commit
 CLOCKS_DIFFER = 60.0  # s: deadlines are absolute, and the clocks of two machines are not one
-ES3 = frozenset(es3.REQUESTS)
+ES3 = frozenset((*es3.REQUESTS, *v4.ES3_REQUESTS))
 
 
 class FunctionPort:
@@ -58,8 +67,10 @@ class FunctionPort:
         settings: SRSettings,
         smdps: frozenset[str],
         types: TypeBook,
+        plmas: PLMADesk,
     ) -> None:
         self._types = types
+        self._plmas = plmas
         self._mailbox = mailbox
         self._engine = engine
         self._registrar = registrar
@@ -146,12 +157,23 @@ class FunctionPort:
                 card = await self._mailbox.store.read(lambda c: eis_store.load(c, body.eid))
                 if card is None:
                     return es4.ES4GetEISResponse(status=_no_card(body.eid))
-                if not any(policy.has_right(p, header.requester) for p in card.profiles):
+                opened = await self._opened(card, header.requester)
+                if not opened and not any(policy.has_right(p, header.requester) for p in card.profiles):
                     sentence = "the requester has no profile on this eUICC"
                     return es4.ES4GetEISResponse(status=failed(*codes.EIS_NOT_ALLOWED, sentence, body.eid))
-                return es4.ES4GetEISResponse(status=SUCCESS, eis=view(card, Viewer.OPERATOR, header.requester))
+                eis = view(card, Viewer.OPERATOR, header.requester, granted=opened)
+                return es4.ES4GetEISResponse(status=SUCCESS, eis=eis)
+            case _ if type(body) in RESPONSES:
+                return await self._plmas.answer(header, body)
             case _:
                 raise PeerError(f"{type(body).__name__} is not answered at once", field="kind")
+
+    async def _opened(self, card: EUICC, requester: str) -> frozenset[str]:
+        """Profiles of others that this requester may see, by authorisation."""
+        if all(policy.has_right(p, requester) for p in card.profiles):
+            return frozenset()
+        mine = await self._mailbox.store.read(lambda c: plma_store.plmas(c, m2m_sp=requester))
+        return plma.granted(mine, card, requester, GET_EIS)
 
     async def _for_smdp(self, card: EUICC, smdp_id: str) -> EIS:
         """What an SM-DP sees, and what it must obey of the eUICC type."""

@@ -139,6 +139,8 @@ class Links:
     operators: frozenset[str] = frozenset()
     smdps: frozenset[str] = frozenset()
     smsrs: frozenset[str] = frozenset()
+    m2m_sps: frozenset[str] = frozenset()
+    v4: frozenset[str] = frozenset()  # of all of them, who speaks the functions of v4
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ class Facts:
     trail: tuple[AuditRecord, ...] = ()  # of the card, for a handover
     own_smdps: frozenset[str] = frozenset()
     links: Links = Links()  # for a change of SM-SR
+    granted: frozenset[str] = frozenset()  # ICCIDs that the requester may do this with by authorisation (PLMA)
     type: Effective | None = None  # of the card; None: what the settings say
     waiting: bool = False  # for the channel: an entry of the card's queue is due or on its way
     begun: bool = False  # for the channel, while a change goes on: one is on its way

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from ferryman.codec import ids
 from ferryman.codec.isdr_answers import parse_notification
 from ferryman.codec.ota_packet import COUNTER_BYTES, peek_command
-from ferryman.contracts import admin, codes, es5, es7, rest
+from ferryman.contracts import admin, codes, es4, es5, es7, rest, v4
 from ferryman.contracts.eis import AuditRecord
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.peers import PeersKnown
@@ -25,11 +25,12 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.procedure import Received, Signal
-from ferryman.sm_sr import eis_store, handover_store, link_book, port, trail
+from ferryman.sm_sr import eis_store, handover_store, link_book, plma, plma_store, policy, port, trail
 from ferryman.sm_sr.admin import Admin
 from ferryman.sm_sr.functions import FUNCTIONS, KINDS
 from ferryman.sm_sr.link_book import LinkBook
 from ferryman.sm_sr.operator_calls import OperatorCalls
+from ferryman.sm_sr.plma_desk import PLMADesk
 from ferryman.sm_sr.procedures import handover, prepare_change, smsr_change
 from ferryman.sm_sr.procedures.channel_notification import CHANGES as CHANGING
 from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
@@ -114,6 +115,7 @@ class SMSR:
             settings=settings,
             smdps=smdps,
             types=self.types,
+            plmas=PLMADesk(mailbox=mailbox, links=self.links, smsr_id=settings.smsr_id),
         )
         self.queue = QueueRunner(
             mailbox=mailbox,
@@ -257,6 +259,7 @@ class SMSR:
             prepared=handover_store.prepared(connection, eid) if isinstance(state, handover.State) else None,
             trail=_trail(connection, eid) if isinstance(state, smsr_change.State) and not state.phase else (),
             own_smdps=self._smdps,
+            granted=_granted(connection, card, state),
             links=self.links.of(connection) if isinstance(state, CHANGES) else Links(),
             scripted=self._decider.active,
             waiting=waiting,
@@ -290,6 +293,34 @@ class SMSR:
         if not iccid or card.by_iccid(iccid) is not None:
             return None
         return eis_store.profile_of_iccid(connection, iccid)
+
+
+_OPERATIONS: dict[type[Body], str] = {
+    es4.ES4AuditEIS: v4.AUDIT_EIS,
+    es4.ES4EnableProfile: v4.ENABLE,
+    es4.ES4DisableProfile: v4.DISABLE,
+    es4.ES4DeleteProfile: v4.DELETE,
+    v4.ES4SetFallBackAttribute: v4.SET_FALLBACK,
+    v4.ES3SetFallBackAttribute: v4.SET_FALLBACK,
+}
+
+
+def _granted(connection: Connection, card: EUICC | None, state: object) -> frozenset[str]:
+    """Profiles that authorisations of their owners open to the requester of this call."""
+    request = getattr(state, "request", None)
+    operation = _OPERATIONS.get(type(request)) if isinstance(request, Body) else None
+    requester: str = getattr(state, "requester", "")
+    if operation is None or card is None or not requester:
+        return frozenset()
+    if isinstance(request, v4.ES3SetFallBackAttribute):
+        target = card.by_iccid(request.iccid)
+        # The Operator stands behind his SM-DP; nobody but the two may speak of this profile there.
+        if target is None or not policy.has_right(target, requester):
+            return frozenset()
+        requester = target.owner
+    if all(policy.has_right(p, requester) for p in card.profiles):
+        return frozenset()
+    return plma.granted(plma_store.plmas(connection, m2m_sp=requester), card, requester, operation)
 
 
 def _trail(connection: Connection, eid: str) -> tuple[AuditRecord, ...]:

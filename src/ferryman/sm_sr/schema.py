@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from ferryman.contracts.queue import EntryState
@@ -118,8 +119,26 @@ handed_over = Table(
 peer_link = Table(
     "peer_link",
     METADATA,
-    Column("kind", String(12), primary_key=True),  # operator | sm-dp | sm-sr
+    Column("kind", String(12), primary_key=True),  # operator | sm-dp | sm-sr | m2m-sp
     Column("oid", String(128), primary_key=True),
+    Column("v4", Boolean, nullable=False, server_default=false()),  # it speaks the functions of v4
+)
+
+# What owners allow M2M SPs with profiles of a type, and what they do not want to hear (contracts.v4).
+plma = Table(
+    "plma",
+    METADATA,
+    Column("owner", String(128), primary_key=True),
+    Column("m2m_sp", String(128), primary_key=True),
+    Column("profile_type", String(100), primary_key=True),
+    Column("record", LargeBinary, nullable=False),  # PLMA as JSON
+)
+onc = Table(
+    "onc",
+    METADATA,
+    Column("owner", String(128), primary_key=True),
+    Column("profile_type", String(100), primary_key=True),
+    Column("record", LargeBinary, nullable=False),  # ONC as JSON
 )
 
 held_notice = Table(

@@ -42,11 +42,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the decision is taken on: the card, what holds for it, and the ICCID when another card has it."""
+    """What the decision is taken on: the card, what holds for it, and the ICCID when another card has it.
+
+    `granted` are ICCIDs of the card that their owners have opened to the requester for this function (PLMA).
+    """
 
     card: EUICC | None
     effective: Effective
     elsewhere: ISDP | None = None
+    granted: frozenset[str] = frozenset()
 
 
 class Deed(StrEnum):

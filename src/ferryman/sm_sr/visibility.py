@@ -32,12 +32,15 @@ def view(
     *,
     trail: tuple[AuditRecord, ...] = (),
     iccids: tuple[str, ...] = (),
+    granted: frozenset[str] = frozenset(),
 ) -> EIS:
     """The EIS for one party (its OID; ignored for HANDOVER and CONSOLE).
 
-    `iccids` limits the profiles further, as AuditEIS may ask; empty means no limit.
+    `iccids` limits the profiles further, as AuditEIS may ask; empty means no limit. `granted` are profiles that
+    the party sees by authorisation of their owners.
     """
-    profiles = tuple(p for p in card.profiles if p.state != IN_CREATION and _sees(p, viewer, party))
+    there = (p for p in card.profiles if p.state != IN_CREATION)
+    profiles = tuple(p for p in there if p.iccid in granted or _sees(p, viewer, party))
     if iccids:
         profiles = tuple(p for p in profiles if p.iccid in iccids)
     seen = EIS(

@@ -17,12 +17,23 @@ from ferryman.platform.engine import Committed, Record
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import DONE
-from ferryman.sm_sr import eis_store, handover_store, trail
+from ferryman.sm_sr import eis_store, handover_store, plma_store, trail
 from ferryman.sm_sr.link_book import LinkBook
-from ferryman.sm_sr.owners import Change, Interface, Notice, notices
+from ferryman.sm_sr.owners import Change, Happened, Interface, Notice, notices
 from ferryman.sm_sr.procedures.delivery import EntryDelivered
 from ferryman.sm_sr.queue import store as queue_store
-from ferryman.sm_sr.records import DISABLED, ISDP, HandOver, Prepare, RemoveISDP, SetState, TakeOver
+from ferryman.sm_sr.records import (
+    DISABLED,
+    ISDP,
+    CompleteISDP,
+    HandOver,
+    Prepare,
+    RemoveISDP,
+    SetFallback,
+    SetPolicy,
+    SetState,
+    TakeOver,
+)
 from ferryman.sm_sr.schema import held_notice
 from ferryman.sm_sr.scripts import store as script_store
 from ferryman.sm_sr.settings import SRSettings
@@ -68,7 +79,8 @@ class EISWriter:
             if record.exclusive and record.status == DONE:
                 self._release(tx, record, collected)
         for eid, found in collected.items():
-            told = notices(found.changes, found.record.requester, self._links.of(tx.connection))
+            rules = plma_store.rules(tx.connection, {change.before.owner for change in found.changes})
+            told = notices(found.changes, found.record.requester, self._links.of(tx.connection), rules)
             for notice in told:
                 self._tell(tx, eid, found.record, notice)
         for record, audit in committed.audits:
@@ -85,10 +97,16 @@ class EISWriter:
             handover_store.apply(tx, record.eid, change)
             return
         before = None
-        if isinstance(change, SetState | RemoveISDP):
+        if isinstance(change, SetState | RemoveISDP | SetFallback | SetPolicy | CompleteISDP):
             before = eis_store.profile(tx.connection, record.eid, change.aid)
         eis_store.apply(tx, record.eid, change)  # type: ignore[arg-type]
         if before is None:
+            return
+        special = _special(before, change)
+        if special is not None:
+            told = before if special is not Happened.DOWNLOADED else _now(tx.connection, record.eid, before)
+            collected.setdefault(record.eid, _Collected(record)).changes.append(Change(told, None, special))
+        if isinstance(change, SetFallback | SetPolicy | CompleteISDP):
             return
         after = change.state if isinstance(change, SetState) else None
         if after == DISABLED and record.exclusive and record.status != DONE:
@@ -109,7 +127,7 @@ class EISWriter:
     def _tell(self, tx: Tx, eid: str, record: Record, notice: Notice) -> None:
         tx.audit(
             actor=SM_SR,
-            action=f"HandleProfile{notice.happened}Notification",
+            action=notice.happened.notification,
             eid=eid,
             object=notice.iccid,
             outcome="sent" if notice.interface is not Interface.NONE else "alarm",
@@ -118,8 +136,9 @@ class EISWriter:
         if notice.interface is Interface.NONE:
             return
         own = notice.interface is Interface.ES3 and notice.party in self._own_smdps
+        listener = "" if notice.party == notice.owner or notice.interface is Interface.ES3 else f"/{notice.party}"
         header = Header(
-            message_id=f"{SM_SR}/{record.id}/{record.version}/{notice.happened}/{notice.iccid}",
+            message_id=f"{SM_SR}/{record.id}/{record.version}/{notice.happened}/{notice.iccid}{listener}",
             sender=SM_SR,
             requester=self._settings.smsr_id,
             function_call_id=record.id,
@@ -129,6 +148,24 @@ class EISWriter:
             recipient=notice.party,
         )
         tx.send(SM_DP if own else SOAP_GATEWAY, header, notice.message(eid, tx.now))
+
+
+def _special(before: ISDP, change: object) -> Happened | None:
+    """What is told of to those who speak the functions of v4."""
+    match change:
+        case CompleteISDP():
+            return Happened.DOWNLOADED
+        case SetFallback(_, fallback) if fallback != before.fallback:
+            return Happened.FALLBACK_SET if fallback else Happened.FALLBACK_UNSET
+        case SetPolicy():
+            return Happened.POL2_UPDATED
+        case _:
+            return None
+
+
+def _now(connection: Connection, eid: str, before: ISDP) -> ISDP:
+    """The profile with the type that it has got."""
+    return eis_store.profile(connection, eid, before.aid) or before
 
 
 def _row(eid: str, profile: ISDP) -> dict[str, object]:

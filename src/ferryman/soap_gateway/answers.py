@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from ferryman.contracts import es1, es2, es3, es4, es7
+from ferryman.contracts import es1, es2, es3, es4, es7, v4
 from ferryman.contracts.message import Body, Codec, Header, encode_body
 
 # From our roles: answers to peers, notifications to peers, requests to peers.
 INCOMING: Codec[Body] = Codec(
     *(*es1.RESPONSES, *es2.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES),
+    *(*v4.FROM_SM_DP, *v4.FROM_SM_SR, *v4.ES3_REQUESTS, *v4.TOLD),
     *(*es2.NOTIFICATIONS, *es3.NOTIFICATIONS, *es4.NOTIFICATIONS, *es3.REQUESTS, *es7.REQUESTS),
 )
 

@@ -45,7 +45,7 @@ class PeerBook:
     def _tell(self, tx: Tx) -> None:
         found = [_DECODER.decode(bytes(raw)) for raw in tx.connection.execute(select(table.c.record)).scalars()]
         links = [
-            PeerLink(kind=one.kind, oid=one.oid, interfaces=tuple(sorted(one.endpoints)))
+            PeerLink(kind=one.kind, oid=one.oid, interfaces=tuple(sorted(one.endpoints)), v4=one.quirks.v4)
             for one in found
             if one.endpoints
         ]

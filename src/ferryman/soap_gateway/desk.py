@@ -15,7 +15,7 @@ from lxml import etree
 
 from ferryman.contracts import codes, es7
 from ferryman.contracts.message import Body, Header
-from ferryman.contracts.peers import RIGHTS, Peer
+from ferryman.contracts.peers import Peer, rights_of
 from ferryman.contracts.roles import SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.contracts.status import failed
 from ferryman.errors import PeerError, Unavailable
@@ -25,13 +25,13 @@ from ferryman.soap_gateway import rows, signature
 from ferryman.soap_gateway.answers import keep, kept_header
 from ferryman.soap_gateway.book import PeerBook
 from ferryman.soap_gateway.calls import ACCEPTED, Call, CallDesk, eid_of
-from ferryman.soap_gateway.esm import addressing, body, description, envelope, functions
+from ferryman.soap_gateway.esm import addressing, body, description, envelope, extension, functions
 from ferryman.soap_gateway.esm.addressing import Addressing
 from ferryman.soap_gateway.esm.envelope import Fault, Received
 from ferryman.soap_gateway.esm.fields import BodyError, namespace
 from ferryman.soap_gateway.esm.functions import Function, Message, Shape
 from ferryman.soap_gateway.esm.names import CONTENT_TYPE
-from ferryman.soap_gateway.party import Ours, namespace_of
+from ferryman.soap_gateway.party import Ours, is_spoken
 from ferryman.soap_gateway.rows import Letter
 from ferryman.soap_gateway.server import Answer, Request
 from ferryman.soap_gateway.settings import SOAPSettings
@@ -92,7 +92,7 @@ class Desk:
         head = request.head
         name, _, rest = head.path.removeprefix("/").partition("/")
         interface = name.upper()
-        if name != interface.lower() or interface not in functions.INTERFACES or rest not in ("", "callback"):
+        if name != interface.lower() or interface not in functions.ROUTED or rest not in ("", "callback"):
             return Answer(404)
         if head.method == "GET":
             return self._describe(interface, head.query.lower())
@@ -101,12 +101,20 @@ class Desk:
         return await self._message(interface, request)
 
     def _describe(self, interface: str, query: str) -> Answer:
-        url = self._ours().url
-        if query not in ("wsdl", "xsd"):
-            return Answer(404)
-        text = (
-            description.wsdl(interface, f"{url}/{interface.lower()}") if query == "wsdl" else description.schema()
-        )
+        address = f"{self._ours().url}/{interface.lower()}"
+        base = interface in functions.INTERFACES
+        proposed = interface in {each.interface for each in extension.FUNCTIONS}
+        match query:
+            case "wsdl" if base:
+                text = description.wsdl(interface, address)
+            case "wsdl" | "wsdl=4" if proposed:
+                text = description.wsdl(interface, address, v4=True)
+            case "xsd" if base:
+                text = description.schema()
+            case "xsd" | "xsd=4":
+                text = description.extension_schema()
+            case _:
+                return Answer(404)
         return Answer(200, text.encode(), "text/xml; charset=utf-8")
 
     async def _message(self, interface: str, request: Request) -> Answer:
@@ -119,7 +127,7 @@ class Desk:
         if polled:
             return await self._poll(mine, polled, told)
         space = namespace(received.body)
-        mine = [peer for peer in mine if namespace_of(peer) == space]
+        mine = [peer for peer in mine if space and is_spoken(peer, space)]
         found = body.find(received.body) if mine else None
         if found is None:
             raise Fault("no message of the interfaces", subcode="wsa:ActionNotSupported", field="Body")
@@ -147,7 +155,7 @@ class Desk:
             return await self._notified(peer, function, received.body)
         call = Call(peer, function, told)
         if not allowed:
-            own = any(right.startswith(function.interface) for right in RIGHTS[peer.kind])
+            own = any(right.partition(".")[0] == function.interface for right in rights_of(peer))
             pair = codes.FUNCTION_NOT_ALLOWED if own else codes.REQUESTER_NOT_ALLOWED
             status = failed(*pair, "the function is not open to the requester", peer.oid)
             return self._signed(peer, await self._call_desk.refuse(call, status))

@@ -10,6 +10,7 @@ from ferryman.contracts.roles import SM_DP, SM_SR
 from ferryman.soap_gateway.esm import addressing, envelope
 from ferryman.soap_gateway.esm.addressing import Addressing
 from ferryman.soap_gateway.esm.body import Base, encode
+from ferryman.soap_gateway.esm.extension import EXTENSION
 from ferryman.soap_gateway.esm.functions import NAMESPACE, OLD_NAMESPACE, Function, Shape, Style
 
 _NAMESPACES = {1: OLD_NAMESPACE, 3: NAMESPACE}
@@ -18,6 +19,11 @@ _NAMESPACES = {1: OLD_NAMESPACE, 3: NAMESPACE}
 def namespace_of(peer: Peer) -> str:
     """Namespace of the messages to and from this peer."""
     return _NAMESPACES[peer.quirks.namespace]
+
+
+def is_spoken(peer: Peer, space: str) -> bool:
+    """Whether messages to and from this peer may stand in a namespace; empty is the base set's."""
+    return peer.quirks.v4 if space == EXTENSION else namespace_of(peer) == (space or namespace_of(peer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +57,14 @@ class Ours:
         return f"{self.url}/{interface.lower()}/callback"
 
 
-def addressee_kind(function: Function, shape: Shape) -> PeerKind | None:
-    """Kind of peer that a request or notification of ours goes to; None when we never send it."""
+def addressee_kinds(function: Function, shape: Shape) -> tuple[PeerKind, ...]:
+    """Kinds of peer that a request or notification of ours may go to; none when we never send it."""
     if shape is Shape.REQUEST:
-        return {"ES3": PeerKind.SM_SR, "ES7": PeerKind.SM_SR}.get(function.interface)
+        return {"ES3": (PeerKind.SM_SR,), "ES7": (PeerKind.SM_SR,)}.get(function.interface, ())
     if shape is Shape.NOTIFICATION:
-        return {"ES2": PeerKind.OPERATOR, "ES3": PeerKind.SM_DP, "ES4": PeerKind.OPERATOR}.get(function.interface)
-    return None
+        on_es4 = (PeerKind.OPERATOR, PeerKind.M2M_SP)
+        return {"ES2": (PeerKind.OPERATOR,), "ES3": (PeerKind.SM_DP,), "ES4": on_es4}.get(function.interface, ())
+    return ()
 
 
 def speaker(function: Function, shape: Shape) -> str:

@@ -28,7 +28,7 @@ from ferryman.soap_gateway.desk import Desk
 from ferryman.soap_gateway.esm import addressing, body, envelope, functions
 from ferryman.soap_gateway.esm.body import Base
 from ferryman.soap_gateway.esm.functions import Function, Shape
-from ferryman.soap_gateway.party import Ours, Thread, addressee_kind, write
+from ferryman.soap_gateway.party import Ours, Thread, addressee_kinds, is_spoken, write
 from ferryman.soap_gateway.post import LETTER_KEEP, Post
 from ferryman.soap_gateway.rows import Letter
 from ferryman.soap_gateway.server import SOAPServer
@@ -144,10 +144,11 @@ class SOAPGateway:
             await self._send(header, function, kind.shape, message)
 
     async def _send(self, header: Header, function: Function, shape: Shape, message: Body) -> None:
-        kind = addressee_kind(function, shape)
-        if kind is None or not header.recipient:
+        kinds = addressee_kinds(function, shape)
+        if not kinds or not header.recipient:
             raise PeerError("nobody to send it to", field="recipient")
-        peer = self.book.of_oid(header.recipient, kind)
+        known = (self.book.of_oid(header.recipient, kind) for kind in kinds)
+        peer = next((one for one in known if one is not None and is_spoken(one, function.space)), None)
         target = peer.endpoints.get(function.interface, "") if peer is not None else ""
         if peer is None or not target:
             await self._no_way(header, function, shape)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import sr_steps as s
-from ferryman.contracts import es3, es4, es5
+from ferryman.contracts import es3, es4, es5, v4
 from ferryman.contracts.eis import AuditRecord, KeysetInfo, Property, SecurityDomain
 from ferryman.platform.procedure import Apply, Received, Send, Signal, Step
 from ferryman.sm_sr.owners import Change, Happened, Interface, Notice, notices
@@ -114,8 +114,20 @@ def test_several_changes_of_one_profile_are_told_as_the_last() -> None:
     assert gone.happened is Happened.DELETED
 
 
-@pytest.mark.parametrize("happened", list(Happened))
+BASE = [Happened.ENABLED, Happened.DISABLED, Happened.DELETED]
+
+
+@pytest.mark.parametrize("happened", [each for each in Happened if each not in BASE])
+def test_the_messages_of_v4(happened: Happened) -> None:
+    told = Notice(OTHER, Interface.ES4, happened, s.ICCID, OTHER, "m2m").message(s.EID, 5.0)
+    assert type(told) is getattr(v4, f"ES4{happened.notification}")
+    assert (told.iccid, told.completed) == (s.ICCID, 5.0)  # type: ignore[attr-defined]
+    assert getattr(told, "profile_type", "m2m") == "m2m"
+
+
+@pytest.mark.parametrize("happened", BASE)
 def test_the_messages(happened: Happened) -> None:
+    assert happened.notification == f"HandleProfile{happened}Notification"
     direct = Notice(OTHER, Interface.ES4, happened, s.ICCID, OTHER).message(s.EID, 5.0)
     relayed = Notice(s.DP, Interface.ES3, happened, s.ICCID, s.OWNER).message(s.EID, 5.0)
     assert type(direct) is getattr(es4, f"ES4HandleProfile{happened}Notification")

@@ -164,7 +164,9 @@ def test_a_password_is_not_shown() -> None:
 
 def test_descriptions_are_well_formed_and_complete() -> None:
     documents = description.documents("https://sr.example")
-    assert set(documents) == {"es1.wsdl", "es2.wsdl", "es3.wsdl", "es4.wsdl", "es7.wsdl", "esim-messaging.xsd"}
+    base = {"es1.wsdl", "es2.wsdl", "es3.wsdl", "es4.wsdl", "es7.wsdl", "esim-messaging.xsd"}
+    proposed = {"es1-v4.wsdl", "es2-v4.wsdl", "es3-v4.wsdl", "es4-v4.wsdl", "es4a-v4.wsdl"}
+    assert set(documents) == base | proposed | {"esim-messaging-v4.xsd"}
     for text in documents.values():
         etree.fromstring(text.encode())
     for function in FUNCTIONS:

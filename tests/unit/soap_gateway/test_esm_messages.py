@@ -39,7 +39,8 @@ def test_there_is_a_sample_of_every_message_of_the_reference() -> None:
     tree = etree.parse(str(esm_samples.shared("reference/sgp02-messaging.xsd")))
     names = {str(found) for found in tree.xpath("/*/*[local-name()='element']/@name")}
     assert {BY_BODY[type(body)][1].element for body in SAMPLES} == names - {"RPSHeader", "RPSBody", "RPSMessage"}
-    assert BY_ELEMENT.keys() == names - {"RPSHeader", "RPSBody", "RPSMessage"}
+    base = {element for element, (function, _) in BY_ELEMENT.items() if not function.space}
+    assert base == names - {"RPSHeader", "RPSBody", "RPSMessage"}
 
 
 @pytest.mark.parametrize("body", SAMPLES, ids=NAMES)

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 import esm_samples
+import v4_samples
 from ferryman.contracts import es1
 from ferryman.contracts.message import Body
-from ferryman.contracts.peers import PeerKind
+from ferryman.contracts.peers import PeerKind, PeersKnown, Quirks
 from ferryman.soap_gateway import schema
+from ferryman.soap_gateway.esm import extension
 from ferryman.soap_gateway.esm.body import decode
 from ferryman.soap_gateway.esm.functions import BY_BODY, FUNCTIONS, Function, Shape, Style
 from parties import Party
@@ -140,6 +142,67 @@ async def _is_refused(client: Client, function: Function, response: object, poll
         codes = {decode(response.envelope.body).body.status.code}  # type: ignore[attr-defined]
     assert codes <= {"1.1/1.2", "1.6/1.2"}, (function.qualified, codes)
     assert codes, function.qualified
+
+
+# Beside those of the base set, for a peer whose record has the switch.
+ALLOWED_V4 = {
+    "ES1.UpdateEISAdditionalProperties": "E",
+    "ES2.AuditEIS": "O",
+    "ES2.SetFallBackAttribute": "O",
+    "ES3.SetFallBackAttribute": "D",
+    "ES4.SetFallBackAttribute": "OP",
+    "ES4.GetPLMA": "P",
+    "ES4A.SetPLMA": "O",
+    "ES4A.GetPLMA": "O",
+    "ES4A.SetONC": "O",
+    "ES4A.GetONC": "O",
+    "ES4.HandleProfileDownloadedNotification": "",
+    "ES4.HandleProfilePOL2UpdatedNotification": "",
+    "ES4.HandleFallBackAttributeSetNotification": "",
+    "ES4.HandleFallBackAttributeUnsetNotification": "",
+    "ES4.HandlePLMAChangedNotification": "",
+}
+OF_M2M_SP = {"ES4.GetEIS", "ES4.AuditEIS", "ES4.EnableProfile", "ES4.DisableProfile", "ES4.DeleteProfile"}
+
+
+def test_every_function_of_v4_has_a_row() -> None:
+    assert [function.qualified for function in extension.FUNCTIONS] == list(ALLOWED_V4)
+
+
+@pytest.mark.parametrize("kind", list(PeerKind))
+@virtual
+async def test_every_cell_of_v4(tmp_path: Path, parties: dict[str, Party], kind: PeerKind) -> None:
+    """With the switch the rights are those of both tables; without it nothing of v4 is even understood."""
+    gateway = Gateway(tmp_path, parties["ours"])
+    await gateway.role.start()
+    samples = {type(body): body for body in v4_samples.messages()}
+    polls = 0
+    for switched in (False, True):
+        await gateway.peer(parties["mno"], kind, OID, quirks=Quirks(v4=switched))
+        client = Client(gateway, parties["mno"], OID)
+        client.number = 1_000 * switched
+        # The switch gives an M2M SP functions of the base set, and nobody else.
+        base = FUNCTIONS if switched and kind is PeerKind.M2M_SP else ()
+        for function in (*extension.FUNCTIONS, *base):
+            new = bool(function.space)
+            right = ALLOWED_V4[function.qualified] if new else ALLOWED[function.qualified]
+            allowed = LETTERS[kind] in right and (switched or not new)
+            allowed |= switched and kind is PeerKind.M2M_SP and function.qualified in OF_M2M_SP
+            body = samples[function.request.body] if new else sample(function)
+            before = len(gateway.heard)
+            response = await client.send(body, **answers(kind, function))
+            asked = [type(found) for _, _, found in gateway.heard[before:] if type(found) is not PeersKnown]
+            if not switched and new:
+                assert response.status == 400, function.qualified
+            if allowed and function.qualified != "ES7.HandleSMSRChangeNotification":
+                assert response.status in (200, 202), function.qualified
+                assert asked == [function.request.body], function.qualified
+            else:
+                assert asked == [], function.qualified
+                if switched and not allowed:
+                    await _is_refused(client, function, response, polls := polls + 1)
+    await gateway.role.stop()
+    await gateway.store.close()
 
 
 @virtual

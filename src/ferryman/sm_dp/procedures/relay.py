@@ -12,9 +12,15 @@ from typing import Any
 
 import msgspec
 
-from ferryman.contracts import codes, crypto, es2, es3
+from ferryman.contracts import codes, crypto, es2, es3, v4
 from ferryman.contracts.eis import EIS, ProfileInfo
-from ferryman.contracts.es2_calls import ES2AuditEIS, ES2AuditEISResponse, ES2Call
+from ferryman.contracts.es2_calls import (
+    ES2AuditEIS,
+    ES2AuditEISResponse,
+    ES2Call,
+    ES2SetFallBackAttribute,
+    ES2SetFallBackAttributeResponse,
+)
 from ferryman.contracts.message import Body
 from ferryman.contracts.roles import SM_SR, SOAP_GATEWAY
 from ferryman.contracts.status import ExecutionStatus, expired, failed
@@ -71,6 +77,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 RESPONSES: dict[type[Body], type[Body]] = {
     es2.ES2GetEIS: es2.ES2GetEISResponse,
     ES2AuditEIS: ES2AuditEISResponse,
+    ES2SetFallBackAttribute: ES2SetFallBackAttributeResponse,
     es2.ES2UpdatePolicyRules: es2.ES2UpdatePolicyRulesResponse,
     es2.ES2UpdateSubscriptionAddress: es2.ES2UpdateSubscriptionAddressResponse,
     es2.ES2EnableProfile: es2.ES2EnableProfileResponse,
@@ -157,6 +164,8 @@ def _function(eid: str, call: ES2Call) -> Body:
             return es3.ES3DisableProfile(eid=eid, iccid=call.iccid)
         case es2.ES2DeleteProfile():
             return es3.ES3DeleteISDP(eid=eid, iccid=call.iccid)
+        case ES2SetFallBackAttribute():
+            return v4.ES3SetFallBackAttribute(eid=eid, iccid=call.iccid)
         case es2.ES2UpdatePolicyRules():
             return es3.ES3UpdatePolicyRules(eid=eid, iccid=call.iccid, pol2=call.pol2)
         case es2.ES2UpdateSubscriptionAddress():

@@ -69,7 +69,7 @@ def _begin(state: State, context: Context) -> Step[State]:
     if card is None:
         return _end(state, failed(*codes.EID_UNKNOWN, "no eUICC with this EID", state.request.eid))
     question = policy.Question(policy.Function.AUDIT, state.requester, iccids=state.request.iccids)
-    verdict = policy.decide(question, policy.World(card, facts.effective))
+    verdict = policy.decide(question, policy.World(card, facts.effective, granted=facts.granted))
     if verdict.refusal is not None:
         return _end(state, verdict.refusal)
     return _ask(state, Question(), context)
@@ -107,12 +107,12 @@ def _told(state: State, outcome: Outcome, context: Context) -> Step[State]:
     if page.follow is not None:
         return _ask(state, page.follow, context)
     corrected, effects = correct(card, page)
-    own = tuple(p for p in corrected.profiles if _asked_for(state, p))
+    own = tuple(p for p in corrected.profiles if _asked_for(state, p, context.facts.granted))
     return _end(state, SUCCESS, effects, corrected, own)
 
 
-def _asked_for(state: State, profile: ISDP) -> bool:
-    if state.requester not in (profile.smdp_id, profile.owner):
+def _asked_for(state: State, profile: ISDP, granted: frozenset[str]) -> bool:
+    if state.requester not in (profile.smdp_id, profile.owner) and profile.iccid not in granted:
         return False
     return not state.request.iccids or profile.iccid in state.request.iccids
 

@@ -103,12 +103,14 @@ def _begin(state: State, context: Context) -> Step[State]:
     if context.caller is not None and context.now >= context.caller.deadline:
         return finish(state, expired("the eUICC was busy until the validity period ended"))
     if state.enables:
-        decision = policy.may_enable(card, iccid, state.requester, facts.elsewhere)
+        decision = policy.may_enable(card, iccid, state.requester, facts.elsewhere, facts.granted)
     elif state.deletes:
         first = facts.effective.delete_enabled == DISABLE_FIRST
-        decision = policy.may_delete(card, iccid, state.requester, facts.elsewhere, disable_first=first)
+        decision = policy.may_delete(
+            card, iccid, state.requester, facts.elsewhere, facts.granted, disable_first=first
+        )
     else:
-        decision = policy.may_disable(card, iccid, state.requester, facts.elsewhere)
+        decision = policy.may_disable(card, iccid, state.requester, facts.elsewhere, facts.granted)
     target = decision.target
     if target is None or decision.refusal is not None or card is None:
         return finish(state, decision.refusal or failed(*codes.EID_UNKNOWN, "no eUICC with this EID"))

@@ -18,6 +18,12 @@ from ferryman.contracts.operations import (
     UpdateSMSRAddressing,
 )
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, expired, failed, warning
+from ferryman.contracts.v4 import (
+    ES3SetFallBackAttribute,
+    ES3SetFallBackAttributeResponse,
+    ES4SetFallBackAttribute,
+    ES4SetFallBackAttributeResponse,
+)
 from ferryman.errors import InputError, PeerError
 from ferryman.platform.procedure import (
     Apply,
@@ -41,13 +47,17 @@ from ferryman.sm_sr.procedures.settle import doubt
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import EUICC, Facts, RemoveISDP, SetFallback
 
-type Request = MasterDelete | SetFallbackAttribute | UpdateSMSRAddressing
+# The second two are ES3 and ES4 of v4, where the owner of the profile that loses the attribute has a say.
+type SetFallbackCall = SetFallbackAttribute | ES3SetFallBackAttribute | ES4SetFallBackAttribute
+type Request = MasterDelete | SetFallbackCall | UpdateSMSRAddressing
 
 SW_OK, SW_SECURITY, SW_POLICY = 0x9000, 0x6982, 0x69E1
 TOKEN_BYTES = 16  # AES-CMAC
 NAMES: dict[type[Request], str] = {
     MasterDelete: "0600 MasterDelete",
     SetFallbackAttribute: "0700 SetFallbackAttribute",
+    ES3SetFallBackAttribute: "0700 SetFallbackAttribute",
+    ES4SetFallBackAttribute: "0700 SetFallbackAttribute",
     UpdateSMSRAddressing: "UpdateSMSRAddressingParameters",
 }
 
@@ -93,15 +103,22 @@ def _begin(state: State, context: Context) -> Step[State]:
     master = isinstance(request, MasterDelete)
     function = policy.Function.MASTER_DELETE if master else policy.Function.SET_FALLBACK
     question = policy.Question(function, state.requester, request.iccid)
-    verdict = policy.decide(question, policy.World(card, facts.effective))
+    verdict = policy.decide(question, policy.World(card, facts.effective, granted=facts.granted))
     if verdict.target is None or verdict.refusal is not None:
         return _end(state, verdict.refusal or failed(*codes.ICCID_UNKNOWN, "no such profile", request.iccid))
+    if isinstance(request, ES3SetFallBackAttribute | ES4SetFallBackAttribute):
+        # Behind an SM-DP stands the Operator whose profile it is.
+        direct = isinstance(request, ES4SetFallBackAttribute)
+        party = state.requester if direct else verdict.target.owner
+        taken = policy.may_take_fallback(card, party, facts.granted)
+        if taken.refusal is not None:
+            return _end(state, taken.refusal)
     aid = verdict.target.aid
     return _send(replace(state, aid=aid, apdu=_apdu(request, aid)), context)
 
 
-def _apdu(request: MasterDelete | SetFallbackAttribute, aid: bytes) -> bytes:
-    if isinstance(request, SetFallbackAttribute):
+def _apdu(request: MasterDelete | SetFallbackCall, aid: bytes) -> bytes:
+    if not isinstance(request, MasterDelete):
         return isdr.set_fallback(aid)
     return isdr.master_delete(
         aid,
@@ -139,7 +156,7 @@ def check(request: Request) -> None:
             for name in ("sin", "sdin", "provider", "token_id"):
                 if not 1 <= len(getattr(request, name)) <= 16:
                     raise InputError(name, "must be 1 to 16 octets")
-        case SetFallbackAttribute():
+        case _:
             pass
 
 
@@ -243,7 +260,7 @@ def _succeed(state: State, context: Context) -> Step[State]:
             effects.append(Apply(RemoveISDP(state.aid, profile.allocated_memory if profile is not None else 0)))
             if state.asking and state.attempts == 1 and state.response:
                 status = warning(*codes.ISDR_ERROR, "the card had no such ISD-P", context.eid)
-        case SetFallbackAttribute():
+        case SetFallbackAttribute() | ES3SetFallBackAttribute() | ES4SetFallBackAttribute():
             holders = [p.aid for p in card.profiles if p.fallback and p.aid != state.aid] if card else []
             effects += [Apply(SetFallback(aid, fallback=False)) for aid in holders]
             effects.append(Apply(SetFallback(state.aid, fallback=True)))
@@ -261,7 +278,7 @@ def _leave(state: State, context: Context) -> Step[State]:
 def _deadline(state: State, context: Context) -> Step[State]:
     if state.replied:
         return Step(state)
-    reply = Reply(OperationResponse(status=expired("no answer of the card in the validity period")))
+    reply = _reply(state, expired("no answer of the card in the validity period"))
     if not state.sent:
         return Step(replace(state, replied=True), (reply, Done()))
     return Step(replace(state, replied=True), (reply, cancel(_command_id(state, context), context.eid)))
@@ -279,8 +296,18 @@ def _object(state: State) -> str:
     return state.request.eid if isinstance(state.request, UpdateSMSRAddressing) else state.request.iccid
 
 
+def _reply(state: State, status: ExecutionStatus) -> Reply:
+    match state.request:
+        case ES3SetFallBackAttribute():
+            return Reply(ES3SetFallBackAttributeResponse(status=status, euicc_response=state.response))
+        case ES4SetFallBackAttribute():
+            return Reply(ES4SetFallBackAttributeResponse(status=status, euicc_response=state.response))
+        case _:
+            return Reply(OperationResponse(status=status, euicc_response=state.response))
+
+
 def _end(state: State, status: ExecutionStatus, effects: tuple[Effect, ...] = ()) -> Step[State]:
     outcome = "done" if status.ok else "failed"
     audit = Audit(_name(state), outcome, object=_object(state), detail=status.code)
-    reply = () if state.replied else (Reply(OperationResponse(status=status, euicc_response=state.response)),)
+    reply = () if state.replied else (_reply(state, status),)
     return Step(replace(state, replied=True), (*effects, audit, *reply, Done()))

@@ -13,6 +13,7 @@ from ferryman.contracts import es1
 from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import PeerError
+from ferryman.soap_gateway.esm.extension import EXTENSION
 from ferryman.soap_gateway.esm.fields import (
     CONDITIONAL_MISSING,
     BodyError,
@@ -35,7 +36,7 @@ from ferryman.soap_gateway.esm.functions import (
     Shape,
 )
 
-NAMESPACES = (NAMESPACE, OLD_NAMESPACE)
+NAMESPACES = (NAMESPACE, OLD_NAMESPACE, EXTENSION)
 MAX_CALL_ID = 150  # characters of a FunctionCallIdentifier: a column of every role's database holds it
 _BEFORE = {
     Shape.REQUEST: BASE_REQUEST,
@@ -68,9 +69,11 @@ class Decoded:
 
 def find(element: etree._Element, namespaces: tuple[str, ...] = NAMESPACES) -> tuple[Function, Message] | None:
     """What the element is; None when no function has it, or it stands in a namespace that is not accepted."""
-    if namespace(element) not in namespaces:
+    space = namespace(element)
+    found = BY_ELEMENT.get(local_name(element))
+    if found is None or space not in namespaces:
         return None
-    return BY_ELEMENT.get(local_name(element))
+    return found if (found[0].space or NAMESPACE) == (space if space == EXTENSION else NAMESPACE) else None
 
 
 def decode(element: etree._Element) -> Decoded:
@@ -114,10 +117,10 @@ def _check(name: str, values: dict[str, Any]) -> None:
 def encode(body: Body, base: Base | None = None, *, target: str = NAMESPACE) -> str:
     """The element of a message, in the strict form; a status is the one of `body`."""
     base = base or Base()
-    _, message = BY_BODY[type(body)]
+    function, message = BY_BODY[type(body)]
     if isinstance(body, es1.ES1RegisterEIS):
         return body.xml.decode("utf-8")
-    parts = [f'<{message.element} xmlns="{target}">']
+    parts = [f'<{message.element} xmlns="{function.space or target}">']
     if message.shape is Shape.REQUEST:
         parts.append(write_sequence(base, BASE_REQUEST))
     elif message.shape is Shape.RESPONSE:

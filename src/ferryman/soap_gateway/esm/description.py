@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from ferryman.codec.eis_xml import DS
+from ferryman.soap_gateway.esm import extension
 from ferryman.soap_gateway.esm.fields import Field, Kind
 from ferryman.soap_gateway.esm.functions import (
     BASE_REQUEST,
@@ -135,14 +136,34 @@ def _messages(functions: tuple[Function, ...]) -> list[Message]:
 @cache
 def schema() -> str:
     """The schema of all messages, without an XML declaration."""
+    return _schema(NAMESPACE, DEFINED, _SHARED, FUNCTIONS)
+
+
+@cache
+def extension_schema() -> str:
+    """That of the functions of v4: the same types, in its own namespace; signed parts stay in the usual one."""
+    shared = (*_SHARED, *((one.name, one.fields) for one in (extension.PLMA, extension.ONC)))
+    kinds = (*DEFINED, extension.OPERATION, extension.NOTIFICATION)
+    whole = _schema(extension.EXTENSION, kinds, shared, extension.FUNCTIONS)
+    signed = "".join(_field(one) for one in EIS_FIELDS[:2])
+    foreign = f'<xs:any namespace="{NAMESPACE}" processContents="lax" minOccurs="2" maxOccurs="2"/>'
+    return whole.replace(signed, foreign)
+
+
+def _schema(
+    target: str,
+    kinds: tuple[Simple, ...],
+    shared: tuple[tuple[str, tuple[Field, ...]], ...],
+    functions: tuple[Function, ...],
+) -> str:
     return "\n".join(
         (
-            f'<xs:schema xmlns:xs="{XS}" xmlns:rps="{NAMESPACE}" targetNamespace="{NAMESPACE}"'
+            f'<xs:schema xmlns:xs="{XS}" xmlns:rps="{target}" targetNamespace="{target}"'
             ' elementFormDefault="qualified" attributeFormDefault="unqualified">',
-            *(_simple(kind) for kind in DEFINED),
-            *(f'<xs:complexType name="{name}">{_sequence(fields)}</xs:complexType>' for name, fields in _SHARED),
+            *(_simple(kind) for kind in kinds),
+            *(f'<xs:complexType name="{name}">{_sequence(fields)}</xs:complexType>' for name, fields in shared),
             _BY_HAND.strip(),
-            *(_message(message) for message in _messages(FUNCTIONS)),
+            *(_message(message) for message in _messages(functions)),
             "</xs:schema>",
         )
     )
@@ -154,6 +175,7 @@ SERVICES: dict[str, tuple[tuple[str, str], tuple[str, str] | None]] = {
     "ES2": (("ES2SmDpService", "SmDpES2Port"), ("ES2MnoService", "MnoES2Port")),
     "ES3": (("ES3SmSrService", "SmSrES3Port"), ("ES3SmDpService", "SmDpES3Port")),
     "ES4": (("ES4SmSrService", "SmSrES4Port"), ("ES4MnoService", "MnoES4Port")),
+    "ES4A": (("ES4ASmSrService", "SmSrES4APort"), None),
     "ES7": (
         ("ES7SmSrProviderService", "ES7SmSrProviderPort"),
         ("ES7SmSrRequesterService", "ES7SmSrRequesterPort"),
@@ -161,11 +183,11 @@ SERVICES: dict[str, tuple[tuple[str, str], tuple[str, str] | None]] = {
 }
 
 
-def _operations(interface: str) -> tuple[list[str], list[str]]:
+def _operations(interface: str, functions: tuple[Function, ...]) -> tuple[list[str], list[str]]:
     """portType operations of both sides."""
     provider: list[str] = []
     caller: list[str] = []
-    for function in FUNCTIONS:
+    for function in functions:
         if function.interface != interface:
             continue
         request = _input(function.request, function.action)
@@ -186,11 +208,11 @@ def _input(message: Message, action: str) -> str:
     return f'<wsdl:input message="tns:{message.element}" wsaw:Action="{action}"/>'
 
 
-def _binding(name: str, interface: str, *, callbacks: bool) -> str:
+def _binding(name: str, interface: str, functions: tuple[Function, ...], *, callbacks: bool) -> str:
     parts = [f'<wsdl:binding name="{name}Binding" type="tns:{name}">']
     parts.append('<soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>')
     body = '<soap:body use="literal"/>'
-    for function in FUNCTIONS:
+    for function in functions:
         is_callback = function.style in (Style.NOTIFICATION, Style.ASYNC) if callbacks else False
         is_provided = function.style is not Style.NOTIFICATION if not callbacks else False
         if function.interface != interface or not (is_callback or is_provided):
@@ -206,23 +228,29 @@ def _binding(name: str, interface: str, *, callbacks: bool) -> str:
 
 
 @cache
-def wsdl(interface: str, address: str) -> str:
-    """The WSDL of one interface whose provider is at `address`; callbacks go to `address`/callback."""
-    target = f"{NAMESPACE}/{interface}"
+def wsdl(interface: str, address: str, *, v4: bool = False) -> str:
+    """The WSDL of one interface whose provider is at `address`; callbacks go to `address`/callback.
+
+    `v4`: the one of our proposal for the functions of v4.
+    """
+    functions = extension.FUNCTIONS if v4 else FUNCTIONS
+    space = extension.EXTENSION if v4 else NAMESPACE
+    types = extension_schema() if v4 else schema()
+    target = f"{space}/{interface}"
     provider, caller = SERVICES[interface]
-    own = tuple(each for each in FUNCTIONS if each.interface == interface)
+    own = tuple(each for each in functions if each.interface == interface)
     messages = "".join(
         f'<wsdl:message name="{name}"><wsdl:part name="body" element="rps:{name}"/></wsdl:message>'
         for name in (message.element for message in _messages(own))
     )
-    provided, called = _operations(interface)
+    provided, called = _operations(interface, functions)
     sides = [(provider, provided, address, False)]
     if caller is not None:
         sides.append((caller, called, f"{address}/callback", True))
     ports = "".join(
         f'<wsdl:portType name="{port}">{"".join(ops)}</wsdl:portType>' for (_, port), ops, _, _ in sides
     )
-    bindings = "".join(_binding(port, interface, callbacks=back) for (_, port), _, _, back in sides)
+    bindings = "".join(_binding(port, interface, functions, callbacks=back) for (_, port), _, _, back in sides)
     services = "".join(
         f'<wsdl:service name="{service}"><wsdl:port name="{port}" binding="tns:{port}Binding">'
         f'<soap:address location="{where}"/></wsdl:port></wsdl:service>'
@@ -233,12 +261,15 @@ def wsdl(interface: str, address: str) -> str:
         '<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" '
         'xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap12/" '
         'xmlns:wsaw="http://www.w3.org/2006/05/addressing/wsdl" '
-        f'xmlns:rps="{NAMESPACE}" xmlns:tns="{target}" targetNamespace="{target}" name="{interface}">\n'
-        f"<wsdl:types>{schema()}</wsdl:types>\n{messages}\n{ports}\n{bindings}\n{services}\n</wsdl:definitions>\n"
+        f'xmlns:rps="{space}" xmlns:tns="{target}" targetNamespace="{target}" name="{interface}">\n'
+        f"<wsdl:types>{types}</wsdl:types>\n{messages}\n{ports}\n{bindings}\n{services}\n</wsdl:definitions>\n"
     )
 
 
 def documents(address: str) -> dict[str, str]:
     """Every description by file name, for a provider whose interfaces are at `address`/esN."""
     found = {f"{name.lower()}.wsdl": wsdl(name, f"{address}/{name.lower()}") for name in INTERFACES}
-    return found | {"esim-messaging.xsd": f'<?xml version="1.0" encoding="UTF-8"?>\n{schema()}\n'}
+    proposed = {each.interface for each in extension.FUNCTIONS}
+    found |= {f"{name.lower()}-v4.wsdl": wsdl(name, f"{address}/{name.lower()}", v4=True) for name in proposed}
+    texts = {"esim-messaging.xsd": schema(), "esim-messaging-v4.xsd": extension_schema()}
+    return found | {name: f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n' for name, text in texts.items()}

@@ -73,6 +73,7 @@ class Function:
     request: Message
     response: Message | None = None
     action_name: str = ""  # where the Action is spelled otherwise than the element
+    space: str = ""  # namespace of a function that is not one of the base set
 
     @property
     def qualified(self) -> str:
@@ -105,10 +106,10 @@ BASE_RESPONSE = (
     Field("FunctionExecutionStatus", "status", EXECUTION_STATUS),
 )
 
-_EID = Field("Eid", "eid", EID)
-_ICCID = Field("Iccid", "iccid", ICCID)
-_ICCIDS = Field("Iccid", "iccids", ICCID, low=0, many=True)
-_SMSR = Field("Smsr-id", "smsr_id", OID)
+EID_FIELD = Field("Eid", "eid", EID)
+ICCID_FIELD = Field("Iccid", "iccid", ICCID)
+ICCIDS = Field("Iccid", "iccids", ICCID, low=0, many=True)
+SMSR = Field("Smsr-id", "smsr_id", OID)
 _SMSR_ODD = Field("SmSr-id", "smsr_id", OID)  # so spelled in DownloadProfile and EnableProfile of ES2
 _POL2 = Field("pol2", "pol2", POL2)
 _POL2_OPTIONAL = Field("pol2", "pol2", POL2, low=0, always=True)
@@ -116,9 +117,9 @@ _NEW_ADDRESS = Field("newSubscriptionAddress", "", ADDRESS, flat=True)
 _MNO = Field("Mno-id", "owner", OID)
 _MORE = Field("MoreToDo", "more_to_do", BOOLEAN, low=0)
 _EIS = Field("Eis", "eis", EIS_TYPE)
-_EIS_OPTIONAL = Field("Eis", "eis", EIS_TYPE, low=0)
-_CARD_ANSWER = Field("EuiccResponseData", "euicc_response", HEX, low=0)
-_COMPLETED = Field("CompletionTimestamp", "completed", DATE_TIME, other={"completionTimestamp": DATE_TIME})
+EIS_OPTIONAL = Field("Eis", "eis", EIS_TYPE, low=0)
+CARD_ANSWER = Field("EuiccResponseData", "euicc_response", HEX, low=0)
+COMPLETED = Field("CompletionTimestamp", "completed", DATE_TIME, other={"completionTimestamp": DATE_TIME})
 _COMPLETED_LOWER = Field("completionTimestamp", "completed", DATE_TIME, other={"CompletionTimestamp": DATE_TIME})
 
 
@@ -155,103 +156,105 @@ def _function(
     )
 
 
-_PROFILES, _PLATFORM, _EUICC, _DATA = (
+PROFILES, PLATFORM, EUICC, _DATA = (
     "ProfileManagement",
     "PlatformManagement",
     "eUICCManagement",
     "DataPreparation",
 )
 _SYNC, _ASYNC, _NOTE = Style.SYNC, Style.ASYNC, Style.NOTIFICATION
-_CHANGED = (_EID, _ICCID, _COMPLETED)
-_CHANGED_OF = (_EID, _ICCID, _MNO, _COMPLETED)
+_CHANGED = (EID_FIELD, ICCID_FIELD, COMPLETED)
+_CHANGED_OF = (EID_FIELD, ICCID_FIELD, _MNO, COMPLETED)
 
 FUNCTIONS: tuple[Function, ...] = (
-    _function("ES1", "RegisterEIS", _EUICC, _SYNC, (_EIS,)),
-    _function("ES2", "GetEIS", _DATA, _SYNC, (_EID, _SMSR), (_EIS_OPTIONAL,)),
+    _function("ES1", "RegisterEIS", EUICC, _SYNC, (_EIS,)),
+    _function("ES2", "GetEIS", _DATA, _SYNC, (EID_FIELD, SMSR), (EIS_OPTIONAL,)),
     _function(
         "ES2",
         "DownloadProfile",
-        _PROFILES,
+        PROFILES,
         _ASYNC,
         (
-            *(_EID, _SMSR_ODD, Field("ProfileType", "profile_type", STRING, low=0)),
+            *(EID_FIELD, _SMSR_ODD, Field("ProfileType", "profile_type", STRING, low=0)),
             *(Field("Iccid", "iccid", ICCID, low=0), Field("EnableProfile", "enable", BOOLEAN)),
         ),
         (Field("Iccid", "iccid", ICCID, low=0),),
     ),
-    _function("ES2", "UpdatePolicyRules", _PROFILES, _SYNC, (_EID, _ICCID, _SMSR, _POL2_OPTIONAL)),
-    _function("ES2", "UpdateSubscriptionAddress", _PROFILES, _SYNC, (_EID, _SMSR, _ICCID, _NEW_ADDRESS)),
-    _function("ES2", "EnableProfile", _PLATFORM, _ASYNC, (_EID, _SMSR_ODD, _ICCID)),
-    _function("ES2", "DisableProfile", _PLATFORM, _ASYNC, (_EID, _SMSR, _ICCID)),
-    _function("ES2", "DeleteProfile", _PLATFORM, _ASYNC, (_EID, _ICCID, _SMSR)),
-    _function("ES2", "HandleProfileDisabledNotification", _PLATFORM, _NOTE, _CHANGED),
-    _function("ES2", "HandleProfileEnabledNotification", _PLATFORM, _NOTE, _CHANGED),
-    _function("ES2", "HandleProfileDeletedNotification", _PLATFORM, _NOTE, _CHANGED),
-    _function("ES2", "HandleSMSRChangeNotification", _EUICC, _NOTE, (_EIS, _COMPLETED)),
-    _function("ES3", "GetEIS", _PROFILES, _SYNC, (_EID,), (_EIS_OPTIONAL,)),
-    _function("ES3", "AuditEIS", _PROFILES, _ASYNC, (_EID, _ICCIDS), (_EIS_OPTIONAL,)),
+    _function("ES2", "UpdatePolicyRules", PROFILES, _SYNC, (EID_FIELD, ICCID_FIELD, SMSR, _POL2_OPTIONAL)),
+    _function("ES2", "UpdateSubscriptionAddress", PROFILES, _SYNC, (EID_FIELD, SMSR, ICCID_FIELD, _NEW_ADDRESS)),
+    _function("ES2", "EnableProfile", PLATFORM, _ASYNC, (EID_FIELD, _SMSR_ODD, ICCID_FIELD)),
+    _function("ES2", "DisableProfile", PLATFORM, _ASYNC, (EID_FIELD, SMSR, ICCID_FIELD)),
+    _function("ES2", "DeleteProfile", PLATFORM, _ASYNC, (EID_FIELD, ICCID_FIELD, SMSR)),
+    _function("ES2", "HandleProfileDisabledNotification", PLATFORM, _NOTE, _CHANGED),
+    _function("ES2", "HandleProfileEnabledNotification", PLATFORM, _NOTE, _CHANGED),
+    _function("ES2", "HandleProfileDeletedNotification", PLATFORM, _NOTE, _CHANGED),
+    _function("ES2", "HandleSMSRChangeNotification", EUICC, _NOTE, (_EIS, COMPLETED)),
+    _function("ES3", "GetEIS", PROFILES, _SYNC, (EID_FIELD,), (EIS_OPTIONAL,)),
+    _function("ES3", "AuditEIS", PROFILES, _ASYNC, (EID_FIELD, ICCIDS), (EIS_OPTIONAL,)),
     _function(
         "ES3",
         "CreateISDP",
-        _PROFILES,
+        PROFILES,
         _ASYNC,
-        (_EID, _ICCID, _MNO, Field("RequiredMemory", "required_memory", INTEGER), _MORE),
-        (Field("Isd-p-aid", "isdp_aid", AID, low=0), _CARD_ANSWER),
+        (EID_FIELD, ICCID_FIELD, _MNO, Field("RequiredMemory", "required_memory", INTEGER), _MORE),
+        (Field("Isd-p-aid", "isdp_aid", AID, low=0), CARD_ANSWER),
     ),
     _function(
         "ES3",
         "SendData",
-        _PROFILES,
+        PROFILES,
         _ASYNC,
-        (_EID, Field("Sd-aid", "sd_aid", AID), Field("Data", "data", HEX), _MORE),
-        (_CARD_ANSWER,),
+        (EID_FIELD, Field("Sd-aid", "sd_aid", AID), Field("Data", "data", HEX), _MORE),
+        (CARD_ANSWER,),
     ),
     _function(
         "ES3",
         "ProfileDownloadCompleted",
-        _PROFILES,
+        PROFILES,
         _SYNC,
         (
-            *(_EID, _ICCID, Field("ProfileType", "profile_type", STRING, low=0)),
+            *(EID_FIELD, ICCID_FIELD, Field("ProfileType", "profile_type", STRING, low=0)),
             *(Field("SubscriptionAddress", "", ADDRESS, low=0, flat=True), _POL2_OPTIONAL),
         ),
         action_name="ProfileDownloadedCompleted",
     ),
-    _function("ES3", "UpdatePolicyRules", _PROFILES, _SYNC, (_EID, _ICCID, _POL2_OPTIONAL)),
-    _function("ES3", "UpdateSubscriptionAddress", _PROFILES, _SYNC, (_EID, _ICCID, _NEW_ADDRESS)),
-    _function("ES3", "EnableProfile", _PLATFORM, _ASYNC, (_EID, _ICCID), (_CARD_ANSWER,)),
-    _function("ES3", "DisableProfile", _PLATFORM, _ASYNC, (_EID, _ICCID), (_CARD_ANSWER,)),
-    _function("ES3", "DeleteISDP", _PLATFORM, _ASYNC, (_EID, _ICCID), (_CARD_ANSWER,)),
+    _function("ES3", "UpdatePolicyRules", PROFILES, _SYNC, (EID_FIELD, ICCID_FIELD, _POL2_OPTIONAL)),
+    _function("ES3", "UpdateSubscriptionAddress", PROFILES, _SYNC, (EID_FIELD, ICCID_FIELD, _NEW_ADDRESS)),
+    _function("ES3", "EnableProfile", PLATFORM, _ASYNC, (EID_FIELD, ICCID_FIELD), (CARD_ANSWER,)),
+    _function("ES3", "DisableProfile", PLATFORM, _ASYNC, (EID_FIELD, ICCID_FIELD), (CARD_ANSWER,)),
+    _function("ES3", "DeleteISDP", PLATFORM, _ASYNC, (EID_FIELD, ICCID_FIELD), (CARD_ANSWER,)),
     _function(
         "ES3",
         "UpdateConnectivityParameters",
-        _PLATFORM,
+        PLATFORM,
         _ASYNC,
-        (_EID, _ICCID, Field("ConnectivityParameters", "parameters", HEX)),
-        (_CARD_ANSWER,),
+        (EID_FIELD, ICCID_FIELD, Field("ConnectivityParameters", "parameters", HEX)),
+        (CARD_ANSWER,),
     ),
-    _function("ES3", "HandleProfileDisabledNotification", _PLATFORM, _NOTE, _CHANGED_OF),
-    _function("ES3", "HandleProfileEnabledNotification", _PLATFORM, _NOTE, _CHANGED_OF),
-    _function("ES3", "HandleProfileDeletedNotification", _PLATFORM, _NOTE, _CHANGED_OF),
-    _function("ES3", "HandleSMSRChangeNotification", _PLATFORM, _NOTE, (_EIS, _MNO, _COMPLETED_LOWER)),
-    _function("ES4", "GetEIS", _PROFILES, _SYNC, (_EID,), (_EIS_OPTIONAL,)),
-    _function("ES4", "AuditEIS", _PROFILES, _ASYNC, (_EID, _ICCIDS), (_EIS_OPTIONAL,)),
-    _function("ES4", "UpdatePolicyRules", _PROFILES, _SYNC, (_EID, _ICCID, _POL2)),
-    _function("ES4", "UpdateSubscriptionAddress", _PROFILES, _SYNC, (_EID, _ICCID, _NEW_ADDRESS)),
-    _function("ES4", "EnableProfile", _PLATFORM, _ASYNC, (_EID, _ICCID), (_CARD_ANSWER,)),
-    _function("ES4", "DisableProfile", _PLATFORM, _ASYNC, (_EID, _ICCID), (_CARD_ANSWER,)),
-    _function("ES4", "DeleteProfile", _PLATFORM, _ASYNC, (_EID, _ICCID), (_CARD_ANSWER,)),
-    _function("ES4", "PrepareSMSRChange", _EUICC, _ASYNC, (_EID, Field("CurrentSMSRid", "current_smsr_id", OID))),
-    _function("ES4", "SMSRChange", _EUICC, _ASYNC, (_EID, Field("Target-Smsr-id", "target_smsr_id", OID))),
-    _function("ES4", "HandleProfileDisabledNotification", _PLATFORM, _NOTE, _CHANGED),
-    _function("ES4", "HandleProfileEnabledNotification", _PLATFORM, _NOTE, _CHANGED),
-    _function("ES4", "HandleProfileDeletedNotification", _PLATFORM, _NOTE, _CHANGED),
-    _function("ES4", "HandleSMSRChangeNotification", _EUICC, _NOTE, (_EIS, _COMPLETED)),
-    _function("ES7", "HandoverEUICC", _EUICC, _ASYNC, (_EIS,)),
+    _function("ES3", "HandleProfileDisabledNotification", PLATFORM, _NOTE, _CHANGED_OF),
+    _function("ES3", "HandleProfileEnabledNotification", PLATFORM, _NOTE, _CHANGED_OF),
+    _function("ES3", "HandleProfileDeletedNotification", PLATFORM, _NOTE, _CHANGED_OF),
+    _function("ES3", "HandleSMSRChangeNotification", PLATFORM, _NOTE, (_EIS, _MNO, _COMPLETED_LOWER)),
+    _function("ES4", "GetEIS", PROFILES, _SYNC, (EID_FIELD,), (EIS_OPTIONAL,)),
+    _function("ES4", "AuditEIS", PROFILES, _ASYNC, (EID_FIELD, ICCIDS), (EIS_OPTIONAL,)),
+    _function("ES4", "UpdatePolicyRules", PROFILES, _SYNC, (EID_FIELD, ICCID_FIELD, _POL2)),
+    _function("ES4", "UpdateSubscriptionAddress", PROFILES, _SYNC, (EID_FIELD, ICCID_FIELD, _NEW_ADDRESS)),
+    _function("ES4", "EnableProfile", PLATFORM, _ASYNC, (EID_FIELD, ICCID_FIELD), (CARD_ANSWER,)),
+    _function("ES4", "DisableProfile", PLATFORM, _ASYNC, (EID_FIELD, ICCID_FIELD), (CARD_ANSWER,)),
+    _function("ES4", "DeleteProfile", PLATFORM, _ASYNC, (EID_FIELD, ICCID_FIELD), (CARD_ANSWER,)),
+    _function(
+        "ES4", "PrepareSMSRChange", EUICC, _ASYNC, (EID_FIELD, Field("CurrentSMSRid", "current_smsr_id", OID))
+    ),
+    _function("ES4", "SMSRChange", EUICC, _ASYNC, (EID_FIELD, Field("Target-Smsr-id", "target_smsr_id", OID))),
+    _function("ES4", "HandleProfileDisabledNotification", PLATFORM, _NOTE, _CHANGED),
+    _function("ES4", "HandleProfileEnabledNotification", PLATFORM, _NOTE, _CHANGED),
+    _function("ES4", "HandleProfileDeletedNotification", PLATFORM, _NOTE, _CHANGED),
+    _function("ES4", "HandleSMSRChangeNotification", EUICC, _NOTE, (_EIS, COMPLETED)),
+    _function("ES7", "HandoverEUICC", EUICC, _ASYNC, (_EIS,)),
     _function(
         "ES7",
         "AuthenticateSMSR",
-        _EUICC,
+        EUICC,
         _ASYNC,
         (Field("Eid", "eid", EID, other={"Eis": EID_OF_EIS}), Field("SmsrCertificate", "certificate", HEX)),
         (Field("RandomChallenge", "random_challenge", HEX, low=0),),
@@ -259,10 +262,10 @@ FUNCTIONS: tuple[Function, ...] = (
     _function(
         "ES7",
         "CreateAdditionalKeySet",
-        _EUICC,
+        EUICC,
         _ASYNC,
         (
-            _EID,
+            EID_FIELD,
             Field("KeyVersionNumber", "key_version", KEYSET_VERSION),
             Field("InitialSequenceCounter", "initial_counter", INTEGER),
             Field("ECCKeyLength", "key_length", ECC_LENGTH),
@@ -273,19 +276,27 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
         (Field("DerivationRandom", "derivation_random", HEX, low=0), Field("Receipt", "receipt", HEX, low=0)),
     ),
-    _function("ES7", "HandleSMSRChangeNotification", _EUICC, _NOTE, (_EIS, _COMPLETED)),
+    _function("ES7", "HandleSMSRChangeNotification", EUICC, _NOTE, (_EIS, COMPLETED)),
 )
 
-INTERFACES = ("ES1", "ES2", "ES3", "ES4", "ES7")
+INTERFACES = ("ES1", "ES2", "ES3", "ES4", "ES7")  # of the base set
+ROUTED = (*INTERFACES, "ES4A")
 BY_ELEMENT: dict[str, tuple[Function, Message]] = {}
 BY_BODY: dict[type[Body], tuple[Function, Message]] = {}
 BY_NAME: dict[str, Function] = {}
-for _each in FUNCTIONS:
-    BY_NAME[_each.qualified] = _each
-    for _message in (_each.request, _each.response):
-        if _message is not None:
-            BY_ELEMENT[_message.element] = (_each, _message)
-            BY_BODY[_message.body] = (_each, _message)
+
+
+def register(functions: tuple[Function, ...]) -> None:
+    """Make functions known by name, element and body."""
+    for each in functions:
+        BY_NAME[each.qualified] = each
+        for message in (each.request, each.response):
+            if message is not None:
+                BY_ELEMENT[message.element] = (each, message)
+                BY_BODY[message.body] = (each, message)
+
+
+register(FUNCTIONS)
 
 
 def is_action_of(action: str, function: Function) -> bool:

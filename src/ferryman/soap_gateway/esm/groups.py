@@ -300,13 +300,21 @@ class _Raw:
         raise NotImplementedError
 
 
+PROPERTIES = _Properties()
+# In a message of another namespace the signed parts stay in the one that they were signed in.
 EIS_FIELDS = (
-    Field("EumSignedInfo", "signed_info", _Raw("EumSignedInfo", "rps:EumSignedInfoType")),
+    Field(
+        "EumSignedInfo",
+        "signed_info",
+        _Raw("EumSignedInfo", "rps:EumSignedInfoType"),
+        other={f"{{{eis_xml.RPS}}}EumSignedInfo": _Raw("EumSignedInfo", "")},
+    ),
     Field(
         "EumSignature",
         "signature",
         _Raw("EumSignature", "rps:EumSignatureType"),
         other={
+            f"{{{eis_xml.RPS}}}EumSignature": _Raw("EumSignature", ""),
             f"{{{eis_xml.DS}}}EumSignature": _Raw("EumSignature", ""),
             f"{{{eis_xml.DS}}}Signature": _Raw("EumSignature", ""),
         },
@@ -319,7 +327,7 @@ EIS_FIELDS = (
     Field("ProfileInfo", "profiles", PROFILE_INFO, low=0, many=True),
     Field("Isd-r", "isdr", ISDR, lenient=True),
     Field("AuditTrail", "audit_trail", _Trail(), low=0),
-    Field("AdditionalProperties", "properties", _Properties(), low=0),
+    Field("AdditionalProperties", "properties", PROPERTIES, low=0),
 )
 _BEFORE, _BETWEEN, _AFTER = EIS_FIELDS[2:7], EIS_FIELDS[7], EIS_FIELDS[8:]
 

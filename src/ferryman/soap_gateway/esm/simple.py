@@ -70,7 +70,8 @@ def choice(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _enumeration(*words: str) -> str:
+def enumeration(*words: str) -> str:
+    """The facets of an enumeration."""
     return "".join(f'<xs:enumeration value="{word}"/>' for word in words)
 
 
@@ -202,22 +203,22 @@ OPERATION = Simple(
     _length(2, 2),
 )
 _STATUS = ("EXECUTED_SUCCESS", "EXECUTED_WITHWARNING", "FAILED", "EXPIRED")
-STATUS = Simple("StatusType", choice(*_STATUS), str, "xs:string", _enumeration(*_STATUS))
+STATUS = Simple("StatusType", choice(*_STATUS), str, "xs:string", enumeration(*_STATUS))
 _STATES = ("Created", "Disabled", "Enabled")
-STATE = Simple("ProfileStateType", choice(*_STATES), str, "xs:string", _enumeration(*_STATES))
-POL2_SUBJECT = Simple("POL2RuleSubjectType", choice("PROFILE"), str, "xs:string", _enumeration("PROFILE"))
+STATE = Simple("ProfileStateType", choice(*_STATES), str, "xs:string", enumeration(*_STATES))
+POL2_SUBJECT = Simple("POL2RuleSubjectType", choice("PROFILE"), str, "xs:string", enumeration("PROFILE"))
 _ACTIONS = ("ENABLE", "DISABLE", "DELETE")
-POL2_ACTION = Simple("POL2RuleActionType", choice(*_ACTIONS), str, "xs:string", _enumeration(*_ACTIONS))
+POL2_ACTION = Simple("POL2RuleActionType", choice(*_ACTIONS), str, "xs:string", enumeration(*_ACTIONS))
 _QUALIFICATIONS = ("Not-Allowed", "Auto-Delete")
 POL2_QUALIFICATION = Simple(
-    "POL2RuleQualificationType", choice(*_QUALIFICATIONS), str, "xs:string", _enumeration(*_QUALIFICATIONS)
+    "POL2RuleQualificationType", choice(*_QUALIFICATIONS), str, "xs:string", enumeration(*_QUALIFICATIONS)
 )
 _USES = ("SCP03", "SCP80", "SCP81", "TokenGeneration", "ReceiptVerification", "CA")
-KEYSET_USE = Simple("KeysetUsageType", choice(*_USES), str, "xs:string", _enumeration(*_USES))
+KEYSET_USE = Simple("KeysetUsageType", choice(*_USES), str, "xs:string", enumeration(*_USES))
 _ROLES = ("ISD-R", "ECASD")
-SD_ROLE = Simple("SDRoleType", choice(*_ROLES), str, "xs:string", _enumeration(*_ROLES))
+SD_ROLE = Simple("SDRoleType", choice(*_ROLES), str, "xs:string", enumeration(*_ROLES))
 _LENGTHS = ("ECC-256", "ECC-384", "ECC-512", "ECC-521")
-ECC_LENGTH = Simple("ECCKeyLengthType", choice(*_LENGTHS), str, "xs:string", _enumeration(*_LENGTHS))
+ECC_LENGTH = Simple("ECCKeyLengthType", choice(*_LENGTHS), str, "xs:string", enumeration(*_LENGTHS))
 KEY_TYPE = Simple("KeyTypeCodingType", octets(1, 1), _hex, "xs:hexBinary", _length(1, 1))
 
 DEFINED = (
