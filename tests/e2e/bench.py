@@ -216,6 +216,7 @@ async def bench(
     options: tuple[str, ...] = (),
     template: bytes | None = None,
     limits: dict[str, Any] | None = None,
+    quirks: dict[str, Any] | None = None,
     sr: SRSettings | None = None,
     dp: DPSettings | None = None,
     settle: float = SETTLE,
@@ -227,7 +228,8 @@ async def bench(
 ) -> AsyncIterator[Bench]:
     """World and installation, running, with cards on the network; everything is switched off at the end.
 
-    `limits` are the card limits of every image; `radio` is called with the world before the installation starts.
+    `limits` and `quirks` are those of every card image; `radio` is called with the world before the installation
+    starts.
     `poll`: the cards open an HTTPS session of their own every so many seconds. `smsc` False: the installation
     knows
     no SMSC.
@@ -240,7 +242,9 @@ async def bench(
         image = json.loads(path.read_text())
         if poll:
             image["isdr"]["https"] = own_sessions(image["eid"], port, poll)
-        path.write_text(json.dumps({**image, "limits": {**image.get("limits", {}), **(limits or {})}}))
+        for name, more in (("limits", limits), ("quirks", quirks)):
+            image[name] = {**image.get(name, {}), **(more or {})}
+        path.write_text(json.dumps(image))
     world = World(folder / "world", count=count, options=options)
     world.load()
     await world.start()

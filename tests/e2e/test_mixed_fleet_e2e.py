@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
+
+from sqlalchemy import select
 
 from e2e import checks
 from e2e.bench import Bench, bench
@@ -12,6 +15,7 @@ from ferryman.contracts.queue import EntryState, QueueAdd, QueueItem, QueuePage
 from ferryman.contracts.queue import QueueList as Queue
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.settings import SRSettings
+from ferryman.transport_https import schema as https_schema
 from ferryman_sim.smsc.faults import Faults
 from rig import OWNER
 from virtual_loop import virtual
@@ -55,6 +59,39 @@ async def audit_all(b: Bench, key: str) -> None:
     raise AssertionError("an entry is stuck")
 
 
+async def alarms(b: Bench) -> list[tuple[str, str]]:
+    """Of sessions that named another eUICC: whose session, and what was said."""
+    table = https_schema.PLATFORM.audit
+    statement = select(table.c.eid, table.c.detail).where(
+        table.c.action == "SCP81.Session", table.c.outcome == "alarm"
+    )
+    rows = await b.store("transport-https").read(lambda c: c.execute(statement).all())
+    return [(row.eid, row.detail) for row in rows]
+
+
+async def claim_another(b: Bench, impostor: str, victim: str) -> None:
+    """A card that comes by itself names another one in X-Admin-From: it gets nothing, and somebody hears of it."""
+    state = b.device(impostor).card._core.state
+    honest = state.https
+    state.https = replace(honest, agent_id=honest.agent_id.replace(impostor, victim))
+    assert not await alarms(b)
+    done = {eid: len(b.log(eid)) for eid in (impostor, victim)}
+    item = QueueItem(function="audit", validity=DAY)
+    for eid in (impostor, victim):
+        await b.operator.sm_sr(QueueAdd(owner=OWNER, eid=eid, item=item, key="named"))
+    await b.sleep(3 * POLL)
+    waiting, answered = (await entries(b, impostor))[-1], (await entries(b, victim))[-1]
+    assert waiting.state is EntryState.QUEUED
+    assert len(b.log(impostor)) == done[impostor], "not its own commands, and not those of the other"
+    assert answered.state is EntryState.ANSWERED
+    told = await alarms(b)
+    assert len(told) >= 2, "each of its visits"
+    assert set(told) == {(impostor, f"PSK identity of {impostor}, X-Admin-From of {victim}")}
+    state.https = honest
+    await b.sleep(1.5 * POLL)
+    assert (await entries(b, impostor))[-1].state is EntryState.ANSWERED
+
+
 @virtual
 async def test_a_mixed_fleet_with_loss_and_dropped_links() -> None:
     settings = SRSettings(sms_attempts=6)
@@ -79,7 +116,11 @@ async def test_a_mixed_fleet_with_loss_and_dropped_links() -> None:
             called[eid] for eid, kind in kinds.items() if kind == "sms"
         )
         centre.mt.faults = centre.mo.faults = Faults()
-        await b.sleep(3600.0)
+        for eid in b.eids:
+            await b.fault(eid, break_after_scripts=0)
+        impostor, victim = [eid for eid, kind in kinds.items() if kind == "https-pull"][:2]
+        await claim_another(b, impostor, victim)
+        await b.sleep(1800.0)
         for eid in b.eids:
             await checks.card_agrees(b, eid)
         await checks.nothing_left(b)

@@ -42,7 +42,8 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     SM-DP; `roll_back_names` whether a notification of type 03 names the profile that is enabled after it or the
     one that failed; `nothing_pending_sw` the status word, in hexadecimal, of a confirmation when no notification
     is pending: it alone proves that the card is where it will stay; `finalise_lists` whether the key sets that
-    FinaliseISDRhandover lists are kept, and all others deleted, or are those to delete.
+    FinaliseISDRhandover lists are kept, and all others deleted, or are those to delete; `compact` whether the card
+    takes compact scripts over SMS (TS 102 226 5.1) beside expanded ones.
     """
 
     transports: tuple[str, ...] = (HTTPS,)
@@ -61,6 +62,7 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     roll_back_names: str = NAMES_ENABLED
     nothing_pending_sw: str = "6985"
     finalise_lists: str = KEPT
+    compact: bool = False
 
     def __post_init__(self) -> None:
         _check(self)

@@ -327,7 +327,7 @@ class TransportHTTPS:
                 action="SCP81.Session",
                 eid=eid,
                 object=session_id,
-                outcome="refused",
+                outcome="alarm",
                 detail=detail,
             )
         )

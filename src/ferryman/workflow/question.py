@@ -54,6 +54,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     enabled_type: str
     remaining_memory: int
     session_open: bool
+    compact: bool = False  # takes compact scripts over SMS beside expanded ones, as its type says
     transports: tuple[str, ...]  # in order of preference: the card's own, of its type, of the settings
 
 

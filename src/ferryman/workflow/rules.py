@@ -1,9 +1,9 @@
-"""Rules that hold whatever a script says: a command that may have been executed is not sent on another way."""
+"""Rules that hold whatever a script says: what may have run stays on its way; nothing that no card can take."""
 
 from __future__ import annotations
 
 from ferryman.errors import InputError
-from ferryman.workflow.plan import Plan, Send
+from ferryman.workflow.plan import Packaging, Plan, Send
 from ferryman.workflow.question import Question
 
 
@@ -14,7 +14,11 @@ def fits(plan: Plan, question: Question) -> None:
     command would run
     again (SGP.02 2.4.3: one counter for each packet).
     """
-    if not isinstance(plan, Send) or not question.doubt or question.operation.asks:
+    if not isinstance(plan, Send):
+        return
+    if plan.packaging is Packaging.COMPACT and not question.card.compact:
+        raise InputError("plan.packaging", "cards of this eUICC type take expanded scripts only")
+    if not question.doubt or question.operation.asks:
         return
     last = question.history[-1].transport if question.history else plan.transport
     if plan.transport != last:

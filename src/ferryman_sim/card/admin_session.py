@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ferryman_sim.card import script
 from ferryman_sim.card.actions import Action, HTTPSResult, OpenHTTPS, ScriptStatus
 from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID, psk_identity
 from ferryman_sim.card.core import CONFIRMATION, Core
@@ -101,6 +102,11 @@ class AdminSession:
         if CONFIRMATION in body and core.fault("drop_confirmations"):
             return HTTPSResult("lost", None)
         self._scripts += 1
+        if len(body) > core.limit("https_script"):
+            # Nothing of it is executed: the buffer was full before its end was there.
+            refused = script.ResponseScript(definite=False)
+            refused.add_bad_format(script.BAD_LENGTH)
+            return HTTPSResult("ok", refused.encode())
         answer = self._runner.run(body, aid, "https", self._kvn)
         if core.fault("lost_answer"):
             return HTTPSResult("lost", None)

@@ -36,6 +36,8 @@ LIMITS: Final[dict[str, Any]] = {
     "sms_user_data": 140,  # bytes of TP-User-Data of one short message sent
     "response_data": 256,  # bytes of R-APDU data before GET STATUS says that there is more
     "max_profiles": 16,  # ISD-Ps
+    "sms_packet": 4096,  # bytes of the longest secured packet that is put together from short messages
+    "https_script": 4096,  # bytes of the longest command script taken in an HTTPS session
 }
 
 QUIRKS: Final[dict[str, Any]] = {
@@ -67,6 +69,7 @@ QUIRKS: Final[dict[str, Any]] = {
     "role_sw": "6982",  # certificate of the other role
     "fallback_frozen": False,  # 69E1 for SetFallbackAttribute while POL1 forbids to disable the enabled Profile
     "pol1_tag": "81",  # tag of the POL1 byte inside 3A06
+    "compact_scripts": False,  # bare C-APDUs over SMS (TS 102 226 5.1) instead of bad format 01
     "timer_bcd_only": False,  # a retry timer that is no BCD is refused instead of read as binary
     "identity_text_only": False,  # the PSK identity of a trigger is text only
 }

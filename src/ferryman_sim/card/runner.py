@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferryman_sim.card import scp03t, script
+from ferryman_sim.card import compact, scp03t, script
 from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID
 from ferryman_sim.card.apdu import (
     INS_GET_DATA,
@@ -42,6 +42,8 @@ class ScriptRunner:
         """Run one command script for a target that exists; returns the response script."""
         if self._core.fault("drop_dialogue"):
             self._dialogues.reset()
+        if via == "sms" and self._core.quirk("compact_scripts") and not script.is_template(body):
+            return self._run_compact(body, target, kvn)
         response = script.ResponseScript(
             definite=body[:1] != bytes([script.COMMAND_INDEFINITE]),
             sparse=self._core.quirk("few_responses"),
@@ -67,6 +69,23 @@ class ScriptRunner:
         self._dialogues.finished(target, chaining)
         self._core.commit("script")
         return response.encode()
+
+    def _run_compact(self, body: bytes, target: bytes, kvn: int | None) -> bytes:
+        """A string of bare C-APDUs: it stops at the first error, and only the last answer is told."""
+        context = self._dialogues.choose(target, "sms", None)
+        executed, sw, data = 0, SW_OK, b""
+        try:
+            for encoded in compact.commands(body):
+                data, sw = self._run_apdu(encoded, target, context, "sms", kvn)
+                executed += 1
+                self._core.commit("command")
+                if is_error(sw):
+                    break
+        except CommandError as error:
+            sw, data = error.sw, b""
+        self._dialogues.finished(target, None)
+        self._core.commit("script")
+        return compact.answer(executed, sw, data)
 
     def _run_items(
         self,

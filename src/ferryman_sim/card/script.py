@@ -64,6 +64,11 @@ class CommandScript:
         return item
 
 
+def is_template(body: bytes) -> bool:
+    """Whether a script begins as an expanded one; else it is bare commands, or nothing."""
+    return not body or body[0] in (COMMAND_DEFINITE, COMMAND_INDEFINITE)
+
+
 def open_script(body: bytes) -> CommandScript:
     """Read the template around a script; a bad template gives a script that fails at its first item.
 

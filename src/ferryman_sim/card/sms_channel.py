@@ -61,6 +61,8 @@ class SmsChannel:
     def _packet(self, packet: bytes, oa: str) -> list[Action]:
         """Lengths, level, CHL, keys, CC, PCNTR, TAR, counter: in this order. Raises scp80.Discarded."""
         core = self._core
+        if len(packet) > core.limit("sms_packet"):
+            raise scp80.Discarded("longer than the buffer")
         header = scp80.read_header(packet)
         if not scp80.meets_level(header.spi1, int(core.quirk("minimum_spi1"), 16)):
             if core.quirk("level_por") and header.spi2 & scp80.SPI2_POR:

@@ -390,7 +390,7 @@ async def test_another_eid_in_the_header_is_audited(path: Path) -> None:
             "transport-https",
             "SCP81.Session",
             EID,
-            "refused",
+            "alarm",
         )
         assert w.received == []
 

@@ -68,6 +68,14 @@ def test_a_command_in_doubt_stays_on_its_transport() -> None:
     rules.fits(moved, question(Moment.REJECTED, doubt=False, history=tried("sms")))
 
 
+def test_compact_is_for_cards_whose_type_says_so() -> None:
+    compact = Send(transport=Transport.SMS, packaging=Packaging.COMPACT)
+    with pytest.raises(InputError, match="expanded scripts only"):
+        rules.fits(compact, question(Moment.START))
+    rules.fits(compact, question(Moment.START, card_compact=True))
+    rules.fits(Send(transport=Transport.SMS, packaging=Packaging.DEFINITE), question(Moment.START))
+
+
 def test_built_in_policy() -> None:
     assert builtin.decide(question(card_transports=("sms", "https-pull"))) == Send(transport=Transport.SMS)
     assert builtin.decide(question(installed=("https-pull",))) == Send(transport=Transport.HTTPS_PULL)

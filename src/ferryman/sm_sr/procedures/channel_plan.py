@@ -97,6 +97,7 @@ def ask(state: Channel, pending: Pending, effects: Effects) -> Question:
             enabled_type=enabled.profile_type if enabled is not None else "",
             remaining_memory=euicc.remaining_memory if euicc is not None else 0,
             session_open=bool(state.session),
+            compact=effects.effective.compact,
             transports=_preferred(command, effects),
         ),
         history=command.history,

@@ -342,11 +342,16 @@ def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> 
 
 
 def _expanded(data: bytes) -> bytes:
-    """A compact answer in the words of an expanded one: to one command, the last answer is the answer."""
+    """A compact answer in the words of an expanded one: to one command, the last answer is the answer.
+
+    A card that takes no compact scripts after all answers with an expanded one, which says so.
+    """
     try:
         answer = ota_script.parse_compact_response(data)
     except PeerError:
         return data  # nobody can read it; its owner asks the card
+    if answer.executed > 1:
+        return data
     told = tlv.encode(R_APDU, answer.data + answer.sw.to_bytes(2))
     return tlv.encode(0xAB, tlv.encode(0x80, bytes((answer.executed,))) + told)
 
