@@ -25,7 +25,7 @@ def _context() -> tuple[ssl.SSLContext, list[Entry]]:
     return context, current
 
 
-def poll(port: int, entries: Sequence[Entry]) -> list[str]:
+def poll(port: int, entries: Sequence[Entry], threads: int = THREADS) -> list[str]:
     """One session for each entry: handshake, a first POST, the answer read; gives the status lines.
 
     Raises what a handshake raises: every one has to succeed.
@@ -47,7 +47,7 @@ def poll(port: int, entries: Sequence[Entry]) -> list[str]:
             answer += more
         lines.append(answer.split(b"\r\n", 1)[0].decode())
 
-    shake_hands(port, entries, then=ask)
+    shake_hands(port, entries, then=ask, at_once=threads)
     return lines
 
 
@@ -57,6 +57,7 @@ def shake_hands(
     *,
     keep: bool = False,
     then: Callable[[ssl.SSLSocket, str], None] | None = None,
+    at_once: int = THREADS,
 ) -> list[ssl.SSLSocket]:
     """One handshake for each entry; with `keep` the connections stay open and are given back.
 
@@ -82,7 +83,7 @@ def shake_hands(
         except OSError as problem:
             problems.append(problem)
 
-    threads = [threading.Thread(target=work, args=(entries[number::THREADS],)) for number in range(THREADS)]
+    threads = [threading.Thread(target=work, args=(entries[number::at_once],)) for number in range(at_once)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -8,6 +8,7 @@ reader takes any case and any order, but every value exactly once. This module k
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ferryman.errors import InputError, PeerError
@@ -36,6 +37,7 @@ _NAMES: Final = {
 # The form that we write, with an AID of 16 octets, which most cards use: read at once, any other piece by piece.
 _USUAL_OCTETS: Final = 90  # octets of text
 _USUAL_EID: Final = slice(10, 42)
+KNOWN: Final = 64  # identities kept as read: each is looked at for its key, and then for its session
 _LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
 
 
@@ -74,6 +76,7 @@ def build(identity: PSKIdentity) -> bytes:
     return tlvs.hex().upper().encode("ascii")
 
 
+@lru_cache(KNOWN)
 def parse(text: bytes) -> PSKIdentity:
     """Reads an identity as received; raises PeerError when it is not one of SGP.02.
 

@@ -251,6 +251,8 @@ def _resume(text: str | None) -> bool:
 
 def _notification(target: str) -> bytes | None:
     _, _, query = target.partition("?")
+    if not query:
+        return None
     found: bytes | None = None
     for parameter in query.split("&"):
         name, equals, value = parameter.partition("=")
@@ -289,4 +291,4 @@ def _check_next_uri(uri: str) -> None:
 
 
 def _is_visible_ascii(text: str) -> bool:
-    return all("!" <= character <= "~" for character in text)
+    return text.isascii() and text.isprintable() and " " not in text

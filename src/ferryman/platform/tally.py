@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from ferryman.platform.metrics import Metric, Sample
@@ -16,17 +15,22 @@ class Tally:
     """Counts by metric and labels; beyond `MAX_SERIES` new ones are not counted."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[Metric, Labels]] = Counter()
+        self._counts: dict[tuple[str, Labels], int] = {}
+        self._metrics: dict[str, Metric] = {}
 
     def add(self, metric: Metric, count: int = 1, **labels: str) -> None:
         """Count once more, or `count` times."""
-        key = (metric, tuple(labels.items()))
-        if key in self._counts or len(self._counts) < MAX_SERIES:
-            self._counts[key] += count
+        key = (metric.name, tuple(labels.items()))
+        so_far = self._counts.get(key)
+        if so_far is not None:
+            self._counts[key] = so_far + count
+        elif len(self._counts) < MAX_SERIES:
+            self._metrics[metric.name] = metric
+            self._counts[key] = count
 
     def samples(self, *labels: tuple[str, str]) -> list[Sample]:
         """All of them, with these labels in front of their own."""
-        return [Sample(metric, count, (*labels, *own)) for (metric, own), count in self._counts.items()]
+        return [Sample(self._metrics[name], count, (*labels, *own)) for (name, own), count in self._counts.items()]
 
 
 class Seldom:

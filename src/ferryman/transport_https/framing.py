@@ -1,8 +1,9 @@
 """HTTP/1.1 message framing towards cards, RFC 9112, without sockets.
 
-h11 reads and writes the messages; this module refuses beforehand what h11 reads with more tolerance than a
-security boundary should: folded lines, bare line ends, a repeated length, a length beside a transfer coding,
-trailers, and a second request while the first is unanswered. It keeps every amount of memory bounded.
+h11 reads and writes the messages (but for the plainest, see `plain_post`); this module refuses beforehand what
+h11 reads with more tolerance than a security boundary should: folded lines, bare line ends, a repeated length, a
+length beside a transfer coding, trailers, and a second request while the first is unanswered. It keeps every
+amount of memory bounded.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import h11
 
 from ferryman.codec.scp81_http import PROTOCOL, AdminRequest, AdminResponse, interpret, response_headers
 from ferryman.errors import PeerError
+from ferryman.transport_https.plain_post import read_plain_post, write_answer
 
 MAX_HEAD_OCTETS: Final = 8_192  # octets: a card's head is under 700
 MAX_BODY_OCTETS: Final = 65_536  # octets: a response script is a few kilobytes at most
@@ -69,7 +71,9 @@ class HTTPExchange:
     """
 
     def __init__(self, framing: BodyFraming = BodyFraming.CHUNKED) -> None:
-        self._http = _new_reader()
+        self._reader: h11.Connection | None = None
+        self._plain = False  # the request was read without it
+        self._closing = False  # the answer to that said so
         self.framing = framing
         self._waiting = bytearray()
         self._head: _Head | None = None
@@ -87,6 +91,8 @@ class HTTPExchange:
     @property
     def must_close(self) -> bool:
         """True when no further request can follow on this connection."""
+        if self._plain:
+            return self._closing
         return self._http.our_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
 
     def feed(self, data: bytes) -> AdminRequest | None:
@@ -113,15 +119,21 @@ class HTTPExchange:
     def answer(self, response: AdminResponse, *, close: bool = False) -> bytes:
         """The octets of an answer to the request last returned, in one piece to fit few TLS records."""
         headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in response_headers(response)]
+        if close:
+            headers.append((b"Connection", b"close"))
         if response.body:
             headers.append(
                 (b"Transfer-Encoding", b"chunked")
                 if self.framing is BodyFraming.CHUNKED
                 else (b"Content-Length", str(len(response.body)).encode("ascii"))
             )
-        if close:
-            headers.append((b"Connection", b"close"))
-        octets = self._send(response.status, headers, response.body)
+        if self._plain:
+            reason = _REASONS[response.status]
+            chunked = bool(response.body) and self.framing is BodyFraming.CHUNKED
+            octets = write_answer(response.status, reason, headers, response.body, chunked=chunked)
+            self._closing = close
+        else:
+            octets = self._send(response.status, headers, response.body)
         if not self.must_close:
             self._next_cycle()
         return octets
@@ -131,8 +143,9 @@ class HTTPExchange:
 
         Empty when an answer has been sent already, so that a late error cannot be taken for the next answer.
         """
-        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+        if self._closing or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return b""
+        self._plain = False
         headers = [(b"X-Admin-Protocol", PROTOCOL.encode("ascii"))]
         if status == 405:
             headers.append((b"Allow", b"POST"))
@@ -140,6 +153,13 @@ class HTTPExchange:
             headers.append((b"Retry-After", str(retry_after).encode("ascii")))
         headers += [(b"Content-Length", b"0"), (b"Connection", b"close")]
         return self._send(status, headers, b"")
+
+    @property
+    def _http(self) -> h11.Connection:
+        # For each request a new one: nothing that an old message left behind can leak into the next.
+        if self._reader is None:
+            self._reader = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_OCTETS)
+        return self._reader
 
     def _send(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:
         reason = _REASONS.get(status, b"Error")
@@ -150,8 +170,8 @@ class HTTPExchange:
         return b"".join(self._http.send(event) or b"" for event in events)
 
     def _next_cycle(self) -> None:
-        # A new reader for each request: nothing that an old message left behind can leak into the next one.
-        self._http = _new_reader()
+        self._reader = None
+        self._plain = False
         self._head = None
         self._body.clear()
         self._received = 0
@@ -179,6 +199,12 @@ class HTTPExchange:
         head = bytes(self._waiting[:end])
         rest = bytes(self._waiting[end + len(_END_OF_HEAD) :])
         self._waiting.clear()
+        plain = read_plain_post(head)
+        if plain is not None:
+            self._plain = True
+            target, headers = plain
+            self._head = _Head("POST", target, headers)
+            return self._complete(rest)
         check_head(head)
         self._http.receive_data(head + _END_OF_HEAD)
         event = self._next_event()
@@ -244,15 +270,15 @@ class HTTPExchange:
                 continue
             if not isinstance(event, h11.EndOfMessage):
                 raise BadRequest("connection ended inside a request")
-            return self._complete(event)
+            if list(event.headers):
+                raise BadRequest("fields after the body")
+            return self._complete(self._http.trailing_data[0])
 
-    def _complete(self, event: h11.EndOfMessage) -> AdminRequest:
+    def _complete(self, rest: bytes) -> AdminRequest:
+        """The request is whole; `rest` is what came behind it."""
         head = self._head
         if head is None:
             raise BadRequest("a body without a head")
-        if list(event.headers):
-            raise BadRequest("fields after the body")
-        rest, _ = self._http.trailing_data
         self._unanswered = True
         self._stray_line = b"\r\n"
         if self._without_stray_line(rest):
@@ -299,7 +325,3 @@ def check_head(head: bytes) -> None:
     # h11 folds "5, 5" into 5 and would take any number of digits up to its own limit.
     if lengths and not (lengths[0].isdigit() and len(lengths[0]) <= _LENGTH_DIGITS):
         raise BadRequest("Content-Length is no plain number")
-
-
-def _new_reader() -> h11.Connection:
-    return h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_OCTETS)

@@ -11,12 +11,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import batched
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Executable, delete, select
-from structlog.contextvars import bound_contextvars
 
 from ferryman.codec import ids, psk_identity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
@@ -31,18 +29,22 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.metrics import Metric, Sample
 from ferryman.platform.tally import Seldom, Tally
 from ferryman.transport_https import rows, schema
+from ferryman.transport_https.deadlines import Deadlines
 from ferryman.transport_https.es5_words import posted, response_of
 from ferryman.transport_https.rows import Ended
 from ferryman.transport_https.server import PSKServer
 from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
+from ferryman.transport_https.shared_commits import SharedCommits
 from ferryman.transport_https.workers import WorkerPool
 
 SESSION_ID_OCTETS: Final = 12  # octets: an identifier that no card and no stranger can guess
 ANSWER_MARGIN: Final = 10.0  # seconds the server waits longer than the role, for the commits on both sides
 CLOSED_DEADLINE: Final = 7 * 86_400.0  # seconds during which the SM-SR still wants to know of an end
 STOP_GRACE: Final = 5.0  # seconds for the last commits; what is missed the next run makes up for
-CLOSE_GATHER: Final = 0.02  # seconds that an end waits for others to share its commit
-CLOSE_BATCH: Final = 100  # sessions closed in one transaction: some milliseconds of the event loop
+CLOSE_BATCH: Final = 100  # sessions of an earlier run closed in one transaction
+POST_SPACING: Final = 0.01  # seconds between commits of POSTs; those that come meanwhile share the next one
+FEW_SESSIONS: Final = 8  # sessions whose POSTs do not wait for each other
+END_GATHER: Final = 0.05  # seconds likewise for the end of a session, after which nobody waits
 SESSION_KEEP: Final = 30 * 86_400.0  # seconds a closed session is kept for questions of operators
 SESSION_SWEEP: Final = 86_400.0  # seconds between sweeps
 REFUSED_LINES: Final = 100  # lines of the log about connections that never became sessions
@@ -61,6 +63,26 @@ SPREAD: Final = Metric("ferryman_https_worker_sessions", "gauge", "Open sessions
 log = structlog.get_logger("ferryman.transport_https")
 
 
+class _Asked:
+    """A POST that waits for the answer of the SM-SR; None when that does not come in time."""
+
+    __slots__ = ("answer", "wait")
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[AdminResponse | None] = asyncio.get_running_loop().create_future()
+        self.wait: float | None = None  # of `Deadlines`
+
+    def answered(self, response: AdminResponse) -> None:
+        """The answer, or the same one once more."""
+        if not self.answer.done():
+            self.answer.set_result(response)
+
+    def deadline_passed(self) -> None:
+        """No answer came."""
+        if not self.answer.done():
+            self.answer.set_result(None)
+
+
 class TransportHTTPS:
     """One HTTPS transport: the server for cards, and its messages with the SM-SR."""
 
@@ -68,18 +90,18 @@ class TransportHTTPS:
         self, *, mailbox: Mailbox, calls: Calls, settings: HTTPSSettings, clock: Clock, entropy: Entropy
     ) -> None:
         self.mailbox = mailbox
+        self._log = log.bind()  # made once: to find out each time that nobody wants to hear costs more
         self._settings = settings
         self.tally = Tally()
         self._seldom = Seldom(REFUSED_LINES, REFUSED_PERIOD)
         self._clock = clock
         self._entropy = entropy
         self._crypto = CryptoClient(calls, mailbox.role)
-        self._waiting: dict[str, asyncio.Future[AdminResponse]] = {}  # by post_id
-        self._commits: dict[str, asyncio.Task[None]] = {}  # the last commit of each open session
+        self._waiting: dict[str, _Asked] = {}  # by post_id
+        self._deadlines: Deadlines | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closings: set[asyncio.Task[None]] = set()
-        self._ended: dict[str, list[Ended]] = {}  # not reported yet, by EID
-        self._reporting = False
+        self._posted: set[str] = set()  # open sessions that the SM-SR is told of
+        self._commits = SharedCommits(mailbox)
         self.server = self._server(replace(settings, answer_timeout=settings.answer_timeout + ANSWER_MARGIN))
 
     def _server(self, settings: HTTPSSettings) -> PSKServer | WorkerPool:
@@ -122,20 +144,21 @@ class TransportHTTPS:
 
     async def start(self) -> None:
         """Reports the sessions of an earlier run as closed, then listens; raises Unavailable."""
+        self._deadlines = Deadlines(asyncio.get_running_loop())
         await self.mailbox.start()
         await self._close_earlier()
-        self._spawn(self._sweep(), self._tasks)
+        self._spawn(self._sweep())
         await self.server.start()
 
     async def stop(self) -> None:
         """Lets answers under way go out, ends all sessions and reports them."""
         await self.server.stop()
-        if self._closings:
-            await asyncio.wait(self._closings, timeout=STOP_GRACE)
-        left = self._tasks | self._closings
-        for task in left:
+        await self._commits.stop(STOP_GRACE)
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._deadlines is not None:
+            self._deadlines.close()
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
@@ -147,12 +170,11 @@ class TransportHTTPS:
         if not isinstance(body, es5.HTTPSAnswer):
             raise PeerError(f"{type(body).__name__} is no message to {TRANSPORT_HTTPS}", field="type")
         response = response_of(body)
-        waiting = self._waiting.get(body.post_id)
-        if waiting is not None:
-            if not waiting.done():
-                waiting.set_result(response)
+        asked = self._waiting.get(body.post_id)
+        if asked is not None:
+            asked.answered(response)
             return
-        log.info("answer without a card", session=body.session_id, post=body.post_id)
+        self._log.info("answer without a card", session=body.session_id, post=body.post_id)
         await self._tell_again(body)
 
     # -- keys -------------------------------------------------------------------------------------------------
@@ -185,8 +207,6 @@ class TransportHTTPS:
 
     async def _handle(self, session: Session, request: AdminRequest) -> AdminResponse:
         number = session.requests
-        # The SM-SR hears of the end of the card's last session before it hears of this one.
-        former = self._ended.pop(session.eid or "", []) if number == 1 else []
         self.tally.add(POSTS)
         post_id = f"{session.id}/{number}"
         message = posted(session, request, post_id)
@@ -194,57 +214,46 @@ class TransportHTTPS:
 
         def unit(tx: Tx) -> None:
             if number == 1:
-                self._close_all(tx, former)
                 rows.enter(tx.session, session, tx.now)
             tx.send(SM_SR, header, message)
 
         # Registered first: the answer may be here before the commit of the question has come back to us.
-        waiting = self._waiting[post_id] = asyncio.get_running_loop().create_future()
+        asked = self._waiting[post_id] = _Asked()
         try:
-            with bound_contextvars(operation="POST", eid=message.eid):
-                await self._commit(session.id, unit, former)
-                return await self._answer_of(waiting, post_id)
+            self._posted.add(session.id)
+            spacing = POST_SPACING if len(self._posted) > FEW_SESSIONS else 0.0
+            await self._commits.commit(unit, spacing=spacing)
+            return await self._answer_to(asked, header)
         finally:
             del self._waiting[post_id]
 
-    async def _answer_of(self, waiting: asyncio.Future[AdminResponse], post_id: str) -> AdminResponse:
+    async def _answer_to(self, asked: _Asked, header: Header) -> AdminResponse:
+        if self._deadlines is None:
+            raise RuntimeError("not started")
+        self._deadlines.begin(asked, self._settings.answer_timeout)
         try:
-            async with asyncio.timeout(self._settings.answer_timeout):
-                response = await waiting
-            self.tally.add(ANSWERS, kind="script" if response.body else "end")
-            return response
-        except TimeoutError:
+            response = await asked.answer
+        finally:
+            self._deadlines.end(asked)
+        if response is None:
             self.tally.add(ANSWERS, kind="late")
             # Not an error of the card: it is sent away in order, and the SM-SR calls it when there is work.
-            log.warning("no answer of the SM-SR in time", post=post_id)
+            post = header.function_call_id
+            log.warning("no answer of the SM-SR in time", operation="POST", eid=header.eid, post=post)
             return AdminResponse.end()
-
-    def _commit(self, session_id: str, unit: Callable[[Tx], None], former: list[Ended]) -> asyncio.Future[None]:
-        """Commits to the end even when the card leaves meanwhile: the letters of a commit must go on their way."""
-
-        async def commit() -> None:
-            try:
-                await self.mailbox.transact(unit)
-            except Unavailable:
-                for one in former:
-                    self._report_later(one)
-                raise
-
-        # Eager: it shares the commit of this turn of the loop.
-        task = asyncio.Task(commit(), loop=asyncio.get_running_loop(), eager_start=True)
-        self._commits[session_id] = task
-        return asyncio.shield(task)
+        self.tally.add(ANSWERS, kind="script" if response.body else "end")
+        return response
 
     # -- sessions ---------------------------------------------------------------------------------------------
 
     def _on_open(self, session: Session) -> None:
         self.tally.add(OPENED, suite=session.suite)
-        log.info("session open", session=session.id, eid=session.eid, peer=session.peer, suite=session.suite)
+        self._log.info("session open", session=session.id, eid=session.eid, peer=session.peer, suite=session.suite)
 
     def _on_closed(self, session: Session) -> None:
         reason = session.close_reason or CloseReason.CONNECTION_LOST
         self.tally.add(CLOSED, reason=reason.value)
-        log.info(
+        self._log.info(
             "session closed",
             session=session.id,
             eid=session.eid,
@@ -252,8 +261,11 @@ class TransportHTTPS:
             reason=reason.value,
             detail=session.detail,
         )
-        if self._commits.pop(session.id, None) is not None:
-            self._report_later(Ended(session.id, session.eid or "", reason.value))
+        if session.id in self._posted:
+            self._posted.discard(session.id)
+            # Behind its POSTs, and before whatever the card says next: commits keep the order.
+            ended = Ended(session.id, session.eid or "", reason.value)
+            self._commits.insist(partial(self._close_all, ended=(ended,)), within=END_GATHER)
 
     def _on_refused(self, refusal: Refusal) -> None:
         self.tally.add(REFUSED)
@@ -267,25 +279,7 @@ class TransportHTTPS:
 
     def _on_alarm(self, session: Session, text: str) -> None:
         log.error("session of one eUICC in the name of another", session=session.id, detail=text)
-        self._spawn(self._audit(session.eid or "", session.id, text), self._tasks)
-
-    def _report_later(self, ended: Ended) -> None:
-        self._ended.setdefault(ended.eid, []).append(ended)
-        if not self._reporting:
-            self._reporting = True
-            self._spawn(self._report_ended(), self._closings)
-
-    async def _report_ended(self) -> None:
-        """Reports ends; those of a moment share a commit. The next run reports what this one does not.
-
-        Commits are made in the order in which they are asked for: the last POST of a session comes before its end.
-        """
-        while self._ended:
-            await asyncio.sleep(CLOSE_GATHER)
-            ended, self._ended = [one for card in self._ended.values() for one in card], {}
-            for some in batched(ended, CLOSE_BATCH, strict=False):
-                await self._persist(partial(self._close_all, ended=some))
-        self._reporting = False
+        self._spawn(self._audit(session.eid or "", session.id, text))
 
     async def _close_earlier(self) -> None:
         table = schema.session
@@ -365,10 +359,10 @@ class TransportHTTPS:
             eid=eid,
         )
 
-    def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        group.add(task)
-        task.add_done_callback(group.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_report_failure)
 
 

@@ -315,7 +315,7 @@ async def test_a_post_on_its_way_to_the_disk_is_not_lost_when_the_card_leaves(pa
         w.store.write = slow  # type: ignore[method-assign]
         async with card(w.port) as c:
             await c.send(request_bytes())
-            await until(lambda: bool(w.role._commits))
+            await until(lambda: bool(w.role._posted))
             c.writer.transport.abort()
         await until(lambda: not w.role.server.sessions)
         gate.set()
@@ -350,7 +350,7 @@ async def test_sessions_of_a_killed_run_are_reported_by_the_next(path: Path) -> 
         first.store.abandon()
         await first.role.mailbox.stop()
         await first.role.server.stop()
-    for task in first.role._tasks | first.role._closings:
+    for task in first.role._tasks | first.role._commits._tasks:
         task.cancel()
     async with world(path, run=1) as second:
         await until(lambda: bool(second.closed))
