@@ -28,8 +28,8 @@ from ferryman.platform.store import SQLiteStore
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr import eis_store
 from ferryman.sm_sr.records import DISABLED, ENABLED, EUICC, ISDP, SRSettings
+from ferryman.transport_https.es5_words import response_of
 from ferryman.transport_https.framing import HTTPExchange
-from ferryman.transport_https.role import _response
 from psk_peer import Answer, read_answer
 from shared_data import shared, vectors
 
@@ -158,7 +158,7 @@ class RecordedCard:
         assert isinstance(body, es5.HTTPSAnswer)
         exchange = self._exchange
         assert exchange is not None
-        http = read_answer(exchange.answer(_response(body)))
+        http = read_answer(exchange.answer(response_of(body)))
         if http.status == 204:
             self._exchange = None
             closed = es5.HTTPSClosed(session_id=body.session_id, eid=EID, reason="completed")
