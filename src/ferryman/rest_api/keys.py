@@ -24,6 +24,7 @@ MAX_DAYS = 400.0  # a key that is never renewed is a key that nobody knows of
 MAX_NAME = 80  # characters, the width of the column
 MAX_TENANT = 128  # characters, the width of the column
 KEEP_USED = 30 * 86_400.0  # s that the first use of an Idempotency-Key is remembered here
+FORMULA = "=+-@"  # what begins a formula when a list is opened in a spreadsheet
 DAY = 86_400.0  # s
 NOTED = 60.0  # s: how exactly it is known when a key was last used
 
@@ -168,6 +169,8 @@ def check_name(name: str) -> None:
     """Raises InputError."""
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise InputError("name", f"must have 1 to {MAX_NAME} printable characters")
+    if name[0] in FORMULA:
+        raise InputError("name", f"must not begin with one of {' '.join(FORMULA)}")
 
 
 def check_tenant(tenant: str) -> None:
