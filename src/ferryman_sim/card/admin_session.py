@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ferryman_sim.card import script
 from ferryman_sim.card.actions import Action, HTTPSResult, OpenHTTPS, ScriptStatus
-from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID, psk_identity
+from ferryman_sim.card.addressing import ISD_R_AID, psk_identity
 from ferryman_sim.card.core import CONFIRMATION, Core
 from ferryman_sim.card.dialogue import Dialogues
 from ferryman_sim.card.notification import PSK_KEY_ID, open_session
@@ -97,7 +97,7 @@ class AdminSession:
         """One command script; no target means the ISD-R."""
         core = self._core
         aid = target or ISD_R_AID
-        if core.state.isdp(aid) is None and aid not in (ISD_R_AID, ECASD_AID):
+        if core.state.isdp(aid) is None and aid not in core.reachable():
             return HTTPSResult(self._refusal(aid), None)
         if CONFIRMATION in body and core.fault("drop_confirmations"):
             return HTTPSResult("lost", None)

@@ -52,7 +52,7 @@ def get_status(core: Core, context: Context, apdu: Apdu) -> tuple[bytes, int]:
         found = [item for item in core.state.isdps if item.aid.startswith(aid)]
         if not found:
             raise CommandError(SW_NOT_FOUND)
-        left[:] = [_status(core.state, item, tags) for item in found]
+        left[:] = [_status(core, item, tags) for item in found]
     elif not left:
         raise CommandError(SW_CONDITIONS)
     data = b""
@@ -85,12 +85,13 @@ def _read_tag_list(listed: bytes) -> tuple[int, ...]:
     return tuple(tags)
 
 
-def _status(state: State, item: Isdp, tags: tuple[int, ...]) -> bytes:
-    remaining = item.quota - item.used if item.quota else state.free_nvm()
+def _status(core: Core, item: Isdp, tags: tuple[int, ...]) -> bytes:
+    remaining = item.quota - item.used if item.quota else core.state.free_nvm()
+    attributes = int(core.quirk("status_attribute_bits"), 16) | (FALLBACK_ATTRIBUTE if item.fallback else 0)
     values = {
         0x4F: item.aid,
         0x9F70: bytes([item.state]),
-        0x53: bytes([FALLBACK_ATTRIBUTE if item.fallback else 0]),
+        0x53: bytes([attributes]),
         0x8F: item.reserved.to_bytes(4),
         0x91: max(0, remaining).to_bytes(4),
     }

@@ -41,9 +41,9 @@ class ProfileChange:
     # --- commands ---------------------------------------------------------------------------------
 
     def refuse_while_pending(self) -> None:
-        """Platform management waits until a change is confirmed or rolled back. Raises CommandError(6985)."""
+        """Platform management waits until a change is confirmed or rolled back. Raises CommandError."""
         if self._core.state.change is not None:
-            raise CommandError(SW_CONDITIONS)
+            raise CommandError(self._core.sw("pending_sw"))
 
     def enable(self, aid: bytes) -> None:
         """EnableProfile. Raises CommandError."""

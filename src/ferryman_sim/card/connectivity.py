@@ -11,9 +11,11 @@ BEARER_TAGS = frozenset({0x35, 0x47, 0x0D})
 """Bearer description, network access name, login and password (the last two share a tag)."""
 
 
-def check_connectivity(value: bytes) -> None:
-    """Check the structure before it is stored. Raises BadTLV."""
+def check_connectivity(value: bytes, *, cat_tp: bool = True) -> None:
+    """Check the structure before it is stored; `cat_tp`: the card takes CAT_TP parameters. Raises BadTLV."""
     fields = as_map(value)
+    if CAT_TP in fields and not cat_tp:
+        raise BadTLV("CAT_TP")
     if not fields or not fields.keys() <= {SMS, CAT_TP, HTTPS}:
         raise BadTLV("connectivity parameters")
     if SMS in fields:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ferryman_sim.card.actions import PowerCut
+from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID
 from ferryman_sim.card.session_trigger import Form
 from ferryman_sim.card.state import State
 
@@ -67,6 +68,13 @@ QUIRKS: Final[dict[str, Any]] = {
     "confirmation_empty_tag": False,  # 80 00 instead of nothing when no Profile was deleted
     "token_sw": "6982",  # delete token wrong
     "role_sw": "6982",  # certificate of the other role
+    "pending_sw": "6985",  # platform management while a change is unconfirmed
+    "status_attribute_bits": "00",  # further bits set in 53 beside the Fall-back Attribute
+    "identities_refused": False,  # 6A80 for Host ID, SIN and SDIN in a key establishment
+    "level_code": 1,  # SCP03t error when the security level in 85 is not 33
+    "cat_tp_refused": False,  # 6A80 for CAT_TP parameters, of the ISD-R and of a Profile
+    "session_in_order": False,  # session parameters 84, 85, 86, 89 in another order are refused
+    "ecasd_hidden": False,  # the ECASD has neither TAR nor AID for the SM-SR, its data come through the ISD-R
     "fallback_frozen": False,  # 69E1 for SetFallbackAttribute while POL1 forbids to disable the enabled Profile
     "pol1_tag": "81",  # tag of the POL1 byte inside 3A06
     "compact_scripts": False,  # bare C-APDUs over SMS (TS 102 226 5.1) instead of bad format 01
@@ -116,10 +124,16 @@ class Core:
         """A status word among the quirks."""
         return int(str(self.quirk(name)), 16)
 
+    def reachable(self) -> tuple[bytes, ...]:
+        """AIDs beside the ISD-Ps that the SM-SR can address."""
+        return (ISD_R_AID,) if self.quirk("ecasd_hidden") else (ISD_R_AID, ECASD_AID)
+
     def trigger_form(self) -> Form:
         """Codings that this card takes in session parameters."""
         return Form(
-            binary_timer=not self.quirk("timer_bcd_only"), binary_identity=not self.quirk("identity_text_only")
+            binary_timer=not self.quirk("timer_bcd_only"),
+            binary_identity=not self.quirk("identity_text_only"),
+            any_order=not self.quirk("session_in_order"),
         )
 
     def challenge(self, size: int) -> bytes:

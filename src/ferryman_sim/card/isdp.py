@@ -133,7 +133,7 @@ class IsdP:
     def _set_connectivity(self, value: bytes) -> None:
         if self._isdp.profile is None:
             raise CommandError(SW_CONDITIONS)
-        check_connectivity(value)
+        check_connectivity(value, cat_tp=not self._core.quirk("cat_tp_refused"))
         self._isdp.connectivity = value
 
     def _set_identity(self, value: bytes) -> None:
@@ -165,7 +165,8 @@ class IsdP:
             return self._initialize_tlv(command, context), "ok"
         if command.tag == scp03t.EXTERNAL_AUTHENTICATE:
             try:
-                scp03t.external_authenticate(context.session_of(self._isdp.aid), command)
+                session = context.session_of(self._isdp.aid)
+                scp03t.external_authenticate(session, command, level_code=self._core.quirk("level_code"))
             except scp03t.ErrorAnswer:
                 context.close_session()
                 raise

@@ -229,6 +229,8 @@ class IsdR:
                 if sms.keys() != {0x81}:
                     raise BadTLV("SMS parameters")
                 address = read_address(sms[0x81], digit_count=True)
+            if 0xA4 in fields and self._core.quirk("cat_tp_refused"):
+                raise BadTLV("CAT_TP")
             if 0xA4 in fields:
                 as_map(fields[0xA4])
             if 0xA5 in fields:

@@ -124,6 +124,8 @@ class IsdrKeys:
             parameters = read_parameters(request.crt, versions)
         except ParametersRefused as error:
             raise CommandError(error.sw) from error
+        if parameters.sdin is not None and self._core.quirk("identities_refused"):
+            raise CommandError(SW_WRONG_DATA)
         if parameters.sdin is not None and parameters.sdin != self._core.state.sdin:
             raise CommandError(SW_WRONG_DATA)
         return parameters

@@ -46,7 +46,7 @@ class MnoSd:
         kic, kid, dek = (found.get(each, b"") for each in KEY_IDS)
         return KeySet80(kvn, kic, kid, dek, self.isdp.mno_counters.get(kvn, 0))
 
-    def execute(self, apdu: Apdu, pol1_tag: int) -> bytes:
+    def execute(self, apdu: Apdu, pol1_tag: int, *, cat_tp: bool = True) -> bytes:
         """UpdatePOL1byMNO (byte in `pol1_tag`) and UpdateConnectivityParametersByMNO. Raises CommandError."""
         if apdu.cla != CLA_GP:
             raise CommandError(SW_BAD_CLA)
@@ -61,7 +61,7 @@ class MnoSd:
             if dgi == 0x3A06:
                 self._set_pol1(value, pol1_tag)
             elif dgi == 0x3A07:
-                check_connectivity(value)
+                check_connectivity(value, cat_tp=cat_tp)
                 self.isdp.connectivity = value
             else:
                 raise BadTLV("unknown DGI")

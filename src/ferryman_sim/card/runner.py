@@ -163,5 +163,6 @@ class ScriptRunner:
             return ecasd_object(self._core.state, apdu.p1p2), SW_OK
         operator = enabled_mno_sd(self._core.state)
         if operator is not None and target == operator[0].aid:
-            return operator[0].execute(apdu, int(self._core.quirk("pol1_tag"), 16)), SW_OK
+            tag, cat_tp = int(self._core.quirk("pol1_tag"), 16), not self._core.quirk("cat_tp_refused")
+            return operator[0].execute(apdu, tag, cat_tp=cat_tp), SW_OK
         raise CommandError(SW_BAD_INS)

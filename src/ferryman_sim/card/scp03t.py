@@ -42,11 +42,13 @@ def read_initialize_update(command: TLV) -> tuple[int, bytes]:
     return value[0], value[2:]
 
 
-def external_authenticate(session: Session | None, command: TLV) -> None:
-    """TLV 85: authenticate the host in a session that 84 opened. Raises ErrorAnswer."""
+def external_authenticate(session: Session | None, command: TLV, *, level_code: int = ERROR_STRUCTURE) -> None:
+    """TLV 85: authenticate the host in the session of 84. Raises ErrorAnswer, `level_code` for its level."""
     value = command.value
-    if len(value) != _AUTH_LENGTH or value[0] != SECURITY_LEVEL:
+    if len(value) != _AUTH_LENGTH:
         raise ErrorAnswer(ERROR_STRUCTURE)
+    if value[0] != SECURITY_LEVEL:
+        raise ErrorAnswer(level_code)
     if session is None or session.authenticated:
         raise ErrorAnswer(ERROR_SECURITY)
     cryptogram, mac = value[1 : 1 + CHALLENGE], value[1 + CHALLENGE :]

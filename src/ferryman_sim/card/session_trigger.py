@@ -17,10 +17,11 @@ HTTPS_FIELDS = frozenset({0x84, 0x85, 0x86, 0x89})
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Which codings of open points the card takes: binary timers, PSK identities as bytes."""
+    """Which codings of open points the card takes: binary timers and PSK identities, parameters in any order."""
 
     binary_timer: bool = True
     binary_identity: bool = True
+    any_order: bool = True
 
 
 EITHER = Form()
@@ -84,6 +85,8 @@ def read_parameters(content: bytes, form: Form = EITHER) -> SessionParameters:
     fields = as_map(content)
     if not fields.keys() <= HTTPS_FIELDS:
         raise BadTLV("unknown session parameter")
+    if not form.any_order and list(fields) != sorted(fields):
+        raise BadTLV("session parameters out of order")
     address, port = _connection(fields.get(0x84, b""))
     identity, kvn, key_id = _security(fields.get(0x85, b""), form)
     retries, delay = _retry(fields.get(0x86, b""), form)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ferryman_sim.card import scp80, script, sms
 from ferryman_sim.card.actions import Action, DeliverReport, SendSMS
-from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID, tar_of
+from ferryman_sim.card.addressing import ISD_R_AID, tar_of
 from ferryman_sim.card.admin_session import AdminSession
 from ferryman_sim.card.core import CONFIRMATION, Core
 from ferryman_sim.card.keysets import KeySet80
@@ -98,7 +98,7 @@ class SmsChannel:
     def _target(self, tar: bytes, owner: MnoSd | None) -> bytes | None:
         if owner is not None:
             return owner.aid
-        candidates = [ISD_R_AID, ECASD_AID, *(isdp.aid for isdp in self._core.state.isdps)]
+        candidates = [*self._core.reachable(), *(isdp.aid for isdp in self._core.state.isdps)]
         return next((aid for aid in candidates if tar_of(aid) == tar), None)
 
     def _store_counter(self, header: scp80.Header, keyset: KeySet80, counter: int, owner: MnoSd | None) -> None:

@@ -70,6 +70,13 @@ STRICT: Final = Personality(
         "confirmation_empty_tag": True,
         "token_sw": "6A80",
         "role_sw": "6A80",
+        "pending_sw": "6986",
+        "status_attribute_bits": "02",
+        "identities_refused": True,
+        "level_code": 2,
+        "cat_tp_refused": True,
+        "session_in_order": True,
+        "ecasd_hidden": True,
         "fallback_frozen": True,
         "pol1_tag": "84",
         "timer_bcd_only": True,
@@ -78,7 +85,12 @@ STRICT: Final = Personality(
         "chunk_size": 64,
         "bare_resume": True,
     },
-    limits={"notification_transports": ["https", "sms"], "sms_user_data": 130},
+    limits={
+        "notification_transports": ["https", "sms"],
+        "notification_tries": 4,
+        "notification_interval": 45.0,
+        "sms_user_data": 130,
+    },
 )
 """The other reading of each open point, or a refusal of what is not fully right."""
 

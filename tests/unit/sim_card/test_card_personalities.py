@@ -358,3 +358,93 @@ def test_longest_scp03t_tlv(personality: Personality, plain: int) -> None:
     taken = plain == 1007 or is_(personality, RECORDED)
     answer = bench.https(b"\xae\x80" + segment + b"\x00\x00", ISDP1)
     assert answer == (H("AF8086000000") if taken else H("AF809F4601010000"))
+
+
+@ALL
+def test_platform_management_while_a_change_is_unconfirmed(personality: Personality) -> None:
+    bench = card_of(personality)
+    assert bench.run(enable(ISDP2)) == [(b"", 0x9000)]
+    notification(bench)
+    word = 0x6986 if is_(personality, STRICT) else 0x6985
+    for command in (enable(ISDP1), create(b"\xa0\x00\x00\x05\x59\x10\x10\xff\xff\xff\xff\x89\x00\x00\x20\x00")):
+        assert bench.run(command)[-1][1] == word
+
+
+@ALL
+def test_further_bits_of_the_attributes(personality: Personality) -> None:
+    bench = card_of(personality)
+    bits = 2 if is_(personality, STRICT) else 0
+    found = {bench.run(status(aid, tags="4F9F7053"))[0][0][-1] for aid in (ISDP1, ISDP2)}
+    assert found == {bits | 1, bits}
+
+
+@ALL
+def test_identities_in_a_key_establishment(personality: Personality) -> None:
+    bench = card_of(personality)
+    sdin = bytes.fromhex(bench.card.dump()["isdr"]["sdin"])
+    bench.run(for_personalization(ISDP2), certificate_command(CERT_DP), chaining=1)
+    crt = key_parameters(options=0x0C, extra=ber("45", sdin) + ber("84", b"\x01\x02"))
+    word = bench.run(key_command(crt, challenge=challenge_of(personality)), chaining=3)[-1][1]
+    assert word == (0x6A80 if is_(personality, STRICT) else 0x9000)
+
+
+@ALL
+def test_security_level_of_scp03t(personality: Personality) -> None:
+    bench = personalised(personality)
+    host = Host(*REFERENCE_KEYS)
+    other = bytearray(host.authenticate_tlv() if host.initialize_tlv() else b"")
+    other[2] = 0x13
+    answer = bench.https(b"\xae\x80" + host.initialize_tlv() + bytes(other) + b"\x00\x00", ISDP1)
+    assert answer[-6:-2] == H("9F450102" if is_(personality, STRICT) else "9F450101")
+
+
+@ALL
+def test_cat_tp_parameters(personality: Personality) -> None:
+    strict = is_(personality, STRICT)
+    bench = card_of(personality)
+    assert bench.run(store("3A07", ber("A4", H("3C030201CC"))))[0][1] == (0x6A80 if strict else 0x9000)
+    operator = with_operator_keys(quirks=personality.quirks)
+    update = commands(store("3A07", ber("A1", ber("35", b"\x03"))))
+    (action,) = operator.send(operator.packet(update, tar=TAR, keys=OPERATOR, kvn=2, counter=1))
+    assert operator.open_por(action, keys=OPERATOR, tar=TAR)[2][-2:] == H("6A80" if strict else "9000")
+
+
+@ALL
+def test_order_of_session_parameters(personality: Personality) -> None:
+    bench = card_of(personality)
+    retry, http = ber("86", H("0001A503000003")), ber("89", ber("8C", b"/agent"))
+    assert bench.run(store("3A07", ber("A5", retry + http)))[0][1] == 0x9000
+    turned = bench.run(store("3A07", ber("A5", http + retry)))[0][1]
+    assert turned == (0x6A80 if is_(personality, STRICT) else 0x9000)
+
+
+@ALL
+def test_the_ecasd_as_a_target(personality: Personality) -> None:
+    strict = is_(personality, STRICT)
+    bench = card_of(personality)
+    (action,) = bench.send(bench.packet(commands(H("80CA005A00")), tar=H("000002")))
+    assert bench.open_por(action, tar=H("000002"))[1] == (0x09 if strict else 0x00)
+    aid = H("A0000005591010FFFFFFFF8900000200")
+    made = bench.card.https_script(aid, commands(H("80CA005A00"), definite=False), bench.now)
+    assert made.status == ("unknown-application" if strict else "ok")
+    through_isdr = bench.run(H("80CABF30035C015A00"))[0]
+    assert through_isdr[1] == 0x9000, "its data are there all the same"
+
+
+@ALL
+@pytest.mark.parametrize("dgi", ["3A09", "3A0A"])
+def test_functions_of_later_versions_are_refused(personality: Personality, dgi: str) -> None:
+    """SetEmergencyProfileAttribute is not in v3.2 (open point 13); several TP-DA neither (8)."""
+    bench = card_of(personality)
+    assert bench.run(store(dgi, ber("4F", ISDP1)))[0][1] == 0x6A80
+    two = ber("A3", ber("81", H("0B913316325476F8")) * 2)
+    assert bench.run(store("3A07", two))[0][1] == 0x6A80
+
+
+@ALL
+def test_pol1_bits_that_mean_nothing_are_refused(personality: Personality) -> None:
+    bench = with_operator_keys(quirks=personality.quirks)
+    tag = "84" if is_(personality, STRICT) else "81"
+    update = commands(store("3A06", ber(tag, b"\x08")))
+    (action,) = bench.send(bench.packet(update, tar=TAR, keys=OPERATOR, kvn=2, counter=1))
+    assert bench.open_por(action, keys=OPERATOR, tar=TAR)[2][-2:] == H("6A80")
