@@ -7,8 +7,9 @@ before all of it is stored; a row that cannot be taken leaves nothing behind.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Protocol
 
 import msgspec
@@ -63,6 +64,7 @@ class _Run(msgspec.Struct, frozen=True):
     done: int  # bytes of the file up to its end
 
 
+type _Question = imports.ImportChunk | imports.GenerateChunk | envelopes.ImportEnvelopeRun
 type Report = Callable[[ReportLine], None]
 type Progress = Callable[[int, int, int], None]  # rows, bytes, bytes of all
 
@@ -96,11 +98,14 @@ class Importer:
         opened, registered = await self._open(begin, profile_type)
         if registered.state != FINISHED and opened.state == RUNNING:
             first = min(opened.chunks, registered.chunks)
+            runs = (run for run in _runs(stream, opened.offset, opened.lines) if run.number >= first)
             try:
-                for run in _runs(stream, opened.offset, opened.lines):
-                    if run.number >= first:
-                        await self._file_run(import_id, run, lenient=dry_run)
-                        self._show(run.done, size)
+                await self._carry(
+                    import_id,
+                    ((self._file_run(import_id, run, lenient=dry_run), run.done) for run in runs),
+                    size,
+                    lenient=dry_run,
+                )
             except InputError:
                 await self._drop(import_id)
                 raise
@@ -133,10 +138,13 @@ class Importer:
             raise
         opened, registered = await self._open(begin, profile_type)
         if opened.state == RUNNING:
-            for number in range(min(opened.chunks, registered.chunks), runs):
-                run = envelopes.ImportEnvelopeRun(owner=owner, import_id=import_id, number=number, lenient=dry_run)
-                await self._run(run, lenient=dry_run)
-                self._show(number + 1, runs)
+            first = min(opened.chunks, registered.chunks)
+            questions = (
+                envelopes.ImportEnvelopeRun(owner=owner, import_id=import_id, number=number, lenient=dry_run)
+                for number in range(first, runs)
+            )
+            asked = ((question, question.number + 1) for question in questions)
+            await self._carry(import_id, asked, runs, lenient=dry_run)
         return await self._close(import_id, opened, registered, dry_run=dry_run)
 
     async def _hand_over(self, stream: BinaryIO, size: int, import_id: str, signer: str) -> int:
@@ -167,13 +175,18 @@ class Importer:
         opened, registered = await self._open(begin, profile_type)
         if registered.state != FINISHED and opened.state == RUNNING:
             first = min(opened.chunks, registered.chunks)
-            for number, start in enumerate(range(0, wanted.count, RANGE_RUN)):
-                if number >= first:
-                    request = imports.GenerateChunk(
-                        owner=self._ask.owner, import_id=import_id, number=number, start=start, count=RANGE_RUN
-                    )
-                    await self._run(request, lenient=False)
-                self._show(start, wanted.count)
+            questions = (
+                imports.GenerateChunk(
+                    owner=self._ask.owner,
+                    import_id=import_id,
+                    number=number,
+                    start=number * RANGE_RUN,
+                    count=RANGE_RUN,
+                )
+                for number in range(first, -(-wanted.count // RANGE_RUN))
+            )
+            asked = ((question, question.start) for question in questions)
+            await self._carry(import_id, asked, wanted.count, lenient=False)
         return await self._close(import_id, opened, registered, dry_run=False)
 
     # -- both roles -------------------------------------------------------------------------------------------
@@ -208,8 +221,8 @@ class Importer:
             raise TypeError("unexpected answer of the SM-DP")
         return registered
 
-    async def _file_run(self, import_id: str, run: _Run, *, lenient: bool) -> None:
-        request = imports.ImportChunk(
+    def _file_run(self, import_id: str, run: _Run, *, lenient: bool) -> imports.ImportChunk:
+        return imports.ImportChunk(
             owner=self._ask.owner,
             import_id=import_id,
             number=run.number,
@@ -217,24 +230,66 @@ class Importer:
             data=run.data,
             lenient=lenient,
         )
-        await self._run(request, lenient=lenient)
 
-    async def _run(
+    async def _carry(
+        self, import_id: str, asked: Iterable[tuple[_Question, int]], whole: int, *, lenient: bool
+    ) -> None:
+        """All runs to both roles; each with how far the import is when it is done.
+
+        Of each run the secrets go first, so that what can be ordered can be personalised. While the SM-DP has a
+        run, the CryptoServer has the next one already; a problem is dealt with when both have answered.
+        """
+        former: tuple[imports.ChunkImported, asyncio.Task[imports.ChunkRegistered], int] | None = None
+        for question, done in asked:
+            sealing = asyncio.create_task(self._seal(question))
+            try:
+                if former is not None:
+                    await self._settle(import_id, former, sealing, whole, lenient=lenient)
+                    former = None
+                sealed = await sealing
+            finally:
+                await asyncio.wait({sealing})
+            await self._judge(import_id, sealed.problems, lenient=lenient)
+            former = (sealed, asyncio.create_task(self._register(question, sealed, lenient=lenient)), done)
+        if former is not None:
+            await self._settle(import_id, former, None, whole, lenient=lenient)
+
+    async def _settle(
         self,
-        request: imports.ImportChunk | imports.GenerateChunk | envelopes.ImportEnvelopeRun,
+        import_id: str,
+        former: tuple[imports.ChunkImported, asyncio.Task[imports.ChunkRegistered], int],
+        following: asyncio.Task[imports.ChunkImported] | None,
+        whole: int,
         *,
         lenient: bool,
     ) -> None:
-        """One run to both; secrets first, so that what can be ordered can be personalised."""
-        sealed = await self._ask.crypto(request)
+        """What the SM-DP said of a run; nothing else is out when its problems drop the import."""
+        sealed, registering, done = former
+        await asyncio.wait({registering, *([following] if following is not None else [])})
+        if following is not None:
+            following.exception()  # looked at here too: an earlier run's problem comes first
+        registered = registering.result()
+        await self._judge(import_id, registered.problems, lenient=lenient)
+        self._rows += len(sealed.rows) - len(registered.problems)
+        self._refused += len({problem.line for problem in (*sealed.problems, *registered.problems)})
+        if self._report is not None:
+            self._report_run(self._report, sealed, registered)
+        self._show(done, whole)
+
+    async def _seal(self, question: _Question) -> imports.ChunkImported:
+        sealed = await self._ask.crypto(question)
         if not isinstance(sealed, imports.ChunkImported):
             raise TypeError("unexpected answer of the CryptoServer")
-        await self._judge(request.import_id, sealed.problems, lenient=lenient)
+        return sealed
+
+    async def _register(
+        self, question: _Question, sealed: imports.ChunkImported, *, lenient: bool
+    ) -> imports.ChunkRegistered:
         registered = await self._ask.sm_dp(
             imports.RegisterChunk(
                 owner=self._ask.owner,
-                import_id=request.import_id,
-                number=request.number,
+                import_id=question.import_id,
+                number=question.number,
                 rows=sealed.rows,
                 lines=sealed.lines,
                 lenient=lenient,
@@ -242,11 +297,7 @@ class Importer:
         )
         if not isinstance(registered, imports.ChunkRegistered):
             raise TypeError("unexpected answer of the SM-DP")
-        await self._judge(request.import_id, registered.problems, lenient=lenient)
-        self._rows += len(sealed.rows) - len(registered.problems)
-        self._refused += len({problem.line for problem in (*sealed.problems, *registered.problems)})
-        if self._report is not None:
-            self._report_run(self._report, sealed, registered)
+        return registered
 
     async def _judge(self, import_id: str, problems: tuple[RowProblem, ...], *, lenient: bool) -> None:
         if not problems or lenient:

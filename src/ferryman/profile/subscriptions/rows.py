@@ -8,7 +8,9 @@ decides. Both give the same for what both take.
 from __future__ import annotations
 
 import csv
+import operator
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -33,7 +35,7 @@ MAX_CELL_CHARACTERS = 128
 MAX_VALUE = 255
 """Bytes of one secret value: its length is one byte when it is stored."""
 
-_FIRST_HALF, _SECOND_HALF = 1 + HALF, 1 + 2 * HALF
+_SECOND_HALF = 1 + 2 * HALF  # where the second half of a packed key ends
 _PACKED_PUBLISHED = frozenset(bytes((len(key),)) + key for key in PUBLISHED)
 _CODE_MARK = chr(CODE_BYTES)
 
@@ -155,7 +157,7 @@ class RowReader:
             return None
         cells = dict(zip((column.value for column in self._columns), zip(*found, strict=True), strict=True))
         iccids = cells["iccid"]
-        if self._mapping.check_digit and not all(map(spelling.luhn_ok, iccids)):
+        if self._mapping.check_digit and not spelling.all_luhn_ok(iccids):
             return None
         networks = self._mapping.networks
         if networks and not all(imsi.startswith(networks) for imsi in cells["imsi"]):
@@ -181,15 +183,22 @@ class RowReader:
         """Length and value of one column of every row."""
         if spelling.is_code(column):
             size = 1 + CODE_BYTES
-            padded = (code.ljust(CODE_BYTES, "\xff") for code in cells[column.value])
-            joined = (_CODE_MARK + _CODE_MARK.join(padded)).encode("latin-1")
+            codes = cells[column.value]
+            lengths = set(map(len, codes))
+            if len(lengths) == 1:
+                fill = "\xff" * (CODE_BYTES - lengths.pop())
+                text = _CODE_MARK + (fill + _CODE_MARK).join(codes) + fill
+            else:
+                text = _CODE_MARK + _CODE_MARK.join(code.ljust(CODE_BYTES, "\xff") for code in codes)
+            joined = text.encode("latin-1")
             return [joined[at : at + size] for at in range(0, len(joined), size)]
         size = 1 + column.size
         mark = f"{column.size:02X}"
         joined = bytes.fromhex(mark + mark.join(cells[column.value]))
         packed = [joined[at : at + size] for at in range(0, len(joined), size)]
         if column.is_key and not self._mapping.published_keys:
-            if any(key[1:_FIRST_HALF] == key[_FIRST_HALF:_SECOND_HALF] for key in packed):
+            halves = struct.unpack(f"x{HALF}s{HALF}s{size - _SECOND_HALF}x" * len(packed), joined)
+            if any(map(operator.eq, halves[::2], halves[1::2])):
                 return None
             if not _PACKED_PUBLISHED.isdisjoint(packed):
                 return None

@@ -5,6 +5,8 @@ No message shows what stands in the cell.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ferryman.errors import InputError
 from ferryman.profile.slots import MAX_MSISDN_DIGITS, adm_code, pin_code, puk_code, require_digits
 from ferryman.profile.subscriptions.mapping import CODES, Column, FileMapping
@@ -15,6 +17,7 @@ IMSI_NIBBLES = 16  # EF IMSI without its length octet; with it the text begins 0
 CODE_NIBBLES = 16
 _HEX = frozenset("0123456789abcdefABCDEF")
 _DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+_REMAINDER = bytes(number % 10 for number in range(256))
 _PLAIN = bytes.maketrans(b"0123456789", bytes(range(10)))
 
 
@@ -28,6 +31,24 @@ def luhn_ok(digits: str) -> bool:
     """Whether the last digit is the check digit of those before it."""
     raw = digits.encode("ascii")[::-1]
     return (sum(raw[::2].translate(_PLAIN)) + sum(raw[1::2].translate(_DOUBLED))) % 10 == 0
+
+
+def all_luhn_ok(texts: Sequence[str]) -> bool:
+    """Whether `luhn_ok` holds for each of these, digits only: the digits are summed position by position.
+
+    A position of all numbers is one long integer with a byte for each of them, so that one addition adds to all
+    sums; no sum of at most 20 digits exceeds a byte.
+    """
+    for length in set(map(len, texts)):
+        raw = "".join(text for text in texts if len(text) == length).encode("ascii")
+        total = 0
+        for at in range(length):
+            table = _DOUBLED if (length - at) % 2 == 0 else _PLAIN
+            total += int.from_bytes(raw[at::length].translate(table))
+        sums = total.to_bytes(len(raw) // length)
+        if sums.translate(_REMAINDER).strip(b"\0"):
+            return False
+    return True
 
 
 def iccid(text: str, column: Column, mapping: FileMapping) -> str:
