@@ -105,6 +105,25 @@ async def test_only_what_waits_can_be_changed(store: AnyStore) -> None:
     assert await store.write(lambda c: queue_store.change(c, "e2", OTHER, {"priority": 7, "updated": NOW}))
 
 
+async def test_an_answer_ends_only_what_is_on_its_way(store: AnyStore) -> None:
+    """One that comes late, or a second time, changes nothing."""
+    await store.write(lambda c: queue_store.add(c, [row(1), row(2, eid=OTHER, state="cancelled", reason="gone")]))
+    for number in (1, 2):
+        entry = f"e{number}"
+        await store.write(lambda c, e=entry: queue_store.delivered(c, e, NOW))
+        await store.write(lambda c, e=entry: queue_store.ended(c, e, EntryState.ANSWERED, "late", "{}", NOW))
+    assert await due(store) == "e1"
+    other = await store.read(lambda c: queue_store.view(c, OTHER, "e2", OWNER, NOW))
+    assert other is not None
+    assert (other.state, other.reason, other.result) == ("cancelled", "gone", "")
+    assert await claimed(store, 1)
+    await store.write(lambda c: queue_store.ended(c, "e1", EntryState.ANSWERED, "", "first", NOW))
+    await store.write(lambda c: queue_store.ended(c, "e1", EntryState.FAILED, "again", "second", NOW))
+    first = await store.read(lambda c: queue_store.view(c, EID, "e1", OWNER, NOW))
+    assert first is not None
+    assert (first.state, first.result) == ("answered", "first")
+
+
 async def test_versions_of_scripts(store: AnyStore) -> None:
     def unit(connection: Any) -> list[int]:
         made = [script_store.add(connection, "a", text, NOW) for text in ("one", "two", "one")]

@@ -113,6 +113,9 @@ async def test_an_entry_expires_and_one_that_is_not_due_waits() -> None:
         late = await add(b, "audit", not_before=now + 3 * POLL)
         held = await add(b, "audit", hold=True)
         await b.sleep(2.5 * POLL)
+        left = await add(b, "audit", not_before=0.0)
+        await b.sleep(1.0)
+        assert (await show(b, left)).state is EntryState.QUEUED, "the card was here and has gone"
         assert (await show(b, late)).state is EntryState.QUEUED
         [done] = await ended(b, late)
         assert done.state is EntryState.ANSWERED
@@ -189,3 +192,14 @@ async def test_a_notification_by_sms_first_beside_sessions_without_end(poll: int
                 "DisableProfile",
             ]
         await checks.everything(b)
+
+
+@virtual
+async def test_all_that_waits_goes_in_one_session() -> None:
+    """The next entry begins in the session that the one before was answered in."""
+    async with bench("https-pull", poll=POLL, smsc=False) as b:
+        await b.sleep(1.5 * POLL)
+        before = b.world.status(b.eid)["counters"]["https_sessions"]
+        found = await ended(b, *[await add(b, "audit") for _ in range(3)])
+        assert [one.state for one in found] == [EntryState.ANSWERED] * 3
+        assert b.world.status(b.eid)["counters"]["https_sessions"] == before + 1

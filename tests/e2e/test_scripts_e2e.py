@@ -127,3 +127,5 @@ async def test_versions_and_rollback_survive_a_restart() -> None:
             await b.operator.sm_sr(workflow.RollBackScript(version=9))
         with pytest.raises(Refused, match="syntax"):
             await activate(b, "def decide(q)")
+        with pytest.raises(Refused, match="https-push is not installed"):
+            await activate(b, example("by_size"))

@@ -11,11 +11,13 @@ from cyclopts import App
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, read_file
 from ferryman.cli.session import operator
+from ferryman.cli.settings import load
+from ferryman.cli.wiring import installed
 from ferryman.contracts import workflow
 from ferryman.errors import InputError, Refused
 from ferryman.sm_sr.scripts.runner import ChildDecider
 from ferryman.workflow import builtin
-from ferryman.workflow.plan import Plan
+from ferryman.workflow.plan import Plan, Transport
 from ferryman.workflow.question import Question
 from ferryman.workflow.starlark import Finding
 
@@ -37,20 +39,24 @@ def _text(file: Path) -> str:
         raise InputError(str(file), "is not UTF-8") from None
 
 
-async def _inspect(file: Path) -> tuple[Finding, ...]:
-    return await ChildDecider().inspect(file.name, _text(file))
+async def _inspect(file: Path, data: Path) -> tuple[Finding, ...]:
+    # Without any transport in its settings it is no installation yet: then every one that there is may be named.
+    there = installed(load(data).configuration()) or tuple(Transport)
+    return await ChildDecider().inspect(file.name, _text(file), there)
 
 
 @script.command
-async def check(file: Path, *, json: bool = False) -> int:
-    """Parse a script, and report syntax, lint, types and what is missing. Exit 1 when it could not be activated.
+async def check(file: Path, *, data: Path = DATA, json: bool = False) -> int:
+    """Parse a script; report syntax, lint, types, transports that are not installed. Exit 1 when it is of no use.
 
     Parameters
     ----------
     file
         The script (Starlark).
+    data
+        The installation whose transports it may name.
     """
-    findings = await _inspect(file)
+    findings = await _inspect(file, data)
     bad = any(one.severity == "error" for one in findings)
     if json:
         output.emit({"ok": not bad, "findings": [msgspec.to_builtins(one) for one in findings]})

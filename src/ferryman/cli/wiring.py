@@ -87,6 +87,14 @@ class Configuration:
     before_commit: CommitHook | None = None
 
 
+def installed(configuration: Configuration) -> tuple[str, ...]:
+    """Transports with a module; one in a process of its own is believed to be there."""
+    sms = configuration.smpp is not None or TRANSPORT_SMS not in configuration.roles
+    https = configuration.https is not None or TRANSPORT_HTTPS not in configuration.roles
+    there = {Transport.SMS: sms, Transport.HTTPS_PUSH: sms and https, Transport.HTTPS_PULL: https}
+    return tuple(name for name in configuration.sm_sr.installed if there[Transport(name)])
+
+
 class Installation:
     """All roles of one data directory."""
 
@@ -221,7 +229,7 @@ class Installation:
         smsr = SMSR(
             mailbox=await self._mailbox(SM_SR, sr_schema.PLATFORM),
             calls=self._way(SM_SR),
-            settings=msgspec.structs.replace(configuration.sm_sr, installed=self._installed()),
+            settings=msgspec.structs.replace(configuration.sm_sr, installed=installed(configuration)),
             clock=self.clock,
             entropy=self._entropy,
             smdps=frozenset({configuration.sm_dp.smdp_id}),
@@ -231,14 +239,6 @@ class Installation:
         self._register(SM_SR, smsr.receive)
         self._serve(SM_SR, smsr.serve)
         await self._run(smsr.start, smsr.stop)
-
-    def _installed(self) -> tuple[str, ...]:
-        """Transports with a module; one in a process of its own is believed to be there."""
-        configuration = self.configuration
-        sms = configuration.smpp is not None or TRANSPORT_SMS not in configuration.roles
-        https = configuration.https is not None or TRANSPORT_HTTPS not in configuration.roles
-        there = {Transport.SMS: sms, Transport.HTTPS_PUSH: sms and https, Transport.HTTPS_PULL: https}
-        return tuple(name for name in configuration.sm_sr.installed if there[Transport(name)])
 
     async def _start_sm_dp(self) -> None:
         configuration = self.configuration

@@ -93,7 +93,7 @@ class SMSR:
         self._procedure = mailbox.tables.procedure
         self._crypto = crypto = CryptoClient(calls, mailbox.role)
         self._decider: Decider = decider or ChildDecider()
-        self.scripts = ScriptDesk(mailbox, self._decider)
+        self.scripts = ScriptDesk(mailbox, self._decider, settings.installed)
         self.engine = Engine(
             mailbox=mailbox,
             clock=clock,

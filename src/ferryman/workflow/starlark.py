@@ -8,7 +8,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 import starlark as sl
 
 from ferryman.errors import InputError
-from ferryman.workflow import rules
+from ferryman.workflow import naming, rules
 from ferryman.workflow.plan import Plan, check
 from ferryman.workflow.question import Question
 
@@ -104,8 +104,11 @@ def seen(question: Question) -> dict[str, Any]:
     return found
 
 
-def inspect(name: str, text: str) -> tuple[Finding, ...]:
-    """What is wrong with a script: it does not parse, loads others, has no `decide`, lint, types."""
+def inspect(name: str, text: str, installed: Collection[str] | None = None) -> tuple[Finding, ...]:
+    """What is wrong with a script: it does not parse, loads others, has no `decide`, lint, types.
+
+    With `installed` also each transport that it names and that is none of these.
+    """
     if len(text) > MAX_SCRIPT:
         return (Finding(0, "error", "size", f"has more than {MAX_SCRIPT} characters"),)
     try:
@@ -119,6 +122,9 @@ def inspect(name: str, text: str) -> tuple[Finding, ...]:
     ]
     if found and any(one.severity == "error" for one in found):
         return tuple(found)
+    for line, transport in () if installed is None else naming.not_installed(text, installed):
+        sentence = f"{transport} is not installed (installed: {', '.join(installed or ())})"
+        found.append(Finding(line, "error", "transport", sentence))
     return (*found, *_typed(name, text))
 
 

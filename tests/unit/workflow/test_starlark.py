@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from ferryman.errors import InputError
+from ferryman.workflow import naming
 from ferryman.workflow.plan import GiveUp, Send, Transport, Wait
 from ferryman.workflow.question import Moment
 from ferryman.workflow.starlark import MAX_SCRIPT, Script, inspect, seen
 from workflow_questions import NOON, example, question, tried
 
 ANY = "def decide(q):\n    return "
+
+
+def guarded(test: str, then: str, otherwise: str) -> str:
+    return f"def decide(q):\n    if {test}:\n        return {then}\n    return {otherwise}\n"
 
 
 def errors(text: str) -> list[tuple[int, str]]:
@@ -43,6 +48,39 @@ def test_what_cannot_be_activated(text: str, line: int, rule: str) -> None:
     assert (line, rule) in errors(text)
     with pytest.raises(InputError):
         Script("t.star", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (ANY + 'send("fax")', [(2, "fax")]),
+        (ANY + 'send(transport = "sms")', [(2, "sms")]),
+        (ANY + 'send("sms" if q["doubt"] else "https-pull")', [(2, "sms")]),
+        ('WAY = "sms"\n' + ANY + "send(WAY)", [(3, "sms")]),
+        (guarded("q['doubt']", "send('https-push')", "wait(60)"), [(3, "https-push")]),
+        (ANY + 'send("https-pull")', []),
+        (ANY + "send(q['card']['transports'][0])", []),
+        (guarded("'sms' in q['installed'] and q['doubt']", "send('sms')", "wait(60)"), []),
+        (guarded("'sms' in q['installed']", "wait(60)", "send('sms')"), [(4, "sms")]),
+        (guarded("'sms' in q['installed'] or q['doubt']", "send('sms')", "wait(60)"), [(3, "sms")]),
+        ("WAY = WAY2\nWAY2 = WAY\n" + ANY + "send(WAY)", []),
+    ],
+)  # fmt: skip
+def test_a_transport_that_is_not_installed_fails_the_check(text: str, found: list[tuple[int, str]]) -> None:
+    assert naming.not_installed(text, ("https-pull",)) == found
+    said = [one for one in inspect("t.star", text, ("https-pull",)) if one.rule == "transport"]
+    assert [(one.line, one.severity) for one in said] == [(line, "error") for line, _ in found]
+    assert all(
+        one.text == f"{name} is not installed (installed: https-pull)"
+        for one, (_, name) in zip(said, found, strict=True)
+    )
+
+
+def test_examples_name_what_there_is_and_the_patient_one_asks_first() -> None:
+    assert not naming.not_installed(example("patient"), ("https-pull",))
+    assert naming.not_installed(example("by_size"), ("https-pull",))
+    for name in ("by_size", "night_window", "patient"):
+        assert not naming.not_installed(example(name), tuple(Transport))
 
 
 def test_lint_is_a_warning() -> None:

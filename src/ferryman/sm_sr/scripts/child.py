@@ -24,10 +24,11 @@ FILES = 16
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One line from the platform: a script to load (and to inspect), or a question."""
+    """One line from the platform: a script to load, and to inspect for what is `installed`; or a question."""
 
     name: str = ""
     script: str | None = None
+    installed: tuple[str, ...] | None = None
     question: Question | None = None
 
 
@@ -46,15 +47,15 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         told = decoder.decode(line)
         answer: dict[str, Any]
         if told.script is not None:
-            script, answer = _load(told.name, told.script)
+            script, answer = _load(told.name, told.script, told.installed)
         else:
             answer = _decide(script, told.question)
         sink.write(msgspec.json.encode(answer) + b"\n")
         sink.flush()
 
 
-def _load(name: str, text: str) -> tuple[Script | None, dict[str, Any]]:
-    findings = inspect(name, text)
+def _load(name: str, text: str, installed: tuple[str, ...] | None) -> tuple[Script | None, dict[str, Any]]:
+    findings = inspect(name, text, installed)
     told: dict[str, Any] = {"findings": findings}
     if any(one.severity == "error" for one in findings):
         return None, told

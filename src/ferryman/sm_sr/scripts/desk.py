@@ -33,8 +33,10 @@ MAX_PAGE = 1000
 class ScriptDesk:
     """Scripts of one SM-SR."""
 
-    def __init__(self, mailbox: Mailbox, decider: Decider) -> None:
+    def __init__(self, mailbox: Mailbox, decider: Decider, installed: tuple[str, ...]) -> None:
         self._mailbox = mailbox
+        # Without any transport no script at all could be prepared: then names are looked at when it decides.
+        self._installed = installed or None
         self._decider = decider
 
     async def start(self) -> None:
@@ -71,7 +73,7 @@ class ScriptDesk:
     async def _check(self, body: CheckScript) -> ScriptChecked:
         findings = tuple(
             ScriptFinding(line=one.line, severity=one.severity, rule=one.rule, text=one.text)
-            for one in await self._decider.inspect(body.name, body.text)
+            for one in await self._decider.inspect(body.name, body.text, self._installed)
         )
         return ScriptChecked(ok=all(one.severity != "error" for one in findings), findings=findings)
 
@@ -92,7 +94,7 @@ class ScriptDesk:
         return ScriptTried(said=tuple(said))
 
     async def _activate(self, header: Header, body: ActivateScript) -> ScriptActivated:
-        findings = await self._decider.inspect(body.name, body.text)
+        findings = await self._decider.inspect(body.name, body.text, self._installed)
         for one in findings:
             if one.severity == "error":
                 raise InputError(f"{body.name}:{one.line}", f"{one.rule}: {one.text}")

@@ -37,7 +37,7 @@ class Decider(Protocol):
     async def use(self, name: str, text: str | None) -> None:
         """From now on this script; None for none."""
 
-    async def inspect(self, name: str, text: str) -> tuple[Finding, ...]:
+    async def inspect(self, name: str, text: str, installed: tuple[str, ...] | None = None) -> tuple[Finding, ...]:
         """What is wrong with a script, found where it would run."""
 
     async def decide(self, question: Question) -> Plan:
@@ -74,13 +74,13 @@ class ChildDecider:
             await self._end()
             self._name, self._text = name, text
 
-    async def inspect(self, name: str, text: str) -> tuple[Finding, ...]:
+    async def inspect(self, name: str, text: str, installed: tuple[str, ...] | None = None) -> tuple[Finding, ...]:
         """What is wrong with a script, found in a process that ends with it; raises Refused when it broke that
         one."""
         other = ChildDecider()
         try:
             async with other._turn:
-                return (await other._ask({"name": name, "script": text})).findings
+                return (await other._ask({"name": name, "script": text, "installed": installed})).findings
         finally:
             await other.stop()
 
@@ -159,9 +159,9 @@ class LocalDecider:
         """From now on this script; raises InputError when it is none."""
         self._script = Script(name, text) if text is not None else None
 
-    async def inspect(self, name: str, text: str) -> tuple[Finding, ...]:
+    async def inspect(self, name: str, text: str, installed: tuple[str, ...] | None = None) -> tuple[Finding, ...]:
         """What is wrong with a script."""
-        return inspect_script(name, text)
+        return inspect_script(name, text, installed)
 
     async def decide(self, question: Question) -> Plan:
         """The plan of the script; raises Refused."""
