@@ -46,6 +46,7 @@ async def peer_add(
     x509_token: bool = False,
     sign: bool = False,
     v4: bool = False,
+    full_results: bool = False,
     data: Path = DATA,
     json: bool = False,
 ) -> int:
@@ -81,6 +82,8 @@ async def peer_add(
         Sign our messages to it with an X.509 token of WS-Security.
     v4
         It speaks our proposal for the functions of SGP.02 v4 (PLMA, ONC, fall-back attribute), too.
+    full_results
+        Give it every result element of the schema, also for calls that failed.
     """
     record = Peer(
         name=name,
@@ -98,6 +101,7 @@ async def peer_add(
             x509_token=x509_token,
             sign=sign,
             v4=v4,
+            full_results=full_results,
         ),
     )
     async with operator(data, OWNER) as calls:

@@ -16,7 +16,9 @@ from ferryman.codec.ids import EID, ICCID
 from ferryman.errors import PeerError
 
 RPS = "http://namespaces.gsma.org/esim-messaging/3"
+OLD_RPS = "http://namespaces.gsma.org/esim-messaging/1"
 DS = "http://www.w3.org/2000/09/xmldsig#"
+SIGNED = frozenset(("EumSignedInfo", "EumSignature", "Signature"))
 _CLAUSE = "SGP.02 5.2.1"
 
 MAX_DELIVERY = 64 * 1024 * 1024  # octets; some 10,000 cards of 5 kB, more come in several files
@@ -165,7 +167,7 @@ def parse_delivery(data: bytes) -> list[Delivery]:
 
 
 def _requests(data: bytes) -> list[etree._Element]:
-    root = parse_document(data)
+    root = _modern(parse_document(data))
     requests = [root] if root.tag == _q("ES1-RegisterEISRequest") else root.findall(_q("ES1-RegisterEISRequest"))
     if not requests:
         raise PeerError("holds no ES1-RegisterEISRequest", field=str(root.tag), clause=_CLAUSE)
@@ -185,7 +187,21 @@ def split(data: bytes) -> list[Delivery | PeerError]:
 
 def parse_signed_info(document: bytes) -> SignedInfo:
     """The fields of an EumSignedInfo document."""
-    return _signed(parse_document(document))
+    return _signed(_modern(parse_document(document), whole=True))
+
+
+def _modern(root: etree._Element, *, whole: bool = False) -> etree._Element:
+    """Elements of the older namespace under the usual one, but for what is signed: it stays what it was.
+
+    `whole`: in a copy that only fields are read from, the signed part too.
+    """
+    if not whole and etree.QName(root).localname in SIGNED:
+        return root
+    if etree.QName(root).namespace == OLD_RPS:
+        root.tag = _q(etree.QName(root).localname)
+    for child in root.iterchildren(etree.Element):
+        _modern(child, whole=whole)
+    return root
 
 
 def _card(eis: etree._Element, number: int) -> Delivery:
@@ -196,7 +212,9 @@ def _card(eis: etree._Element, number: int) -> Delivery:
 
 
 def _eis(eis: etree._Element) -> Delivery:
-    info = _child(eis, "EumSignedInfo")
+    info = eis.find(f"{{{OLD_RPS}}}EumSignedInfo")
+    if info is None:
+        info = _child(eis, "EumSignedInfo")
     # Exclusive canonical form stands alone, whatever namespaces the document round it declared.
     signed_xml = canonical(info, "EumSignedInfo")
     security = _child(eis, "Isd-r")
@@ -272,7 +290,7 @@ def _time(parent: etree._Element, name: str) -> float:
 
 def _signature(eis: etree._Element) -> etree._Element:
     """`rps:EumSignature`, or one of the forms older peers send (docs/divergences.md)."""
-    for tag in (_q("EumSignature"), f"{{{DS}}}EumSignature", f"{{{DS}}}Signature"):
+    for tag in (_q("EumSignature"), f"{{{OLD_RPS}}}EumSignature", f"{{{DS}}}EumSignature", f"{{{DS}}}Signature"):
         found = eis.find(tag)
         if found is not None:
             return found

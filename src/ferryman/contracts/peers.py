@@ -79,7 +79,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     `unknown_only`: a profile of somebody else is always answered as an unknown one, even where the peer has a
     right on the eUICC. `require_token`: the TLS certificate alone does not suffice. `x509_token`: it may prove
     itself by an X.509 token of WS-Security, with one of its certificates. `sign`: so are our messages to it.
-    `v4`: it speaks our proposal for the functions of v4, too.
+    `v4`: it speaks our proposal for the functions of v4, too. `full_results`: answers of calls that failed have
+    every result element of the schema, empty or with a value that means nothing.
     """
 
     namespace: int = 3
@@ -88,6 +89,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     x509_token: bool = False
     sign: bool = False
     v4: bool = False
+    full_results: bool = False
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,4 +115,8 @@ def write(
         reply_to=ours.callback(function.interface) if is_asked_later else "",
         relates_to=thread.relates_to,
     )
-    return message_id, action, envelope.write(message, encode(body, base, target=namespace_of(peer)))
+    return (
+        message_id,
+        action,
+        envelope.write(message, encode(body, base, target=namespace_of(peer), full=peer.quirks.full_results)),
+    )

@@ -114,8 +114,8 @@ def _check(name: str, values: dict[str, Any]) -> None:
         raise BodyError("or ProfileType must be given", field="Iccid", code=CONDITIONAL_MISSING)
 
 
-def encode(body: Body, base: Base | None = None, *, target: str = NAMESPACE) -> str:
-    """The element of a message, in the strict form; a status is the one of `body`."""
+def encode(body: Body, base: Base | None = None, *, target: str = NAMESPACE, full: bool = False) -> str:
+    """The element of a message, in the strict form; a status is that of `body`; `full` as in `write_sequence`."""
     base = base or Base()
     function, message = BY_BODY[type(body)]
     if isinstance(body, es1.ES1RegisterEIS):
@@ -129,6 +129,6 @@ def encode(body: Body, base: Base | None = None, *, target: str = NAMESPACE) -> 
             base = replace(base, acceptable_validity=int(status.acceptable_validity))
         parts.append(write_sequence(base, BASE_RESPONSE[:-1]))
         parts.append(_element("FunctionExecutionStatus", write_content(BASE_RESPONSE[-1].kind, status)))
-    parts.append(write_sequence(body, message.fields))
+    parts.append(write_sequence(body, message.fields, full=full))
     parts.append(f"</{message.element}>")
     return "".join(parts)

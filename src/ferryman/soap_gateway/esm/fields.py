@@ -56,6 +56,7 @@ class Field:
     `key` names the field of the value, empty for an element that carries nothing. `low` 0 is an optional one;
     `always` writes it even when empty. `other` are names that are read as well. A `lenient` one may be missing
     when read though we always write it. A `flat` one has its values in the fields of the parent.
+    `filler` is what stands there for a strict peer when there is nothing to say.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Field:
     lenient: bool = False
     flat: bool = False
     always: bool = False
+    filler: str | None = None
 
 
 def local_name(element: etree._Element) -> str:
@@ -145,8 +147,8 @@ def _read(child: etree._Element, kind: Kind, where: str) -> Any:
         raise BodyError(str(problem), field=where) from None
 
 
-def write_sequence(value: Any, fields: tuple[Field, ...]) -> str:
-    """The elements of a sequence in order, without namespace prefix."""
+def write_sequence(value: Any, fields: tuple[Field, ...], *, full: bool = False) -> str:
+    """The elements of a sequence in order, without namespace prefix; `full`: with fillers for what is absent."""
     parts: list[str] = []
     for current in fields:
         if current.flat:
@@ -159,6 +161,8 @@ def write_sequence(value: Any, fields: tuple[Field, ...]) -> str:
             parts += [element(current.name, write_content(current.kind, one)) for one in item or ()]
         elif current.low or current.always or not _is_absent(item):
             parts.append(element(current.name, write_content(current.kind, item)))
+        elif full and current.filler is not None:
+            parts.append(element(current.name, current.filler))
     return "".join(parts)
 
 

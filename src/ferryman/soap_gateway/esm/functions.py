@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ferryman.codec.eis_xml import RPS
+from ferryman.codec.eis_xml import OLD_RPS, RPS
 from ferryman.contracts import es1, es2, es3, es4, es7
 from ferryman.contracts.message import Body
 from ferryman.soap_gateway.esm.fields import Field
@@ -32,7 +32,8 @@ from ferryman.soap_gateway.esm.simple import (
 )
 
 NAMESPACE = RPS
-OLD_NAMESPACE = "http://namespaces.gsma.org/esim-messaging/1"
+OLD_NAMESPACE = OLD_RPS
+NO_AID = "0000000000"  # the shortest that the schema takes, and no ISD-P's
 ACTIONS = "http://gsma.com/"
 
 
@@ -197,7 +198,7 @@ FUNCTIONS: tuple[Function, ...] = (
         PROFILES,
         _ASYNC,
         (EID_FIELD, ICCID_FIELD, _MNO, Field("RequiredMemory", "required_memory", INTEGER), _MORE),
-        (Field("Isd-p-aid", "isdp_aid", AID, low=0), CARD_ANSWER),
+        (Field("Isd-p-aid", "isdp_aid", AID, low=0, filler=NO_AID), CARD_ANSWER),
     ),
     _function(
         "ES3",
@@ -257,7 +258,7 @@ FUNCTIONS: tuple[Function, ...] = (
         EUICC,
         _ASYNC,
         (Field("Eid", "eid", EID, other={"Eis": EID_OF_EIS}), Field("SmsrCertificate", "certificate", HEX)),
-        (Field("RandomChallenge", "random_challenge", HEX, low=0),),
+        (Field("RandomChallenge", "random_challenge", HEX, low=0, filler=""),),
     ),
     _function(
         "ES7",
@@ -274,7 +275,10 @@ FUNCTIONS: tuple[Function, ...] = (
             Field("EphemeralPublicKey", "ephemeral_public_key", HEX),
             Field("Signature", "signature", HEX),
         ),
-        (Field("DerivationRandom", "derivation_random", HEX, low=0), Field("Receipt", "receipt", HEX, low=0)),
+        (
+            Field("DerivationRandom", "derivation_random", HEX, low=0, filler=""),
+            Field("Receipt", "receipt", HEX, low=0, filler=""),
+        ),
     ),
     _function("ES7", "HandleSMSRChangeNotification", EUICC, _NOTE, (_EIS, COMPLETED)),
 )

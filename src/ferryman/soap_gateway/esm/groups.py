@@ -301,20 +301,21 @@ class _Raw:
 
 
 PROPERTIES = _Properties()
+_SPACES = (eis_xml.RPS, eis_xml.OLD_RPS)
 # In a message of another namespace the signed parts stay in the one that they were signed in.
 EIS_FIELDS = (
     Field(
         "EumSignedInfo",
         "signed_info",
         _Raw("EumSignedInfo", "rps:EumSignedInfoType"),
-        other={f"{{{eis_xml.RPS}}}EumSignedInfo": _Raw("EumSignedInfo", "")},
+        other={f"{{{space}}}EumSignedInfo": _Raw("EumSignedInfo", "") for space in _SPACES},
     ),
     Field(
         "EumSignature",
         "signature",
         _Raw("EumSignature", "rps:EumSignatureType"),
         other={
-            f"{{{eis_xml.RPS}}}EumSignature": _Raw("EumSignature", ""),
+            **{f"{{{space}}}EumSignature": _Raw("EumSignature", "") for space in _SPACES},
             f"{{{eis_xml.DS}}}EumSignature": _Raw("EumSignature", ""),
             f"{{{eis_xml.DS}}}Signature": _Raw("EumSignature", ""),
         },
