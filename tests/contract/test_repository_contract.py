@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from backends import AnyStore, Backend
 from ferryman.contracts.admin import CreateOrder
+from ferryman.contracts.crypto import PackageElement
 from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.imports import ChunkRegistered, SubscriptionPublic
 from ferryman.contracts.status import SUCCESS, failed
@@ -280,7 +281,9 @@ async def test_an_order_from_start_to_end(factory: AnyStore, installed: bool) ->
         orders.put_order(tx, order(), "o1", ROWS[1].iccid, "gold")
 
     await write(factory, dp_schema.PLATFORM, place)
-    package = Package(b"\x85\x11" + bytes(17), (b"\x86\x01\x00", random.Random(1).randbytes(1020)))
+    elements = (PackageElement("header", -1, 0), PackageElement("end", 7, 1))
+    segments = (b"\x86\x01\x00", random.Random(1).randbytes(1020))
+    package = Package(b"\x85\x11" + bytes(17), segments, elements)
 
     def load(tx: Tx) -> None:
         orders.apply(tx, EID, Progress("o1", "CreateISDP"))

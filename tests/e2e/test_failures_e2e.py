@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -53,7 +54,12 @@ async def test_profile_larger_than_its_memory(transport: str) -> None:
         await checks.everything(b, view)
         assert status.status is Status.FAILED
         assert status.code == code(codes.ISDP_ERROR)
-        assert any(line.endswith(": 4") for line in view.pe_statuses), view.pe_statuses
+        (line,) = [line for line in view.pe_statuses if "not-enough-memory" in line]
+        number, name = re.fullmatch(r"PE (\d+) (\w+): not-enough-memory.*", line).groups()  # type: ignore[union-attr]
+        named = {one.identification: one.name for one in demo_package().elements}
+        assert named[int(number)] == name, "the element by its name"
+        assert line in status.message
+        assert any(line in detail for action, _, detail in await b.audits("sm-dp") if action == "DownloadProfile")
         await only_bootstrap(b)
 
 
@@ -75,7 +81,8 @@ async def test_mandated_element_that_the_card_does_not_know() -> None:
         assert status.status is Status.FAILED
         assert status.code == code(codes.ISDP_ERROR)
         assert "aborted" in status.message
-        assert "PE 99: 1" in view.pe_statuses, view.pe_statuses
+        assert any(line.startswith("PE 99 nonStandard: pe-not-supported") for line in view.pe_statuses)
+        assert "PE 99 nonStandard: pe-not-supported" in status.message
         await only_bootstrap(b)
 
 
@@ -86,7 +93,9 @@ async def test_optional_element_that_the_card_does_not_know() -> None:
         view, status = await b.run_order()
         await checks.everything(b, view)
         assert status.status is Status.WARNING
-        assert "PE 99: 1" in view.pe_statuses, view.pe_statuses
+        assert any(line.startswith("PE 99 nonStandard: pe-not-supported") for line in view.pe_statuses)
+        assert "PE 99 nonStandard: pe-not-supported" in status.message
+        assert view.pe_statuses[-1] == "ok"
         card = await checks.eis(b, b.eid)
         assert card.enabled is not None
         assert card.enabled.iccid == view.iccid

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ferryman.codec import tlv
 from ferryman.errors import PeerError
@@ -107,17 +109,27 @@ def parse(data: bytes) -> EUICCResponse:
     )
 
 
-def describe(response: EUICCResponse) -> str:
-    """One line for an operator, e.g. `aborted; PE 8: invalid-parameter (information 1, offset 17)`."""
+def describe_one(status: PEStatus, names: Mapping[int, str] = MappingProxyType({})) -> str:
+    """One element's result, e.g. `PE 8 usim: invalid-parameter (information 1, offset 17)`.
+
+    `names` are those of the package's elements by their identification. What has none is about the whole package.
+    """
+    details = [
+        f"{name} {value}"
+        for name, value in (("information", status.additional), ("offset", status.offset))
+        if value is not None
+    ]
+    where = ""
+    if status.identification is not None:
+        name = names.get(status.identification, "")
+        where = f"PE {status.identification}{' ' if name else ''}{name}: "
+    return where + status.name + (f" ({', '.join(details)})" if details else "")
+
+
+def describe(response: EUICCResponse, names: Mapping[int, str] = MappingProxyType({})) -> str:
+    """One line for an operator, e.g. `aborted; PE 8 usim: invalid-parameter (information 1, offset 17)`."""
     parts = ["aborted"] if response.aborted else []
-    for status in response.statuses:
-        details = [
-            f"{name} {value}"
-            for name, value in (("information", status.additional), ("offset", status.offset))
-            if value is not None
-        ]
-        where = "" if status.identification is None else f"PE {status.identification}: "
-        parts.append(where + status.name + (f" ({', '.join(details)})" if details else ""))
+    parts += [describe_one(status, names) for status in response.statuses]
     if response.message:
         parts.append(repr(response.message))
     return "; ".join(parts)

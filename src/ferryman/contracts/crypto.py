@@ -345,12 +345,24 @@ class ProtectProfile(Body, frozen=True, kw_only=True, tag=True):
     connectivity: bytes | None = None
 
 
+class PackageElement(msgspec.Struct, frozen=True, array_like=True):
+    """An element of the package: name, identification (-1: none), and the number of the segment it ends in."""
+
+    name: str
+    identification: int
+    segment: int
+
+
 class ProfileProtected(Body, frozen=True, kw_only=True, tag=True):
-    """EXTERNAL AUTHENTICATE (`85`) and the segments (`86`), ready for ES3.SendData; size of the plain package."""
+    """EXTERNAL AUTHENTICATE (`85`) and the segments (`86`), ready for ES3.SendData; size of the plain package.
+
+    `elements` say what the segments hold, without its content: an answer of the card names elements by number.
+    """
 
     external_authenticate: bytes
     segments: tuple[bytes, ...]
     profile_bytes: int
+    elements: tuple[PackageElement, ...] = ()
 
 
 class OpenProfileResult(Body, frozen=True, kw_only=True, tag=True):

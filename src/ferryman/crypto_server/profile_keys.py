@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from ferryman.codec import isdr_keys, tlv
+from ferryman.codec.saip import package as saip_package
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
 from ferryman.contracts.roles import SM_SR
@@ -163,6 +164,14 @@ class ProfileKeys:
             external_authenticate=protected.external_authenticate,
             segments=protected.segments,
             profile_bytes=len(package),
+            elements=tuple(
+                crypto.PackageElement(
+                    place.name,
+                    -1 if place.identification is None else place.identification,
+                    (place.end - 1) // body.segment,
+                )
+                for place in saip_package.contents(package)
+            ),
         )
 
     async def _values(self, body: crypto.ProtectProfile) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ferryman.contracts.crypto import PackageElement
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import InputError
 
@@ -44,6 +45,7 @@ class Package(msgspec.Struct, frozen=True):
 
     external_authenticate: bytes
     segments: tuple[bytes, ...]
+    elements: tuple[PackageElement, ...] = ()  # what they hold, by number and name
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ package = Table(
     Column("order_id", String(40), primary_key=True),
     Column("external_authenticate", LargeBinary, nullable=False),
     Column("segments", LargeBinary, nullable=False),  # protected (ciphered and MACed) TLVs, JSON list
+    Column("elements", LargeBinary, nullable=True),  # names, numbers and segments of the elements, JSON list
 )
 
 order_batch = Table(

@@ -6,6 +6,7 @@ import pytest
 
 from ferryman.codec.saip import Package, ProfileElement, decode, encode
 from ferryman.codec.saip.der import encode_tlv
+from ferryman.codec.saip.package import contents
 from ferryman.codec.saip.schema import ELEMENT_NAMES, ELEMENT_TAGS, SCHEMAS
 from ferryman.codec.saip.tree import as_bytes, as_choice, as_list, as_number, as_record
 from ferryman.codec.saip.types import Mixed, Slot
@@ -298,3 +299,16 @@ def test_access_functions_tell_a_defect_of_ours() -> None:
     for access in (as_record, as_list, as_choice, as_bytes, as_number):
         with pytest.raises(TypeError):
             access(None)
+
+
+@pytest.mark.parametrize("name", TS48_NAMES)
+def test_contents_are_those_of_the_decoded_package(name: str) -> None:
+    der = ts48(name)
+    places = contents(der)
+    assert [(p.name, p.identification) for p in places] == [
+        (e.name, e.identification) for e in decode(der).elements
+    ]
+    assert places[-1].end == len(der)
+    for at, place in enumerate(places[1:], 1):
+        start = places[at - 1].end
+        assert der[start : place.end].startswith(ELEMENT_TAGS[place.name])

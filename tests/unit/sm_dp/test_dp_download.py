@@ -121,6 +121,10 @@ SIGNED = crypto.KeyParametersSigned(ephemeral_public_key=b"\x04" + bytes(64), si
 PROTECTED = crypto.ProfileProtected(
     external_authenticate=PACKAGE.external_authenticate, segments=PACKAGE.segments, profile_bytes=9
 )
+ELEMENTS = tuple(
+    crypto.PackageElement(*one)
+    for one in (("header", -1, 0), ("mf", 1, 0), ("pinCodes", 2, 1), ("usim", 5, 4), ("end", 9, 9))
+)
 ABORTED = bytes.fromhex("300CA00830068001048101058100")
 TAGS = {
     "preparing": "certificate",
@@ -166,7 +170,7 @@ def test_the_whole_way() -> None:
     taken = answer(at("enabling"), es3.ES3EnableProfileResponse(status=SUCCESS))
     ended = end(taken)
     assert ended.status == SUCCESS
-    assert (ended.installed, ended.isdp_aid, ended.pe_statuses) == (True, AID, ("PE -: 0",))
+    assert (ended.installed, ended.isdp_aid, ended.pe_statuses) == (True, AID, ("ok",))
     alone = answer(at("completing", enable=False), es3.ES3ProfileDownloadCompletedResponse(status=SUCCESS))
     assert end(alone).status == SUCCESS
 
@@ -346,7 +350,16 @@ def test_abort_is_reported_though_the_card_refuses_the_rest() -> None:
     taken = answer(at("loading"), body)
     assert asks(taken)[0].segments == PACKAGE.segments[:2]
     aborted = said(taken.state, "result", crypto.ProfileResult(euicc_response=ABORTED))
-    assert aborted.state.pe_statuses == ("PE 5: 4",)
+    assert aborted.state.pe_statuses == ("PE 5: not-enough-memory",)
+    named = Package(PACKAGE.external_authenticate, PACKAGE.segments, ELEMENTS)
+    aborted = said(taken.state, "result", crypto.ProfileResult(euicc_response=ABORTED), package=named)
+    assert aborted.state.pe_statuses == ("PE 5 usim: not-enough-memory",)
+    assert aborted.state.result is not None
+    assert aborted.state.result.message.endswith("refused the profile: aborted; PE 5 usim: not-enough-memory")
+    nameless = bytes.fromhex("3009A00530038001048100")
+    aborted = said(taken.state, "result", crypto.ProfileResult(euicc_response=nameless), package=named)
+    assert aborted.state.result is not None
+    assert aborted.state.result.message.endswith("aborted; not-enough-memory (in segment 2: pinCodes, usim)")
     assert isinstance(sent(aborted), es3.ES3DeleteISDP)
     nonsense = said(at("result"), "result", crypto.ProfileResult(euicc_response=b"?"))
     assert isinstance(sent(nonsense), es3.ES3DeleteISDP)

@@ -106,6 +106,28 @@ def decode(der: bytes, *, edition: str = "") -> Package:
     return Package(schema.version, tuple(elements), edition)
 
 
+@dataclass(frozen=True, slots=True)
+class ElementPlace:
+    """Where an element stands in the DER of its package: name, identification, offset of the byte behind it."""
+
+    name: str
+    identification: int | None
+    end: int
+
+
+def contents(der: bytes) -> tuple[ElementPlace, ...]:
+    """The elements of a package in order, without reading what they hold. Raises PeerError."""
+    places: list[ElementPlace] = []
+    for index, tlv in enumerate(_split(der, Place("package"))):
+        number = None
+        if index and der[tlv.body : tlv.body + 1] == _PE_HEADER_TAG:
+            head = read_tlv(der, tlv.body, tlv.end, _place(index, tlv.tag))
+            value = decode_value(PE_HEADER, der, head.body, head.end, _place(index, tlv.tag))
+            number = value.get("identification") if isinstance(value, dict) else None
+        places.append(ElementPlace(_name(tlv.tag), number if isinstance(number, int) else None, tlv.end))
+    return tuple(places)
+
+
 def encode(package: Package) -> bytes:
     """DER of a package. Raises InputError naming the place of a value that does not fit the schema."""
     parts = build(package)

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_, update
 
 from ferryman.contracts import codes
+from ferryman.contracts.crypto import PackageElement
 from ferryman.contracts.orders import CreateOrder, ListOrders, OrderStep, OrderView
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import Refused
@@ -151,6 +152,7 @@ def apply(tx: Tx, _eid: str, change: Change) -> None:
                     order_id=change.order_id,
                     external_authenticate=change.package.external_authenticate,
                     segments=msgspec.json.encode(change.package.segments),
+                    elements=msgspec.json.encode(change.package.elements),
                 )
             )
             tx.connection.execute(
@@ -203,4 +205,5 @@ def get_package(connection: Connection, order_id: str) -> Package | None:
     if row is None:
         return None
     segments = msgspec.json.decode(row.segments, type=tuple[bytes, ...])
-    return Package(bytes(row.external_authenticate), segments)
+    elements = msgspec.json.decode(row.elements or b"[]", type=tuple[PackageElement, ...])
+    return Package(bytes(row.external_authenticate), segments, elements)

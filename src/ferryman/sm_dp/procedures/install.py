@@ -7,9 +7,12 @@ anew. If the answer to the last segments is lost, the card is asked whether the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ferryman.codec import euicc_response
-from ferryman.codec.euicc_response import EUICCResponse
+from ferryman.codec.euicc_response import EUICCResponse, describe, describe_one
 from ferryman.contracts import codes, crypto
+from ferryman.contracts.crypto import PackageElement
 from ferryman.contracts.eis import ProfileState
 from ferryman.contracts.es3 import ES3AuditEIS, ES3AuditEISResponse, ES3SendData, ES3SendDataResponse
 from ferryman.contracts.status import ExecutionStatus, failed, warning
@@ -48,7 +51,7 @@ def answered(state: State, event: Answered, context: Context) -> Step[State]:
             request = ES3SendData(eid=state.eid, sd_aid=state.isdp_aid, data=update, more_to_do=True)
             return call(state, OPENING, request, step="SCP03t session")
         case crypto.ProfileProtected() as protected:
-            package = Package(protected.external_authenticate, protected.segments)
+            package = Package(protected.external_authenticate, protected.segments, protected.elements)
             state = replace(state, profile_bytes=protected.profile_bytes)
             following = _load(state, package, context)
             store = Apply(StorePackage(state.order_id, package, protected.profile_bytes))
@@ -154,7 +157,7 @@ def _loaded(state: State, body: ES3SendDataResponse, context: Context) -> Step[S
         segments=package.segments[:upto],
         response=segments[reported].raw,
     )
-    return Step(replace(state, last_response=b""), (Ask(RESULT, question),))
+    return Step(replace(state, last_response=b"", reported=upto), (Ask(RESULT, question),))
 
 
 def _first_of_message(state: State, facts: Facts) -> int:
@@ -168,23 +171,37 @@ def _result(state: State, der: bytes, context: Context) -> Step[State]:
         found = euicc_response.parse(der)
     except PeerError as problem:
         return fail(state, context, failed(*codes.ISDP_ERROR, f"installation result: {problem}", state.eid))
-    state = replace(state, pe_statuses=_statuses(found))
+    facts: Facts = context.facts
+    elements = facts.package.elements if facts.package is not None else ()
+    names = {element.identification: element.name for element in elements}
+    state = replace(state, pe_statuses=tuple(describe_one(status, names) for status in found.statuses))
     if not found.installed:
-        sentence = f"the card refused the profile: {euicc_response.describe(found)}"
+        where = _where(state.reported - 1, elements) if not any(names.get(n) for n in _numbers(found)) else ""
+        sentence = f"the card refused the profile: {describe(found, names)}{where}"
         return fail(state, context, failed(*codes.ISDP_ERROR, sentence, state.eid))
     skipped = [status for status in found.statuses if status.status != 0]
     result = None
     if skipped:
-        sentence = f"installed without every element: {euicc_response.describe(found)}"
+        sentence = f"installed without every element: {describe(found, names)}"
         result = warning(*codes.ISDP_ERROR, sentence, state.eid)
     return Step(replace(state, phase=INSTALLED, result=result))
 
 
-def _statuses(found: EUICCResponse) -> tuple[str, ...]:
-    return tuple(
-        f"PE {status.identification if status.identification is not None else '-'}: {status.status}"
-        for status in found.statuses
-    )
+def _numbers(found: EUICCResponse) -> list[int]:
+    return [status.identification for status in found.statuses if status.identification is not None]
+
+
+def _where(segment: int, elements: Sequence[PackageElement]) -> str:
+    """Elements in the segment that the card answered: what it may speak of when it names none."""
+    behind = next((at for at, one in enumerate(elements) if one.segment >= segment), None)
+    if behind is None:
+        return ""
+    within = []
+    for element in elements[behind:]:
+        within.append(element.name)
+        if element.segment > segment:
+            break
+    return f" (in segment {segment + 1}: {', '.join(within)})"
 
 
 def _unknown(state: State, status: ExecutionStatus, context: Context) -> Step[State]:

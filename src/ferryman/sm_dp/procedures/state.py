@@ -50,6 +50,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     questions: int = 0  # AuditEIS calls made after the last segment
     profile_bytes: int = 0
     last_response: bytes = b""
+    reported: int = 0  # segments up to the one that the card's report answers
     installed: bool = False
     result: ExecutionStatus | None = None
     pe_statuses: tuple[str, ...] = ()
