@@ -15,6 +15,7 @@ from ferryman.contracts.admin import CreateOrder
 from ferryman.contracts.crypto import PackageElement
 from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.imports import ChunkRegistered, SubscriptionPublic
+from ferryman.contracts.orders import ListOrders
 from ferryman.contracts.status import SUCCESS, failed
 from ferryman.crypto_server import schema as crypto_schema
 from ferryman.crypto_server.vault import Vault
@@ -266,7 +267,7 @@ async def test_another_owner_sees_and_takes_nothing(factory: AnyStore) -> None:
 
     await write(factory, dp_schema.PLATFORM, unit)
     assert await factory.read(lambda c: orders.get_order(c, OTHER, "mine")) is None
-    assert await factory.read(lambda c: orders.list_orders(c, OTHER)) == ()
+    assert await factory.read(lambda c: orders.list_orders(c, ListOrders(owner=OTHER))) == ()
     assert await factory.read(lambda c: templates.get_template(c, OTHER, "gold")) is None
     for asked in (order(owner=OTHER), order(owner=OTHER, iccid=ROWS[0].iccid, profile_type="")):
         with pytest.raises(Refused) as refusal:

@@ -27,6 +27,7 @@ from ferryman.profile.subscriptions import DEFAULT, RowReader, read_heading
 from ferryman.profile.template import compile_template
 from ferryman.secure import ecka
 from ferryman.secure.scp03 import StaticKeys, session_keys
+from ferryman.sm_dp.records import DPSettings
 from premises import Premises
 from rig import OWNER, Platform, SeededEntropy, World, free_port, wait_order
 from virtual_loop import run, virtual
@@ -169,7 +170,8 @@ def test_no_secret_leaves_the_vault(tmp_path: Path, transport: str, monkeypatch:
         world.csv = csv_text()
         await world.start()
         port = free_port() if transport == "https" else 0
-        platform = Platform(world, data, transport=transport, https_port=port, entropy=entropy)
+        kept = DPSettings(keep_delivered=True)  # the vault must have what the search is for
+        platform = Platform(world, data, transport=transport, https_port=port, entropy=entropy, sm_dp=kept)
         operator = await platform.open()
         try:
             await platform.set_up(operator)

@@ -153,6 +153,10 @@ class PostgresStore:
                 raise unavailable(problem) from problem
             raise
 
+    async def scrub(self) -> bool:
+        """Nothing to do for us: VACUUM and the age of its log are the server's own business."""
+        return True
+
     async def close(self) -> None:
         """Finish queued units and dispose of the pool."""
         self._closed = True

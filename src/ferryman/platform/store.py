@@ -56,6 +56,10 @@ class Store(Protocol):
         """Run `unit` on a reading connection; raises Unavailable."""
         ...
 
+    async def scrub(self) -> bool:
+        """Take what was deleted out of the log, too; False when others were busy with it."""
+        ...
+
     async def close(self) -> None:
         """Finish what is queued, then close."""
         ...
@@ -75,6 +79,8 @@ def _sqlite_engine(path: str) -> Engine:
         # FULL: a commit that was acknowledged survives power loss; a counter must never come back.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        # What is deleted is overwritten: protected profiles, keys and messages do not stay in free pages.
+        cursor.execute("PRAGMA secure_delete = ON")
         # What a statement or savepoint would take back: in memory, not in a file that nobody reads after a crash.
         cursor.execute("PRAGMA temp_store = MEMORY")
         cursor.close()
@@ -150,6 +156,26 @@ class SQLiteStore:
             if is_trouble(problem):
                 raise unavailable(problem) from problem
             raise
+
+    async def scrub(self) -> bool:
+        """Empty the write-ahead log: it keeps old pages until others take their place."""
+        if self._dead or self._closed:
+            return False
+        if self._thread is None:
+            return self._truncate()
+        return await self._loop.run_in_executor(None, self._truncate)
+
+    def _truncate(self) -> bool:
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_MS}")
+        except Exception as problem:  # a bug of ours passes
+            if is_trouble(problem):
+                return False
+            raise
+        return busy == 0
 
     async def close(self) -> None:
         """Finish queued units and close both connections."""

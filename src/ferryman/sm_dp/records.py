@@ -28,6 +28,8 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     memory_margin: int = 8192
     supported_versions: tuple[str, ...] = ("3.0", "3.1", "3.2")  # RemoteProvisioningVersion, first two numbers
     approved_platforms: tuple[str, ...] = ()  # PlatformType; empty = every type
+    # Profile data after the delivery: False destroys the subscription's secrets and empties the journal.
+    keep_delivered: bool = False
     hook_timeout: float = 10.0  # s for one call to an operator's system
     hook_ca_file: str = ""  # CAs of those systems (PEM, in the data directory); empty: the system's own
 
@@ -86,6 +88,7 @@ class FinishOrder:
     isdp_aid: bytes
     installed: bool
     pe_statuses: tuple[str, ...]
+    call_name: str = ""  # of the attempt; empty: the order
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ferryman.sm_dp.batch_runner import BatchRunner
 from ferryman.sm_dp.factory import hooks, orders, templates
 from ferryman.sm_dp.factory.batch_desk import BatchDesk
 from ferryman.sm_dp.factory.desk import StockDesk
+from ferryman.sm_dp.factory.purge import purge
 from ferryman.sm_dp.hooks.caller import HookCaller
 from ferryman.sm_dp.hooks.desk import HookDesk
 from ferryman.sm_dp.hooks.post import HookPost
@@ -31,6 +32,7 @@ from ferryman.sm_dp.order_desk import DOWNLOAD, OrderDesk, check_order
 from ferryman.sm_dp.procedures import download, install, relay
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded
+from ferryman.sm_dp.scrubber import Scrubber
 from ferryman.sm_dp.token_desk import TokenDesk
 
 INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES)
@@ -69,6 +71,7 @@ class SMDP:
         self.desk = StockDesk(mailbox, crypto)
         self.port = OperatorPort(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
         self.orders = OrderDesk(mailbox=mailbox, engine=self.engine, settings=settings, clock=clock)
+        self.scrubber = Scrubber(mailbox)
         self.batches = BatchRunner(
             mailbox=mailbox, clock=clock, place=self.orders.place, cancel=self.orders.cancel
         )
@@ -87,6 +90,7 @@ class SMDP:
         """Resume what an earlier run left."""
         await self.mailbox.start()
         await self.engine.start()
+        await self.scrubber.start()
         await self.hooks.start()
         await self.batches.start()
 
@@ -94,6 +98,7 @@ class SMDP:
         """Stop; nothing that was accepted is lost."""
         await self.batches.stop()
         await self.hooks.stop()
+        await self.scrubber.stop()
         await self.engine.stop()
         await self.mailbox.stop()
 
@@ -198,7 +203,13 @@ class SMDP:
             case _:
                 orders.apply(tx, eid, change)
                 if isinstance(change, FinishOrder):
-                    tx.then(self.batches.wake)
+                    self._ended(tx, change)
+
+    def _ended(self, tx: Tx, change: FinishOrder) -> None:
+        tx.then(self.batches.wake)
+        if not self.settings.keep_delivered:
+            purge(tx, f"{DOWNLOAD}/{change.call_name or change.order_id}")
+            tx.then(self.scrubber.wake)
 
     async def _tell(self, call: hooks.Call, verdict: HoldVerdict) -> None:
         """What an operator's system said, to the order that waits for it."""

@@ -36,7 +36,7 @@ from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts, KeepHandedKe
 
 GET_EIS, CLEANING, CHECKING, CREATING = "get-eis", "cleaning", "checking", "creating"
 COMPLETING, ENABLING, ENDED = "completing", "enabling", "ended"
-VERIFY, DESTROY, HAND_OVER = "verify", "destroy", "hand-over"
+VERIFY, DESTROY, HAND_OVER, FORGET = "verify", "destroy", "hand-over", "forget"
 BEFORE_INSTALLED = (
     *(CREATING, keys.CERTIFYING, keys.ESTABLISHING, token_key.OPENING, token_key.LOADING),
     *(install.OPENING, install.LOADING),
@@ -134,9 +134,9 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
         case token_key.OPENING | token_key.LOADING, es3.ES3SendDataResponse():
             return token_key.sent(state, body, context)
         case install.OPENING | install.LOADING, es3.ES3SendDataResponse():
-            return _after_install(install.sent(state, body, context))
+            return _after_install(install.sent(state, body, context), context)
         case install.ASKING, es3.ES3AuditEISResponse():
-            return _after_install(install.audited(state, body, context))
+            return _after_install(install.audited(state, body, context), context)
         case "completing", es3.ES3ProfileDownloadCompletedResponse():
             return _completed(state, body.status, context)
         case "enabling", es3.ES3EnableProfileResponse():
@@ -156,6 +156,8 @@ def _answered(state: State, event: Answered, context: Context) -> Step[State]:
         return _verified(state, event, context)
     if event.tag == DESTROY:
         return finish(state)
+    if event.tag == FORGET:
+        return Step(state)  # gone, or gone before
     if event.tag == HAND_OVER:
         return _handed_over(state, event)
     if event.tag in keys.TAGS:
@@ -167,7 +169,7 @@ def _answered(state: State, event: Answered, context: Context) -> Step[State]:
     if event.tag in token_key.TAGS:
         taken = token_key.answered(state, event, context)
         return install.begin(taken.state, context) if taken.state.phase == token_key.LOADED else taken
-    return _after_install(install.answered(state, event, context))
+    return _after_install(install.answered(state, event, context), context)
 
 
 # -- 3.1.1: eligibility and creation of the ISD-P -------------------------------------------------------------
@@ -248,12 +250,15 @@ def _verified(state: State, event: Answered, context: Context) -> Step[State]:
 # -- 3.1.3: completion and enabling ---------------------------------------------------------------------------
 
 
-def _after_install(taken: Step[State]) -> Step[State]:
-    """[2] The card has the profile: tell the SM-SR, in the step that learned it."""
+def _after_install(taken: Step[State], context: Context) -> Step[State]:
+    """[2] The card has the profile: tell the SM-SR, in the step that learned it. Its secrets serve nobody else."""
     if taken.state.phase != install.INSTALLED:
         return taken
     following = _report_complete(replace(taken.state, installed=True))
-    return Step(following.state, (*taken.effects, *following.effects))
+    facts: Facts = context.facts
+    forget = Ask(FORGET, crypto.DestroyKeys(prefix=f"subscription/{taken.state.iccid}"))
+    gone = () if facts.settings.keep_delivered else (forget,)
+    return Step(following.state, (*taken.effects, *following.effects, *gone))
 
 
 def _report_complete(state: State) -> Step[State]:

@@ -115,6 +115,7 @@ def finish(state: State) -> Step[State]:
         isdp_aid=state.isdp_aid if state.installed and not state.gone else b"",
         installed=state.installed,
         pe_statuses=state.pe_statuses,
+        call_name=state.call_name,
     )
     outcome = "done" if status.ok else "failed"
     audit = Audit("DownloadProfile", outcome, object=state.iccid, detail=f"{status.code} {status.message}".strip())
