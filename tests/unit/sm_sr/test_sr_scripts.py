@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -71,6 +72,10 @@ async def test_a_killed_process_is_started_again(monkeypatch: pytest.MonkeyPatch
         await decider.decide(question())
         assert decider._process is not None
         pid = decider._process.pid
+        limits = Path(f"/proc/{pid}/limits").read_text()  # noqa: ASYNC240 - not on a disk
+        for name, value in (("Max address space", child.MEMORY), ("Max open files", child.FILES)):
+            line = next(line for line in limits.splitlines() if line.startswith(name))
+            assert line.removeprefix(name).split()[:2] == [str(value)] * 2
         assert b"hidden" not in Path(f"/proc/{pid}/environ").read_bytes()  # noqa: ASYNC240 - not on a disk
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(Refused):
@@ -88,8 +93,10 @@ async def test_a_silent_process_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
         assert decider._process is not None
         os.kill(decider._process.pid, signal.SIGSTOP)
         monkeypatch.setattr(runner, "PATIENCE", 0.05)
+        begun = time.monotonic()
         with pytest.raises(Refused, match="takes too long"):
             await decider.decide(question())
+        assert time.monotonic() - begun < 30.0
         monkeypatch.setattr(runner, "PATIENCE", 30.0)
         assert await decider.decide(question()) == Send(transport=Transport.SMS)
     finally:
