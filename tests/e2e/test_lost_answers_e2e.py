@@ -7,6 +7,7 @@ import pytest
 from e2e import checks
 from e2e.bench import bench
 from ferryman.contracts.status import Status
+from ferryman_sim.card import scp03
 from virtual_loop import virtual
 
 BOTH = pytest.mark.parametrize("transport", ["sms", "https"])
@@ -91,3 +92,34 @@ async def test_answers_lost_more_often_than_they_are_asked_for(transport: str) -
         assert status.status is Status.FAILED
         assert status.code == "1.6/5.4"
         assert len((await checks.eis(b, b.eid)).profiles) == 1
+
+
+@BOTH
+@virtual
+async def test_a_stale_counter_is_read_again_and_the_package_begun_anew(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind our INITIALIZE UPDATE the card opens sessions for somebody else: 9F45 02, then a session of ours."""
+    initialize = scp03.initialize
+    opened: list[int] = []
+
+    def disturbed(
+        enc: bytes, mac: bytes, kvn: int, sequence: int, aid: bytes, challenge: bytes
+    ) -> tuple[scp03.Session, bytes]:
+        session, answer = initialize(enc, mac, kvn, sequence, aid, challenge)
+        opened.append(sequence)
+        if len(opened) == 1:
+            # The answer is ours; the session that is open now is the third one behind it.
+            session, _ = initialize(enc, mac, kvn, sequence + 3, aid, bytes(8))
+        return session, answer
+
+    monkeypatch.setattr(scp03, "initialize", disturbed)
+    async with bench(transport) as b:
+        _, status = await b.run_order()
+        assert status.status is Status.SUCCESS, b.log()
+        log = [(entry["command"], entry["sw"]) for entry in b.device().card.log if "SCP03t" in entry["command"]]
+        names = [command.split()[1] for command, _ in log]
+        assert names[:4] == ["InitializeUpdate", "ExternalAuthenticate"] * 2
+        assert "9F45" in log[1][1], log
+        assert opened == [1, 2], "the counter of the second session is the one that was read"
+        assert names.count("Segment") >= 2
