@@ -99,8 +99,29 @@ def check_chain(
         raise PeerError("is not under a configured CI", field="EUM certificate", clause="SGP.02 2.3.2")
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise PeerError("is not valid now", field="EUM certificate")
+    _check_uses(certificate)
     if eum_id not in _registered_ids(certificate):
         raise PeerError(f"does not name the EUM {eum_id}", field="EUM certificate, subjectAltName")
+
+
+def _check_uses(certificate: x509.Certificate) -> None:
+    """It may certify: an ECASD certificate stands under it. Nothing in it that is critical may be unknown."""
+    try:
+        extensions = list(certificate.extensions)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise PeerError(
+            "has extensions that cannot be read", field="EUM certificate", clause="RFC 5280 4.2"
+        ) from None
+    for one in extensions:
+        match one.value:
+            case x509.BasicConstraints(ca=False):
+                raise PeerError("is not a CA's", field="EUM certificate", clause="RFC 5280 4.2.1.9")
+            case x509.KeyUsage(key_cert_sign=False):
+                raise PeerError("may not certify", field="EUM certificate", clause="RFC 5280 4.2.1.3")
+            case x509.UnrecognizedExtension() if one.critical:
+                raise PeerError(
+                    "has a critical extension that is not known", field="EUM certificate", clause="RFC 5280 4.2"
+                )
 
 
 def _registered_ids(certificate: x509.Certificate) -> list[str]:
