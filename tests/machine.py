@@ -15,6 +15,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ferryman.cli.operator import Operator
+from ferryman.transport_https.listening import Listener
+from ferryman.transport_https.wire import Poller
 from rig import Platform
 
 MAX_ROUNDS = 200  # turns of the loop in which every task of a dead machine must have ended
@@ -74,6 +76,8 @@ class Machine:
         for socket in self._sockets:
             socket.abort()  # drops what is not with the kernel yet and writes nothing more
         self._stop_listening()
+        for watcher in self._watchers():
+            _close_sockets(watcher)
 
     async def bury(self) -> None:
         """End the tasks and timers of a machine that was cut, and close its databases."""
@@ -87,6 +91,9 @@ class Machine:
         else:
             raise AssertionError(f"tasks outlive their machine: {left}")
         self._stop_listening()  # a start that was under way may have come to it meanwhile
+        for watcher in self._watchers():
+            _close_sockets(watcher)
+            watcher.close()
         loop: Any = asyncio.get_running_loop()
         for timer in loop._scheduled:
             if self._owns(timer._context):
@@ -105,8 +112,28 @@ class Machine:
             if reader is not None and reader._callback == loop._accept_connection and self._owns(reader._context):
                 loop._stop_serving(reader._args[1])
 
+    def _watchers(self) -> list[Listener | Poller]:
+        """What looks at sockets of this machine without a transport of the loop."""
+        loop: Any = asyncio.get_running_loop()
+        readers = [key.data[0] for key in loop._selector.get_map().values() if isinstance(key.data, tuple)]
+        owned = [reader for reader in readers if reader is not None and self._owns(reader._context)]
+        found = [getattr(reader._callback, "__self__", None) for reader in owned]
+        return [each for each in found if isinstance(each, Listener | Poller)]
+
     def _owns(self, context: contextvars.Context) -> bool:
         return context.get(_HOME) is self
+
+
+def _close_sockets(watcher: Listener | Poller) -> None:
+    """As the kernel does when the process has gone: nothing more is written, and nobody is told."""
+    if isinstance(watcher, Listener):
+        watcher.close()
+        return
+    for wire in list(watcher._wires.values()):
+        socket, wire._socket = wire._socket, None
+        if socket is not None:
+            socket.close()
+    watcher._wires.clear()
 
 
 def _watch_sockets(loop: Any) -> None:
