@@ -11,6 +11,9 @@ from ferryman.contracts.queue import EntryState
 from ferryman.sm_sr.queue import store as queue_store
 from ferryman.sm_sr.schema import METADATA
 from ferryman.sm_sr.scripts import store as script_store
+from ferryman.workflow.decision import Decision
+from ferryman.workflow.plan import GiveUp
+from workflow_questions import question
 
 EID, OTHER = "89033023000000000061494360000191", "89033023000000000061494360000288"
 OWNER = "1.3.6.1.4.1.99999.30"
@@ -122,6 +125,20 @@ async def test_an_answer_ends_only_what_is_on_its_way(store: AnyStore) -> None:
     first = await store.read(lambda c: queue_store.view(c, EID, "e1", OWNER, NOW))
     assert first is not None
     assert (first.state, first.result) == ("answered", "first")
+
+
+async def test_old_decisions_are_forgotten(store: AnyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script_store, "KEPT_DECISIONS", 10)
+    decided = Decision(question(), GiveUp())
+
+    def unit(connection: Any) -> None:
+        for number in range(205):
+            script_store.record(connection, EID, decided, NOW + number)
+
+    await store.write(unit)
+    kept = await store.read(lambda c: script_store.decisions(c, EID, 1000))
+    assert len(kept) < 10 + 100
+    assert kept[0].at == NOW + 204
 
 
 async def test_versions_of_scripts(store: AnyStore) -> None:

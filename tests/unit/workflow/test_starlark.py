@@ -83,6 +83,13 @@ def test_examples_name_what_there_is_and_the_patient_one_asks_first() -> None:
         assert not naming.not_installed(example(name), tuple(Transport))
 
 
+def test_a_script_that_calls_too_deep_fails() -> None:
+    calls = "".join(f"def f{n}(q):\n    return f{n - 1}(q)\n" for n in range(1, 80))
+    script = Script("t.star", f"def f0(q):\n    return wait(60)\n{calls}" + ANY + "f79(q)\n")
+    with pytest.raises(InputError):
+        script.decide(question())
+
+
 def test_lint_is_a_warning() -> None:
     found = inspect("t.star", 'def decide(q):\n    x = 1\n    return send("sms")\n')
     assert {(one.line, one.severity, one.rule) for one in found} == {
