@@ -15,8 +15,12 @@ from dp_world import DPWorld, OperatorSystem, Outside, eid_of
 from ferryman.contracts import es3, holds, orders
 from ferryman.contracts.eis import ProfileState
 from ferryman.contracts.message import Body, Header
-from ferryman.contracts.status import Status, failed
+from ferryman.contracts.status import SUCCESS, Status, failed
 from ferryman.errors import Refused
+from ferryman.platform.procedure import Context, Signalled, Step
+from ferryman.sm_dp.procedures import download
+from ferryman.sm_dp.procedures.state import State
+from ferryman.sm_dp.records import DPSettings, Facts
 from rig import OWNER
 from virtual_loop import virtual
 
@@ -267,7 +271,7 @@ async def scene_one_dead_hook(path: Path) -> None:
             for number in range(20):
                 await it.order(100 + number, profile_type="slow")
             await asyncio.sleep(5)
-            assert len(dead.heard) == 8, "no more than eight at once"
+            assert (len(dead.heard), len(set(dead.names))) == (8, 8), "eight at once, and no call twice"
             began = it.now()
             view = await it.ended((await it.order(200, profile_type="quick")).order_id)
             assert view.status is not None
@@ -309,6 +313,23 @@ async def scene_order_says_so(path: Path) -> None:
 
 def test_an_order_says_itself_whether_it_holds(tmp_path: Path) -> None:
     scene_order_says_so(tmp_path)
+
+
+def test_a_word_on_another_hold_moves_nothing() -> None:
+    """The answer about the first hold may come when the order is in the second already."""
+    state = State(
+        order_id="o", smdp_id="dp", owner=OWNER, eid=eid_of(1), iccid="1", imsi="1", msisdn="", profile_type="t",
+        enable=True, deadline=2e9, validity=60.0, holds=(BEFORE, AFTER), hold_limit=60.0,
+        phase="held-after-enable", installed=True, result=SUCCESS,
+    )  # fmt: skip
+    context = Context("download/o", eid_of(1), None, 1e9, bytes(32), Facts(DPSettings()))
+    for go in (True, False):
+        late = Signalled("hook", holds.HoldVerdict(hold=BEFORE, go=go))
+        assert download.step(state, late, context) == Step(state)
+        nameless = Signalled("hook", holds.HoldVerdict(hold="", go=go))
+        assert download.step(state, nameless, context) == Step(state)
+        meant = Signalled("hook", holds.HoldVerdict(hold=AFTER, go=go))
+        assert download.step(state, meant, context).effects != ()
 
 
 BAD: list[dict[str, Any]] = [
