@@ -14,6 +14,8 @@ from e2e.test_card_operations_e2e import run
 from ferryman.contracts import operations, orders
 from ferryman.contracts.status import Status
 from ferryman.errors import Refused
+from ferryman_sim.card.apdu import Apdu
+from ferryman_sim.card.isdp import IsdP
 from rig import OWNER
 from virtual_loop import virtual
 
@@ -84,6 +86,27 @@ async def test_no_token_without_a_key_on_the_card() -> None:
             await b.operator.sm_dp(orders.IssueDeleteToken(owner="1.2.3", order_id=view.order_id))
         with pytest.raises(Refused, match="keys that are kept"):
             await b.order(delete_token=True, keys="destroy")
+
+
+@virtual
+async def test_a_key_that_the_card_does_not_confirm_ends_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_key = IsdP._put_key
+
+    def other_key(self: IsdP, apdu: Apdu, data: bytes, kvn: int) -> bytes:
+        answer = put_key(self, apdu, data, kvn)
+        return answer[:-1] + bytes((answer[-1] ^ 1,))  # authentic, with the check value of another key
+
+    monkeypatch.setattr(IsdP, "_put_key", other_key)
+    async with bench() as b:
+        running = await b.order(enable=False, delete_token=True)
+        with pytest.raises(Refused, match="has no profile on a card"):
+            await token(b, running.order_id)
+        view, status = await b.ended(running)
+        assert status.status is Status.FAILED
+        assert "another key version or check value" in status.message
+        with pytest.raises(Refused, match="has no profile on a card"):
+            await token(b, view.order_id)
+        assert len(b.device().card._core.state.isdps) == 1, "the ISD-P is deleted"
 
 
 @pytest.mark.parametrize("command", ["InitializeUpdate", "PutKey", "ExternalAuthenticate"])

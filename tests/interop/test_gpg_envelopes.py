@@ -170,6 +170,7 @@ def test_what_gpg_made_wrong_is_refused(tmp_path: Path, gpg: Gnupg, place: tuple
         )
         assert said.code == 1, case
         assert "envelope" in said.err, case
+        assert ("no integrity protection" in said.err) == (case == "without MDC"), said.err
     assert run("subscription", "imports", *place) == before
 
 

@@ -241,9 +241,12 @@ async def test_what_may_not_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(Refused, match="no such envelope"):
             await ask(imports.OpenImport(owner=OWNER, import_id=DIGEST, envelope=True))
         monkeypatch.setattr(envelope_rows, "MAX_ENVELOPE", 10)
-        await ask(envelopes.EnvelopePart(owner=OWNER, envelope_id=DIGEST, number=0, data=b"x" * 9))
+        for _ in range(2):  # a repeat is stored once
+            state = await ask(envelopes.EnvelopePart(owner=OWNER, envelope_id=DIGEST, number=0, data=b"x" * 5))
+            assert isinstance(state, envelopes.EnvelopeState)
+            assert (state.parts, state.size) == (1, 5)
         with pytest.raises(Refused, match="divide the file"):
-            await ask(envelopes.EnvelopePart(owner=OWNER, envelope_id=DIGEST, number=1, data=b"xx"))
+            await ask(envelopes.EnvelopePart(owner=OWNER, envelope_id=DIGEST, number=1, data=b"x" * 6))
         with pytest.raises(Refused, match="no such envelope"):
             await ask(envelopes.ReadEnvelope(owner=OWNER, envelope_id=DIGEST, number=0))
 

@@ -201,6 +201,25 @@ async def test_runs_out_of_order_and_imports_of_others(tmp_path: Path) -> None:
             await place.operator.import_subscriptions(content(3), NAME)
 
 
+@virtual
+async def test_the_stock_itself_refuses_another_operators_iccid(tmp_path: Path) -> None:
+    """The CryptoServer says so first; the SM-DP does not depend on that."""
+    async with Premises(tmp_path / "data") as place:
+        await place.template(demo_template())
+        await place.operator.import_subscriptions(content(3), NAME)
+        ours = (await place.operator.sm_dp(imports.ListImports(owner=OWNER))).imports[0].import_id  # type: ignore[attr-defined]
+        page = await place.operator.sm_dp(imports.ListSubscriptions(owner=OWNER, import_id=ours))
+        assert isinstance(page, imports.SubscriptionPage)
+        await place.operator.sm_dp(admin.ImportTemplate(owner="1.2.3", name=NAME, der=demo_template()))
+        theirs = "c" * 64
+        await place.operator.sm_dp(imports.OpenRegistration(owner="1.2.3", profile_type=NAME, import_id=theirs))
+        chunk = imports.RegisterChunk(owner="1.2.3", import_id=theirs, number=0, rows=page.rows, lines=(2, 3, 4))
+        answer = await place.operator.sm_dp(chunk)
+        assert isinstance(answer, imports.ChunkRegistered)
+        assert {(problem.rule, problem.in_use) for problem in answer.problems} == {("is in use", True)}
+        assert (answer.new, answer.known) == (0, ())
+
+
 @pytest.mark.parametrize("algorithm", ["milenage", "tuak", "test", "xor"])
 @virtual
 async def test_ranges_get_keys_and_the_hlr_gets_them_encrypted(tmp_path: Path, algorithm: str) -> None:
