@@ -1,4 +1,4 @@
-"""Download and enabling of a profile, whole: how many a second on one core, and where the time goes."""
+"""Download and enabling of a profile, whole, and enabling alone: how many a second on one core."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from bench.frame import Benchmark, Figures
 from bench.load.process import ROOT
 
 FLEET = 10
+ROUNDS = 5  # of enabling
 SECONDS = 240
 
 
-def _run(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.load.download", str(FLEET), *arguments]
+def _run(*arguments: str, load: str = "download") -> dict[str, Any]:
+    command = [sys.executable, "-m", f"bench.load.{load}", str(FLEET), *arguments]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -37,4 +38,13 @@ def _report(plain: dict[str, Any], profiled: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-BENCHMARKS = (Benchmark("download_enable", "downloads/CPU-s", None, _download),)
+def _enable() -> Figures:
+    found = _run(str(ROUNDS), load="enable")
+    note = f"{FLEET} eUICCs over SMS at once, {ROUNDS} rounds, roles in one process, {found['wall']:.1f} s in all"
+    return Figures(found["calls"] / found["cpu"], note=note)
+
+
+BENCHMARKS = (
+    Benchmark("download_enable", "downloads/CPU-s", None, _download),
+    Benchmark("enable_procedures", "procedures/CPU-s", None, _enable),
+)
