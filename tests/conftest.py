@@ -13,6 +13,7 @@ import structlog
 from parties import Party, make_party
 from postgres import Server, find_binaries, running_server
 from soap_guard import Guard
+from transition_watch import WATCH
 
 # Reasons (their beginnings) for which a test may be skipped although FERRYMAN_NO_SKIP or CI is set; each with why.
 ALLOWED_SKIPS = (
@@ -70,6 +71,21 @@ def _soap_is_valid(soap_guard: Guard) -> Iterator[None]:
         pytest.fail(f"SOAP messages that are not valid: {wrong}")
 
 
+@pytest.fixture(autouse=True)
+def _as_the_transition_tables_say(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A step that no table has fails the test that took it (`transition_watch.py`).
+
+    But for property tests: they give any event to any state, and other ones in each run.
+    """
+    function = getattr(request, "function", None)
+    WATCH.paused = getattr(function, "is_hypothesis_test", False) or request.module.__name__.endswith(
+        "_properties"
+    )
+    yield
+    wrong = WATCH.take_wrong()
+    assert not wrong, "not in the transition table: " + "; ".join(wrong)
+
+
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """A number for random choices: from FERRYMAN_SEED or fixed per test; shown when the test fails."""
@@ -112,15 +128,44 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
     _note_skip(report)
 
 
+# -- transition tables --------------------------------------------------------------------------------------------
+
+WATCH.install()  # before a test module, or a role, takes a step function
+_not_taken: list[str] = []
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether every test runs: only then a row that none has taken says something."""
+    options = config.option
+    chosen = options.keyword or options.markexpr or getattr(options, "lf", False)
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker has ended: what its tests have taken."""
+    WATCH.hear(getattr(node, "workeroutput", {}).get("transitions", ()))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Where no skip is allowed, one makes the run fail."""
-    if NO_SKIP and _not_allowed and exitstatus == pytest.ExitCode.OK:
+    """A skip where none is allowed, and a row of a transition table without a test, make the run fail."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["transitions"] = WATCH.told()
+        return
+    if exitstatus == pytest.ExitCode.OK and _is_whole(config):
+        _not_taken.extend(WATCH.missing())
+    if exitstatus == pytest.ExitCode.OK and (_not_taken or (NO_SKIP and _not_allowed)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which, and why the run failed."""
+    if _not_taken:
+        terminalreporter.section("rows of transition tables that no test takes (or take the row away)")
+        for line in _not_taken:
+            terminalreporter.line(line)
     if NO_SKIP and _not_allowed:
         terminalreporter.section("skips that are not allowed here (FERRYMAN_NO_SKIP or CI is set)")
         for line in _not_allowed:

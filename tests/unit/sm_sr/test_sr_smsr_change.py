@@ -342,6 +342,12 @@ def test_after_the_commit_point_nothing_is_failed() -> None:
     assert not on_card(ours().state, TimerFired("peer")).effects
 
 
+def test_a_card_that_is_silent_after_the_commit_point_is_told_again() -> None:
+    state = on_card(ours().state, TimerFired("next")).state
+    waiting = on_card(state, s.outcome("procedure/1", "unknown"))
+    assert s.timers(waiting) == {"next": handover.RETRY}
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

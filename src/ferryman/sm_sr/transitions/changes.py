@@ -1,0 +1,83 @@
+"""Enable, Disable, Delete, and notifications that come by themselves (SGP.02 3.2, 3.4, 3.6, 3.15, 3.16)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ferryman.sm_sr.transitions.words import table
+
+CHANGE = table(
+    "EnableProfile, DisableProfile, DeleteProfile",
+    ("enable", "disable", "delete-isdp"),
+    """
+    start | begin | too late | end | reply expired
+    start | begin | EID, ICCID, right, state or policy | end | reply failed
+    start | begin | Enable, Disable; Delete of an enabled profile | commanded | to card
+    start | begin | Delete | deleting | to card
+    start | deadline | | end | reply expired
+    commanded | card 9000, card unknown, card unreadable | it has begun, or may have | changing | timer ask
+    commanded | card SW, card rejected, card unreachable | nothing has happened | end | reply failed
+    commanded | card unreachable, card rejected | the caller heard EXPIRED | end |
+    changing | ask | the card has not notified | asking | to card
+    commanded, changing, asking | notification 02, notification 05 | it tells the change, in time: confirmed; 05 after a Disable | confirming | to card, withdraw, ?EIS
+    commanded, changing, asking, confirming | notification 03, notification 05 | it went back, or fell back | returning | to card, withdraw, ?EIS
+    changing | notification 03 | the end of an earlier change, by the profile that failed | = | pass on
+    commanded, changing, asking, returning | notification | of an unknown type: not confirmed | = | alarm
+    confirming | card 9000 | Enabled | end | EIS, reply success
+    confirming | card 9000 | the EIS has it already | end | reply success
+    confirming | card 9000 | and another one is to be deleted | deleting | EIS, to card
+    confirming | card SW | what cards of this type say when nothing is pending | asking | to card
+    confirming | card SW, card rejected, card unreachable, card unknown, card 9000, card unreadable | confirmed again, later | = | timer ask
+    confirming | ask | | = | to card
+    returning | card 9000 | the card has gone back | end | reply failed, ?EIS
+    returning | card 9000 | it fell back onto the target | end | EIS, reply warning
+    returning | card 9000 | the caller heard EXPIRED | end |
+    returning | card SW, card rejected, card unreachable, card unknown, card unreadable, ask | only its state proves it | asking | to card
+    asking | card 9000, card 6A88 | Enabled, confirmed, nothing pending | end | EIS, reply success
+    asking | card 9000 | it fell back onto the target | end | EIS, reply warning
+    asking | card 9000 | Disabled: it did not happen, or the card is back | end | reply failed
+    asking | card 9000 | the same; the caller heard EXPIRED | end |
+    asking | card 9000 | Enabled, the fate of the confirmation unknown | confirming | to card
+    asking | card 9000 | Enabled and it waits for us: its notification is to come | changing | timer ask
+    asking | card 9000 | Disabled, and the command was never answered | commanded | to card
+    asking | card unknown, card unreadable, card SW, card 9000 | no answer, or not to the question: later | changing | timer ask
+    asking | card unknown, card unreadable, card SW, card 9000 | the same, confirmed | confirming | timer ask
+    asking | card unknown, card unreadable, card SW, card 9000 | the same, told of a roll-back | returning | timer ask
+    commanded, changing, asking | deadline | nothing is confirmed any more | = | reply expired, withdraw, timer grace
+    asking, confirming, returning | deadline | decided: the card's answer is the caller's | = | timer grace
+    commanded, changing, asking, confirming | grace | the card's last word did not come | end | doubt, ?reply expired
+    deleting | card 9000, card 6A88 | deleted | end | EIS, ?reply success
+    deleting | card 6A88 | there was none | end | EIS, reply warning
+    deleting | card SW, card rejected, card unreachable | refused or not reached | end | reply failed
+    deleting | card SW, card rejected, card unreachable | the same, by POL2 after a change: that one stands | end | alarm, reply warning
+    deleting | card rejected | the caller heard EXPIRED | end |
+    deleting | card unknown, card unreadable | | looking | to card
+    deleting | card unknown, card unreadable | the caller heard EXPIRED | end | doubt
+    deleting, looking | deadline | | = | reply expired, withdraw
+    deleting | deadline | by POL2 after a change: it goes on | = | reply warning
+    deleting, looking | notification | a matter of its own | = | pass on
+    looking | card 6A88 | it is gone | end | EIS, ?reply success
+    looking | card 9000 | it is there | deleting | to card
+    looking | card 9000 | after all attempts | end | reply failed
+    looking | card unknown, card unreadable | | = | timer ask
+    looking | ask | | = | to card
+    looking | ask, card unknown, card unreadable | the caller heard EXPIRED | end | doubt
+    """,
+)
+
+
+def _confirming(state: Any) -> str:
+    return "confirming" if state.pending is not None else "idle"
+
+
+NOTIFICATION = table(
+    "Default notification outside a change",
+    ("notification",),
+    """
+    idle, confirming | notification | of no known type: not confirmed | = | alarm
+    idle, confirming | notification 01, notification 02, notification 03, notification 05 | confirmed the way it came; what it proves goes into the EIS | confirming | to card, ?EIS, ?doubt
+    confirming | card 9000 | profiles that the card deleted go | idle | ?EIS
+    confirming | card SW, card rejected, card unreachable, card unknown, card unreadable | it proves nothing; the card repeats what was not confirmed | idle |
+    """,
+    _confirming,
+)
