@@ -13,9 +13,13 @@ from typing import Any
 
 from ferryman.platform.procedure import Context, Event, Step, TimerFired
 from ferryman.platform.transitions import Row, Seen, Table, lacks
+from ferryman.sm_dp.transitions import TABLES as SM_DP
 from ferryman.sm_sr.transitions import TABLES as SM_SR
 
-PLACES = {f"ferryman.sm_sr.procedures.{name}": table for name, table in SM_SR.items()}
+PLACES = {
+    **{f"ferryman.sm_dp.procedures.{name}": table for name, table in SM_DP.items()},
+    **{f"ferryman.sm_sr.procedures.{name}": table for name, table in SM_SR.items()},
+}
 type AnyStep = Callable[[Any, Event, Context], Step[Any]]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ferryman.platform.transitions import Table, page
+from ferryman.sm_dp.transitions import TABLES as SM_DP
 from ferryman.sm_sr.transitions import TABLES as SM_SR
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "procedures" / "tables"
@@ -18,7 +19,7 @@ def pages() -> dict[str, str]:
     """File name and text of every page; tables that several step functions share are one page."""
     made: dict[str, str] = {}
     done: list[Table] = []
-    for role, tables in (("sm_sr", SM_SR),):
+    for role, tables in (("sm_dp", SM_DP), ("sm_sr", SM_SR)):
         for name, table in tables.items():
             if any(table is one for one in done):
                 continue
@@ -26,8 +27,8 @@ def pages() -> dict[str, str]:
             sharing = [other for other, one in tables.items() if one is table]
             sources = ", ".join(f"`src/ferryman/{role}/procedures/{one}.py`" for one in sharing)
             made[f"{name.replace('_', '-')}.md"] = (
-                f"{HEADER}\n\n# {table.name}\n\nStep function: {sources}. Effects in brackets may be missing; what no row "
-                f"names changes nothing.\n\n{page(table)}\n"
+                f"{HEADER}\n\n# {table.name}\n\nStep function: {sources}. "
+                f"Effects in brackets may be missing; what no row names changes nothing.\n\n{page(table)}\n"
             )
     return made
 
