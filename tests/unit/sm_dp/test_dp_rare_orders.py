@@ -37,7 +37,8 @@ def at(phase: str, **changes: Any) -> State:
     """An order that is in this state; it has an ISD-P from `creating` on, a profile from `completing` on."""
     values: dict[str, Any] = {
         "order_id": "order", "smdp_id": "dp", "owner": "mno", "eid": EID, "iccid": ICCID, "imsi": "1",
-        "msisdn": "2", "profile_type": "demo", "enable": True, "deadline": NOW + 3600.0, "validity": 3600.0, "phase": phase,
+        "msisdn": "2", "profile_type": "demo", "enable": True, "deadline": NOW + 3600.0, "validity": 3600.0,
+        "phase": phase,
         "calls": 3, "isdp_aid": b"" if phase in ("", *BEFORE) else AID, "installed": phase in INSTALLED,
     }  # fmt: skip
     return State(**{**values, **changes})

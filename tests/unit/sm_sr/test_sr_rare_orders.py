@@ -8,13 +8,14 @@ import pytest
 
 import sr_steps as s
 from ferryman.contracts import crypto, es3, operations
-from ferryman.contracts.status import Status
-from ferryman.platform.procedure import Answered, Audit, Begin, Step, TimerFired
+from ferryman.contracts.status import Status, failed
+from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Step, TimerFired
+from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.procedures import audit, change, notification, rotate_keys, send_data, settle
 from ferryman.sm_sr.procedures.delivery import CardNotification
 from ferryman.sm_sr.procedures.notification_state import NotificationState
 from ferryman.sm_sr.procedures.settle import Doubt, SettleState
-from ferryman.sm_sr.records import UseKeyset
+from ferryman.sm_sr.records import SRSettings, UseKeyset
 
 CHANGED, ROLLED_BACK, FELL_BACK = 2, 3, 5
 LATE = s.DEADLINE + 1.0
@@ -72,6 +73,81 @@ def test_a_notification_of_an_unknown_type_is_an_alarm_in_every_phase() -> None:
         taken = step(state, s.heard(6, s.BOOT))
         assert taken.state == state
         assert [e.outcome for e in taken.effects if isinstance(e, Audit)] == ["received", "alarm"]
+
+
+def phases() -> list[Any]:
+    """An EnableProfile in each phase of the change."""
+    waiting = step(begun("enable"), s.answered("procedure/1")).state
+    confirming = step(waiting, s.heard(CHANGED)).state
+    returning = step(waiting, s.heard(ROLLED_BACK, s.BOOT)).state
+    return [begun("enable"), waiting, asking("enable"), confirming, returning]
+
+
+def test_a_later_word_of_the_card_counts_in_every_phase() -> None:
+    for state in phases():
+        went_back = step(state, s.heard(FELL_BACK, s.BOOT, sequence=9))
+        assert went_back.state.phase == "returning"
+        rolled = step(state, s.heard(ROLLED_BACK, s.BOOT, sequence=9))
+        assert rolled.state.phase == "returning"
+        changed = step(state, s.heard(CHANGED, s.NEW, sequence=9))
+        assert changed.state.phase == "confirming"
+        unknown = step(state, s.heard(6, s.BOOT, sequence=9))
+        assert unknown.state == state
+
+
+def test_the_end_of_an_earlier_change_is_passed_on_in_every_phase() -> None:
+    names_failed = Effective(transports=("sms",), roll_back_names="failed")
+    for state in phases():
+        taken = step(state, s.heard(ROLLED_BACK, s.BOOT, sequence=9), effective=names_failed)
+        assert len(s.signals(taken, CardNotification)) == 1
+        assert taken.state == state
+
+
+def test_the_last_word_about_a_roll_back_never_comes() -> None:
+    over = step(phases()[-1], TimerFired("deadline"), now=LATE)
+    taken = step(over.state, TimerFired("grace"), now=LATE)
+    assert s.reply(taken).status is Status.EXPIRED
+    assert len(s.signals(taken, Doubt)) == 1
+
+
+AUTO = s.card(s.isdp(s.BOOT, fallback=False, pol2=(s.rule("DISABLE", "Auto-Delete"),)), s.isdp(fallback=True))
+
+
+def auto_deleting() -> Any:
+    """The card itself says that the change is through; POL2 wants the former profile deleted."""
+    state = begun("enable", euicc=AUTO)
+    state = step(state, s.answered("procedure/1"), euicc=AUTO).state
+    state = step(state, s.heard(CHANGED), euicc=AUTO).state
+    state = step(state, s.answered(f"procedure/{state.sent}", 0x6985), euicc=AUTO).state
+    enabled = s.answered(f"procedure/{state.sent}", 0x9000, s.status_of(s.NEW, 0x3F))
+    taken = step(state, enabled, euicc=AUTO)
+    assert taken.state.phase == "deleting"
+    return taken.state
+
+
+def test_an_auto_delete_that_the_card_never_does_is_a_warning() -> None:
+    state = auto_deleting()
+    late = step(state, TimerFired("deadline"), euicc=AUTO, now=LATE)
+    assert s.reply(late).status is Status.WARNING, "the change stands"
+    for number in range(SRSettings().card_attempts):
+        looking = step(state, s.outcome(f"procedure/{state.sent}", "unknown"), euicc=AUTO).state
+        assert looking.phase == "looking"
+        if not number:
+            over = step(looking, TimerFired("deadline"), euicc=AUTO, now=LATE)
+            assert s.reply(over).status is Status.WARNING
+        there = s.answered(f"procedure/{looking.sent}", 0x9000, s.status_of(s.BOOT, 0x1F))
+        taken = step(looking, there, euicc=AUTO)
+        state = taken.state
+    assert s.reply(taken).status is Status.WARNING
+    assert "alarm" in [e.outcome for e in taken.effects if isinstance(e, Audit)]
+
+
+@pytest.mark.parametrize("kind", ["rejected", "unreachable", "refused"])
+def test_an_auto_delete_that_the_card_refuses_is_a_warning(kind: str) -> None:
+    state = auto_deleting()
+    name = f"procedure/{state.sent}"
+    taken = step(state, s.answered(name, 0x69E1) if kind == "refused" else s.outcome(name, kind), euicc=AUTO)
+    assert s.reply(taken).status is Status.WARNING
 
 
 def test_a_command_that_the_card_rejects_after_the_call() -> None:
@@ -162,6 +238,63 @@ def test_what_becomes_of_a_script_after_its_call(event: Any) -> None:
     late = send_data.step(over.state, event, s.context(card, now=LATE))
     assert s.done(late)
     assert not s.replies(late), "the closed call hears nothing more"
+
+
+# -- keys --------------------------------------------------------------------------------------------------------
+
+
+def rotating(phase: str, **changes: Any) -> Any:
+    values: dict[str, Any] = {
+        "former": 1, "version": 2, "onto": 1 if phase == "clearing" else 2, "sent": 1, "attempts": 1,
+        "used": phase == "clearing",
+    }  # fmt: skip
+    request = operations.RotateKeyset(eid=s.EID, protocol="scp80")
+    return rotate_keys.State(request=request, requester=s.OWNER, phase=phase, **{**values, **changes})
+
+
+def rotated(state: Any, event: Any) -> Step[Any]:
+    return rotate_keys.step(state, event, s.context())
+
+
+@pytest.mark.parametrize(("phase", "expected"), [("putting", Status.FAILED), ("clearing", Status.WARNING)])
+@pytest.mark.parametrize("tag", ["make", "wrap", "take"])
+def test_the_cryptoserver_refuses_in_the_middle(phase: str, expected: Status, tag: str) -> None:
+    taken = rotated(rotating(phase), Answered(tag, refusal=failed("1.2", "4.2", "no")))
+    assert s.reply(taken).status is expected
+    assert s.done(taken)
+
+
+@pytest.mark.parametrize("event", [s.outcome("procedure/1", "unknown"), s.answered("procedure/1", 0x6A88)])
+def test_the_overwriting_of_the_former_keys_is_tried_again(event: Any) -> None:
+    taken = rotated(rotating("clearing"), event)
+    assert [type(e.body) for e in taken.effects if isinstance(e, Ask)] == [crypto.WrapKeyset]
+    fresh = rotated(rotating("clearing", onto=0), s.answered("procedure/1", 0x6A80))
+    assert [type(e.body) for e in fresh.effects if isinstance(e, Ask)] == [crypto.WrapKeyset]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        s.answered("procedure/1", 0x9000, b"other"),
+        s.answered("procedure/1", 0x6985),
+        s.outcome("procedure/1", "rejected"),
+        s.outcome("procedure/1", "unreachable"),
+        s.outcome("procedure/1", "unknown"),
+    ],
+    ids=["other keys", "refused", "rejected", "unreachable", "silent"],
+)
+def test_former_keys_that_stay_are_an_alarm(event: Any) -> None:
+    taken = rotated(rotating("clearing", attempts=99), event)
+    assert s.reply(taken).status is Status.WARNING
+    assert [e.outcome for e in taken.effects if isinstance(e, Audit)] == ["alarm", "done"]
+
+
+@pytest.mark.parametrize("kind", ["unknown", "rejected", "unreachable"])
+def test_new_keys_that_nothing_proves_yet_are_asked_again(kind: str) -> None:
+    taken = rotated(rotating("proving"), s.outcome("procedure/1", kind))
+    assert s.command(taken).key_version == 2
+    if kind != "unreachable":
+        assert s.reply(rotated(rotating("proving", attempts=99), s.outcome("procedure/1", kind))).code == "1.6/5.4"
 
 
 # -- open outcomes -----------------------------------------------------------------------------------------------

@@ -16,27 +16,25 @@ CHANGE = table(
     start | begin | Delete | deleting | to card
     start | deadline | | end | reply expired
     commanded | card 9000, card unknown, card unreadable | it has begun, or may have | changing | timer ask
-    commanded | card SW, card rejected, card unreachable | nothing has happened | end | reply failed
-    commanded | card unreachable, card rejected | the caller heard EXPIRED | end |
+    commanded | card SW, card rejected, card unreachable | nothing has happened | end | ?reply failed
     changing | ask | the card has not notified | asking | to card
     commanded, changing, asking | notification 02, notification 05 | it tells the change, in time: confirmed; 05 after a Disable | confirming | to card, withdraw, ?EIS
-    commanded, changing, asking, confirming | notification 03, notification 05 | it went back, or fell back | returning | to card, withdraw, ?EIS
-    changing | notification 03 | the end of an earlier change, by the profile that failed | = | pass on
-    commanded, changing, asking, returning | notification | of an unknown type: not confirmed | = | alarm
-    confirming | card 9000 | Enabled | end | EIS, reply success
-    confirming | card 9000 | the EIS has it already | end | reply success
-    confirming | card 9000 | and another one is to be deleted | deleting | EIS, to card
+    confirming, returning | notification 02 | it tells the change once more, later than all before | confirming | to card, withdraw, ?EIS
+    commanded, changing, asking, confirming, returning | notification 03, notification 05 | it went back, or fell back | returning | to card, withdraw, ?EIS
+    commanded, changing, asking, confirming, returning | notification 03 | the end of an earlier change, by the profile that failed | = | pass on
+    commanded, changing, asking, confirming, returning | notification | of an unknown type: not confirmed | = | alarm
+    confirming | card 9000 | Enabled | end | ?EIS, ?reply success
+    confirming | card 9000 | and another one is to be deleted | deleting | to card, ?EIS
     confirming | card SW | what cards of this type say when nothing is pending | asking | to card
     confirming | card SW, card rejected, card unreachable, card unknown, card 9000, card unreadable | confirmed again, later | = | timer ask
     confirming | ask | | = | to card
-    returning | card 9000 | the card has gone back | end | reply failed, ?EIS
-    returning | card 9000 | it fell back onto the target | end | EIS, reply warning
-    returning | card 9000 | the caller heard EXPIRED | end |
+    returning | card 9000 | the card has gone back | end | ?EIS, ?reply failed
+    returning | card 9000 | it fell back onto the target | end | ?EIS, reply warning
     returning | card SW, card rejected, card unreachable, card unknown, card unreadable, ask | only its state proves it | asking | to card
-    asking | card 9000, card 6A88 | Enabled, confirmed, nothing pending | end | EIS, reply success
-    asking | card 9000 | it fell back onto the target | end | EIS, reply warning
-    asking | card 9000 | Disabled: it did not happen, or the card is back | end | reply failed
-    asking | card 9000 | the same; the caller heard EXPIRED | end |
+    asking | card 9000, card 6A88 | Enabled, confirmed, nothing pending | end | ?EIS, ?reply success
+    asking | card 9000 | and another one is to be deleted | deleting | to card, ?EIS
+    asking | card 9000 | it fell back onto the target | end | ?EIS, reply warning
+    asking | card 9000 | Disabled: it did not happen, or the card is back | end | ?EIS, ?reply failed
     asking | card 9000 | Enabled, the fate of the confirmation unknown | confirming | to card
     asking | card 9000 | Enabled and it waits for us: its notification is to come | changing | timer ask
     asking | card 9000 | Disabled, and the command was never answered | commanded | to card
@@ -45,23 +43,23 @@ CHANGE = table(
     asking | card unknown, card unreadable, card SW, card 9000 | the same, told of a roll-back | returning | timer ask
     commanded, changing, asking | deadline | nothing is confirmed any more | = | reply expired, withdraw, timer grace
     asking, confirming, returning | deadline | decided: the card's answer is the caller's | = | timer grace
-    commanded, changing, asking, confirming | grace | the card's last word did not come | end | doubt, ?reply expired
+    commanded, changing, asking, confirming, returning | grace | the card's last word did not come | end | doubt, ?reply expired
     deleting | card 9000, card 6A88 | deleted | end | EIS, ?reply success
     deleting | card 6A88 | there was none | end | EIS, reply warning
-    deleting | card SW, card rejected, card unreachable | refused or not reached | end | reply failed
-    deleting | card SW, card rejected, card unreachable | the same, by POL2 after a change: that one stands | end | alarm, reply warning
-    deleting | card rejected | the caller heard EXPIRED | end |
+    deleting | card SW, card rejected, card unreachable | refused or not reached | end | ?reply failed
+    deleting | card SW, card rejected, card unreachable | the same, by POL2 after a change: that one stands | end | alarm, ?reply warning
     deleting | card unknown, card unreadable | | looking | to card
-    deleting | card unknown, card unreadable | the caller heard EXPIRED | end | doubt
+    deleting, looking | card unknown, card unreadable | the caller heard EXPIRED | end | doubt
     deleting, looking | deadline | | = | reply expired, withdraw
-    deleting | deadline | by POL2 after a change: it goes on | = | reply warning
+    deleting, looking | deadline | by POL2 after a change: it goes on | = | reply warning
     deleting, looking | notification | a matter of its own | = | pass on
     looking | card 6A88 | it is gone | end | EIS, ?reply success
     looking | card 9000 | it is there | deleting | to card
-    looking | card 9000 | after all attempts | end | reply failed
+    looking | card 9000 | after all attempts | end | ?reply failed
+    looking | card 9000 | the same, by POL2 after a change: that one stands | end | alarm, ?reply warning
     looking | card unknown, card unreadable | | = | timer ask
     looking | ask | | = | to card
-    looking | ask, card unknown, card unreadable | the caller heard EXPIRED | end | doubt
+    looking | ask | the caller heard EXPIRED | end | doubt
     """,
 )
 

@@ -20,7 +20,8 @@ ROTATE = table(
     putting | card unknown, card 6A80, card 6A88, card rejected | again: replacing itself, the former set or nothing; or under the DEK of the session that came | = | ask WrapKeyset
     putting | card unknown, card 6A88, card 6985 | in sessions, SCP81: seen by the next ones | proving | to card
     putting | card rejected | a session under the new keys | = | ask TakeKeyset
-    putting | card 9000, card SW, card rejected, card unreachable, card unknown, crypto make refused | other check values, refused, not reached, silent too often | end | reply failed
+    putting | card 9000, card SW, card rejected, card unreachable, card unknown | other check values, refused, not reached, silent too often | end | ?reply failed
+    putting | crypto make refused, crypto wrap refused, crypto take refused | | end | ?reply failed
     putting | crypto take | SCP80: to be proved | proving | to card
     putting | crypto take | SCP80 in sessions: the check values prove it | clearing | UseKeyset, ask MakeKeyset
     putting, proving | crypto take | SCP81: in use | end | UseKeyset, reply success
@@ -31,12 +32,13 @@ ROTATE = table(
     proving | card rejected | SCP81: a session under the former keys | putting | ask WrapKeyset
     proving | card rejected, card unknown | SCP81: a session that goes on under keys that are gone, or none | = | timer look
     proving | look | | = | to card
-    proving | card unknown | SCP80 | = | to card
-    proving | card unknown | too often | end | reply failed
-    proving | card rejected | the caller heard EXPIRED | end |
+    proving | card unknown, card rejected, card unreachable | SCP80 | = | to card
+    proving | card unknown, card rejected | too often, or the caller heard EXPIRED | end | ?reply failed
     proving | deadline | | = | reply expired, withdraw
-    clearing | crypto take | | end | reply success
-    clearing | card SW | the former keys stay valid | end | alarm, reply warning
+    clearing | crypto take | | end | ?reply success
+    clearing | card unknown, card 6A80, card 6A88 | again | = | ask WrapKeyset
+    clearing | card 9000, card SW, card rejected, card unreachable, card unknown | the former keys stay valid | end | alarm, ?reply warning
+    clearing | crypto make refused, crypto wrap refused, crypto take refused | the same | end | alarm, ?reply warning
     clearing | deadline | | = | reply warning, withdraw
     """,
 )
