@@ -84,7 +84,9 @@ def test_a_lost_outcome_and_an_unreadable_one() -> None:
     again = due(first.state)
     assert s.cancels(again) == ["procedure/1"], "what may still wait to be sent is withdrawn"
     assert step(again.state, s.answered("procedure/1")) == Step(again.state), "of the one that was withdrawn"
-    for event in (s.outcome("procedure/2", "unknown"), s.outcome("procedure/2", "answered", script=b"\xff")):
+    kinds = ("unknown", "rejected", "unreachable")
+    unreadable = s.outcome("procedure/2", "answered", script=b"\xff")
+    for event in (*(s.outcome("procedure/2", kind) for kind in kinds), unreadable):
         taken = step(again.state, event)
         assert (audits(taken), taken.state.duties) == ([], (KEYS,))
 

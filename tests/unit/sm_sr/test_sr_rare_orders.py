@@ -11,7 +11,16 @@ from ferryman.contracts import crypto, es3, operations
 from ferryman.contracts.status import Status, failed
 from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Step, TimerFired
 from ferryman.sm_sr.euicc_type import Effective
-from ferryman.sm_sr.procedures import audit, change, notification, rotate_keys, send_data, settle
+from ferryman.sm_sr.procedures import (
+    audit,
+    change,
+    create_isdp,
+    notification,
+    one_command,
+    rotate_keys,
+    send_data,
+    settle,
+)
 from ferryman.sm_sr.procedures.delivery import CardNotification
 from ferryman.sm_sr.procedures.notification_state import NotificationState
 from ferryman.sm_sr.procedures.settle import Doubt, SettleState
@@ -341,3 +350,48 @@ def test_a_card_without_any_profile_is_asked_for_the_rest() -> None:
     none = s.script((b"", 0x6A88))
     rest = settled(asked.state, s.outcome(f"procedure/{asked.state.sent}", "answered", script=none))
     assert s.is_read(s.command(rest))
+
+
+@pytest.mark.parametrize("kind", ["unknown", "rejected", "unreachable", "unreadable", "refused"])
+def test_a_card_that_settles_nothing_is_asked_later(kind: str) -> None:
+    first = settled(SettleState(), s.Signalled("procedure", Doubt()))
+    asked = settled(first.state, TimerFired("look"))
+    name = f"procedure/{asked.state.sent}"
+    events = {
+        "unreadable": s.outcome(name, "answered", script=b"?"),
+        "refused": s.answered(name, 0x6F00),
+    }
+    taken = settled(asked.state, events.get(kind) or s.outcome(name, kind))
+    assert s.timers(taken) == {"look": 2 * settle.FIRST_LOOK}
+    assert taken.state.open
+
+
+# -- questions after a lost answer -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["unknown", "rejected", "unreachable", "unreadable"])
+def test_a_question_without_an_answer_is_asked_again(kind: str) -> None:
+    """CreateISDP and SetFallbackAttribute: what the card has done is not guessed."""
+    create = create_isdp.State(request=s.REQUESTS["create"], requester=s.DP)
+    fallback = one_command.State(
+        request=operations.SetFallbackAttribute(eid=s.EID, iccid=s.ICCID), requester=s.OWNER
+    )
+    for module, state, card in ((create_isdp, create, s.card(s.isdp(s.BOOT))), (one_command, fallback, s.card())):
+        begun_ = module.step(state, Begin(), s.context(card)).state
+        lost = module.step(begun_, s.outcome("procedure/1", "unknown"), s.context(card)).state
+        name = f"procedure/{lost.sent}"
+        event = s.outcome(name, "answered", script=b"?") if kind == "unreadable" else s.outcome(name, kind)
+        taken = module.step(lost, event, s.context(card))
+        assert list(s.timers(taken)) == ["ask"]
+
+
+def test_a_fall_back_attribute_that_nobody_waits_for_any_more_is_a_doubt() -> None:
+    fallback = operations.SetFallbackAttribute(eid=s.EID, iccid=s.ICCID)
+    state = one_command.step(one_command.State(request=fallback, requester=s.OWNER), Begin(), s.context()).state
+    asked = one_command.step(state, s.outcome("procedure/1", "unknown"), s.context()).state
+    over = one_command.step(asked, TimerFired("deadline"), s.context(now=LATE))
+    assert s.reply(over).status is Status.EXPIRED
+    for event in (TimerFired("ask"), s.outcome(f"procedure/{asked.sent}", "unknown")):
+        taken = one_command.step(over.state, event, s.context(now=LATE))
+        assert s.done(taken)
+        assert len(s.signals(taken, Doubt)) == 1

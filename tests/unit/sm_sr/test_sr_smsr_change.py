@@ -342,10 +342,62 @@ def test_after_the_commit_point_nothing_is_failed() -> None:
     assert not on_card(ours().state, TimerFired("peer")).effects
 
 
-def test_a_card_that_is_silent_after_the_commit_point_is_told_again() -> None:
-    state = on_card(ours().state, TimerFired("next")).state
-    waiting = on_card(state, s.outcome("procedure/1", "unknown"))
+@pytest.mark.parametrize("phase", ["finalising", "addressing"])
+@pytest.mark.parametrize("kind", ["unknown", "rejected", "unreachable", "refused"])
+def test_what_the_card_has_not_done_after_the_commit_point_is_tried_again(kind: str, phase: str) -> None:
+    state = msgspec.structs.replace(on_card(ours().state, TimerFired("next")).state, phase=phase)
+    event = s.answered("procedure/1", 0x6985) if kind == "refused" else s.outcome("procedure/1", kind)
+    waiting = on_card(state, event)
     assert s.timers(waiting) == {"next": handover.RETRY}
+    assert s.commands(on_card(waiting.state, TimerFired("next")))
+
+
+@pytest.mark.parametrize("event", [s.answered("procedure/9", 0x6985), s.outcome("procedure/9", "unknown")])
+def test_an_address_that_the_card_does_not_take_is_owed(event: Any) -> None:
+    state = msgspec.structs.replace(ours().state, phase="addressing", sent=9, tries=99)
+    ended = on_card(state, event)
+    assert s.reply(ended).status is Status.WARNING
+    assert s.signals(ended, Owe) == [Owe(duties=(owed.ADDRESS,))]
+
+
+def test_every_end_before_the_commit_point_leaves_nothing() -> None:
+    fresh = handover.State(request=OFFER, requester=FIRST)
+    no = failed("1.2", "4.2", "no")
+    ends = [
+        take(fresh, TimerFired("deadline")),
+        take(begun().state, Answered("own", refusal=no)),
+        take(authenticating().state, Answered("sign", refusal=no)),
+        take(authenticating().state, TimerFired("deadline")),
+        take(keying().state, TimerFired("peer")),
+    ]
+    for ended in ends:
+        assert s.reply(ended).status is Status.FAILED
+        assert not s.changes(ended)
+
+
+@pytest.mark.parametrize("kind", ["rejected", "unreachable"])
+def test_the_card_cannot_be_reached_while_it_is_given_away(kind: str) -> None:
+    for state in (certifying().state, create(challenged().state).state):
+        taken = give(state, s.outcome(f"procedure/{state.sent}", kind))
+        assert taken.state.phase == "offered"
+        assert sent(taken).status.code == "8.4/4.2"
+
+
+def test_every_end_of_the_one_that_gives() -> None:
+    refused = failed("8.1.1", "3.9", "not prepared")
+    for state in (certifying().state, challenged().state):
+        assert s.reply(told(state, refused)).code == "8.1.1/3.9"
+        assert s.reply(give(state, TimerFired("deadline"), now=LATE)).status is Status.EXPIRED
+    half = create(challenged().state).state
+    for taken in (told(half, refused), give(half, TimerFired("deadline"), now=LATE)):
+        assert taken.state.phase == "cleaning", "a key set of theirs may be on the card"
+        last = f"procedure/{taken.state.sent}"
+        for event in (s.answered(last, 0x6985), s.outcome(last, "rejected"), s.outcome(last, "unreachable")):
+            assert alarms(give(taken.state, event)) == 1
+    offered_again = give(half, s.outcome(f"procedure/{half.sent}", "unknown")).state
+    cleaning = give(offered_again, TimerFired("expiry"))
+    assert cleaning.state.phase == "cleaning"
+    assert s.reply(cleaning).status is Status.FAILED
 
 
 @pytest.mark.parametrize(

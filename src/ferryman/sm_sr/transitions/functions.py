@@ -41,15 +41,15 @@ CREATE_ISDP = table(
     start | begin | requester, EID, ICCID or memory | end | reply failed
     start | begin | the lowest free AID; InCreation | creating | EIS, to card
     start | deadline | | end | reply expired
-    creating | card 9000 | Created | end | EIS, reply success
-    creating | card SW, card rejected, card unreachable | the entry is removed | end | EIS, reply failed
+    creating | card 9000 | Created | end | EIS, ?reply success
+    creating | card SW, card rejected, card unreachable | the entry is removed | end | EIS, ?reply failed
     creating | card 6985, card unknown, card unreadable | it may be there | asking | to card
-    creating | card 9000, card 6985, card unknown, card unreadable, card unreachable | the caller heard EXPIRED: what the card says, or Created | end | EIS
+    creating | card 6985, card unknown, card unreadable | the caller heard EXPIRED: Created, for its clean-up | end | EIS
     creating | deadline | | = | reply expired, withdraw
-    asking | card 9000 | it is there | end | EIS, reply success
+    asking | card 9000 | it is there | end | EIS, ?reply success
     asking | card 6A88 | it is not there | creating | to card
-    asking | card 6A88 | it is not there after all attempts | end | EIS, reply failed
-    asking | card unknown, card unreadable | | = | timer ask
+    asking | card 6A88 | it is not there after all attempts | end | EIS, ?reply failed
+    asking | card unknown, card unreadable, card rejected, card unreachable | | = | timer ask
     asking | ask | | = | to card
     asking | card unknown, card unreadable, ask | the caller heard EXPIRED: Created, for its clean-up | end | EIS
     asking | deadline | | = | reply expired, withdraw
@@ -109,18 +109,19 @@ ONE_COMMAND = table(
     start | begin | EID, ICCID or policy | end | reply failed
     start | begin | | commanded | to card
     start | deadline | | end | reply expired
-    commanded | card 9000 | done; addressing parameters stand in no EIS | end | reply success, ?EIS
-    commanded | card 9000 | done, the caller heard EXPIRED | end | ?EIS
+    commanded | card 9000 | done; addressing parameters stand in no EIS | end | ?reply success, ?EIS
     commanded | card unknown, card 6A88 | an ISD-P can be asked for | asking | to card
     commanded | card unknown | addressing parameters are written again | = | to card
-    commanded | card SW, card rejected, card unreachable, card unknown | refused, not reached, or silent too often | end | reply failed
+    commanded | card SW, card rejected, card unreachable, card unknown | refused, not reached, or silent too often | end | ?reply failed
     commanded | card unknown | the caller heard EXPIRED; an ISD-P is left in doubt | end | ?doubt
     commanded | deadline | | = | reply expired, withdraw
-    asking | card 9000, card 6A88 | it has happened | end | EIS, reply success
+    asking | card 9000, card 6A88 | it has happened | end | EIS, ?reply success
     asking | card 6A88 | there was none to delete | end | EIS, reply warning
     asking | card 9000 | it has not happened | commanded | to card
-    asking | card 9000, card 6A88 | it cannot happen, or did not in all attempts | end | reply failed
-    asking | card unknown | | = | timer ask
+    asking | card 9000, card 6A88 | it cannot happen, or did not in all attempts | end | ?reply failed
+    asking | card unknown, card unreadable, card rejected, card unreachable | | = | timer ask
+    asking | card unknown, ask | the caller heard EXPIRED | end | doubt
+    asking | deadline | | = | reply expired, withdraw
     asking | ask | | = | to card
     """,
     _asking,

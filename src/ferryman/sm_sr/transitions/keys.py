@@ -57,21 +57,24 @@ SMSR_CHANGE = table(
     offered | crypto certificate | | certifying | to card
     offered | crypto certificate refused | | = | ES7AuthenticateSMSRResponse failed, timer expiry
     certifying | card 9000 | a challenge | challenged | ES7AuthenticateSMSRResponse success, timer expiry
-    certifying | card 9000, card SW, card unknown | no challenge in it, refused, silent | offered | ES7AuthenticateSMSRResponse failed, timer expiry
+    certifying | card 9000, card SW, card unknown, card rejected, card unreachable | no challenge in it, refused, silent | offered | ES7AuthenticateSMSRResponse failed, timer expiry
     challenged | ES7CreateAdditionalKeySet | | keying | to card
     challenged | ES7CreateAdditionalKeySet | parameters that cannot be | offered | ES7CreateAdditionalKeySetResponse failed, timer expiry
     keying | card 9000 | a receipt | keyed | ES7CreateAdditionalKeySetResponse success, timer again
-    keying | card 9000, card SW, card unknown | no receipt in it, refused, silent | offered | ES7CreateAdditionalKeySetResponse failed, timer expiry
+    keying | card 9000, card SW, card unknown, card rejected, card unreachable | no receipt in it, refused, silent | offered | ES7CreateAdditionalKeySetResponse failed, timer expiry
     keyed | ES7HandoverEUICCResponse success, ES7HandoverEUICCResponse warning | theirs | = | ask DropCardKeys
     keyed | crypto drop | | end | HandOver, ?reply success
     keyed | again | the very same call | = | ES7HandoverEUICC, alarm, timer again
     keyed | deadline | it stays locked | = | reply expired
     offered | ES7HandoverEUICCResponse failed, expiry | nothing is on the card | end | reply failed
-    offered | deadline | | end | reply expired
+    offered, certifying, challenged | deadline | | end | reply expired
+    certifying, challenged | ES7HandoverEUICCResponse failed | | end | reply failed
     challenged | expiry | | end | reply failed
-    keyed | ES7HandoverEUICCResponse failed | a key set of theirs is on the card | cleaning | reply failed, to card
+    keying | deadline | a key set of theirs may be on the card | cleaning | reply expired, to card
+    offered | expiry | the same | cleaning | reply failed, to card
+    keying, keyed | ES7HandoverEUICCResponse failed | a key set of theirs is on the card | cleaning | reply failed, to card
     cleaning | card 9000 | | end |
-    cleaning | card unknown | | end | alarm, owe
+    cleaning | card unknown, card SW, card rejected, card unreachable | | end | alarm, owe
     """,
 )
 
@@ -83,20 +86,20 @@ HANDOVER = table(
     start | begin | it is ours already | end | reply warning
     start | begin | | = | ask VerifyEUICC
     start | crypto euicc | | = | ask MakeSigningKey
-    start | crypto euicc refused, crypto own | a certificate that is wrong, or none of our own | end | reply failed
+    start | crypto euicc refused, crypto own refused, crypto own, deadline | a certificate that is wrong, or none of our own | end | reply failed
     start | crypto own | | authenticating | ES7AuthenticateSMSR, timer peer
     authenticating | ES7AuthenticateSMSRResponse success | | = | ask SignKeyParameters
     authenticating | crypto sign | | keying | ES7CreateAdditionalKeySet, timer peer
-    authenticating | ES7AuthenticateSMSRResponse failed, peer | refused, or no answer | end | reply failed
+    authenticating | ES7AuthenticateSMSRResponse failed, crypto sign refused, peer, deadline | refused, or no answer | end | reply failed
     keying | ES7CreateAdditionalKeySetResponse success | | = | ask DeriveISDRKeyset
     keying | ES7CreateAdditionalKeySetResponse failed | with another key version | authenticating | ES7AuthenticateSMSR, timer peer
-    keying | ES7CreateAdditionalKeySetResponse failed, crypto derive refused, deadline | the last version, a wrong receipt, too late | end | reply failed
+    keying | ES7CreateAdditionalKeySetResponse failed, crypto derive refused, peer, deadline | the last version, a wrong receipt, too late | end | reply failed
     keying | crypto derive | the right receipt: the commit point | finalising | TakeOver, timer next
-    finalising | next | | = | to card
-    finalising | card SW, card unknown | again, a few times | = | timer next
+    finalising, addressing | next | | = | to card
+    finalising, addressing | card SW, card unknown, card rejected, card unreachable | again, a few times | = | timer next
     finalising | card 9000, card SW, card unknown | done, or owed | addressing | to card
     addressing | card 9000 | an owner without a way to him is an alarm | end | reply success, ?ES4HandleSMSRChangeNotification, ?alarm
-    addressing | card 9000 | the keys of the former SM-SR are owed | end | reply warning, alarm, owe, ?ES4HandleSMSRChangeNotification
+    addressing | card 9000, card SW, card unknown | keys or address of the former SM-SR are owed | end | reply warning, alarm, owe, ?ES4HandleSMSRChangeNotification
     """,
 )
 
@@ -116,7 +119,7 @@ SETTLE = table(
     open | look | | asking | to card, timer look
     open | look | another operation has the card | = | timer look
     asking | card 9000, card 6310, card 6A88 | the last word of several; more to tell | = | to card, timer look
-    asking | card 9000, card unknown | silent, or history by now | open | timer look
+    asking | card 9000, card SW, card unknown, card unreadable, card rejected, card unreachable | no answer, or history by now | open | timer look
     asking | look | an outcome was lost | = | to card, timer look
     asking | card 9000, card 6A88 | | settled | EIS, ?alarm
     open, asking | look | the card went to another SM-SR | settled |
@@ -145,7 +148,7 @@ OWED = table(
     told | again | an outcome was lost | = | withdraw, to card, timer again
     told | card 9000 | the next duty | due | timer again
     told | card 9000 | the last one | nothing |
-    told | card SW, card unknown, card unreadable | later | due | timer again
+    told | card SW, card unknown, card unreadable, card rejected, card unreachable | later | due | timer again
     told | card SW | a month is over | nothing | alarm
     """,
     _owing,
