@@ -1,6 +1,7 @@
 """Holds every step that any test takes to the transition tables (`ferryman.platform.transitions`).
 
-A step that the table lacks fails the test that took it. What all tests have taken is put together at the end of a
+A step that the table lacks fails the step test that took it, and is told of at the end of the run when a test of
+the whole platform took it. What all tests have taken is put together at the end of a
 whole run: a row, or an alternative of one, that no test has taken fails the run. Steps of other processes (those
 that are killed) are not seen.
 """
@@ -13,11 +14,9 @@ from typing import Any
 
 from ferryman.platform.procedure import Context, Event, Step, TimerFired
 from ferryman.platform.transitions import Row, Seen, Table, lacks
-from ferryman.sm_dp.transitions import TABLES as SM_DP
 from ferryman.sm_sr.transitions import TABLES as SM_SR
 
 PLACES = {
-    **{f"ferryman.sm_dp.procedures.{name}": table for name, table in SM_DP.items()},
     **{f"ferryman.sm_sr.procedures.{name}": table for name, table in SM_SR.items()},
 }
 type AnyStep = Callable[[Any, Event, Context], Step[Any]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ferryman.platform.transitions import Table, page
-from ferryman.sm_dp.transitions import TABLES as SM_DP
 from ferryman.sm_sr.transitions import TABLES as SM_SR
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "procedures" / "tables"
@@ -19,7 +18,7 @@ def pages() -> dict[str, str]:
     """File name and text of every page; tables that several step functions share are one page."""
     made: dict[str, str] = {}
     done: list[Table] = []
-    for role, tables in (("sm_dp", SM_DP), ("sm_sr", SM_SR)):
+    for role, tables in (("sm_sr", SM_SR),):
         for name, table in tables.items():
             if any(table is one for one in done):
                 continue

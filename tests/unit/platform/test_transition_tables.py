@@ -14,9 +14,6 @@ import sr_steps as s
 from ferryman.errors import InputError
 from ferryman.platform.procedure import Begin, TimerFired
 from ferryman.platform.transitions import Seen, diagram, lacks, read
-from ferryman.sm_dp.operator_port import RELAY
-from ferryman.sm_dp.order_desk import DOWNLOAD
-from ferryman.sm_dp.transitions import TABLES as SM_DP
 from ferryman.sm_sr.functions import KINDS
 from ferryman.sm_sr.procedures import owed
 from ferryman.sm_sr.transitions import TABLES
@@ -110,9 +107,7 @@ CHANNEL = "channel"  # no procedure of the specification: its rules stand in `ch
 def test_every_procedure_has_a_table() -> None:
     named = [kind for table in TABLES.values() for kind in table.kinds]
     assert {kind.name for kind in KINDS} - {CHANNEL} == set(named)
-    assert {kind for table in SM_DP.values() for kind in table.kinds} == {DOWNLOAD, RELAY}
-    wanted = {f"ferryman.sm_sr.procedures.{name}" for name in TABLES}
-    assert wanted | {f"ferryman.sm_dp.procedures.{name}" for name in SM_DP} == set(PLACES)
+    assert {f"ferryman.sm_sr.procedures.{name}" for name in TABLES} == set(PLACES)
 
 
 def _pages() -> Iterator[tuple[str, str]]:

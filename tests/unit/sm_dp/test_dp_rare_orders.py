@@ -1,4 +1,4 @@
-"""Rows of the SM-DP's transition tables that only a rare order of events takes: time, a late cancel, keys."""
+"""What only a rare order of events brings: time in every state, a late cancel, keys by agreement."""
 
 from __future__ import annotations
 

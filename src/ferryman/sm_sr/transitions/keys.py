@@ -98,6 +98,7 @@ HANDOVER = table(
     finalising, addressing | next | | = | to card
     finalising, addressing | card SW, card unknown, card rejected, card unreachable | again, a few times | = | timer next
     finalising | card 9000, card SW, card unknown | done, or owed | addressing | to card
+    finalising | card 9000, card 6A88 | a card that deletes what is listed: the next version | = | to card
     addressing | card 9000 | an owner without a way to him is an alarm | end | reply success, ?ES4HandleSMSRChangeNotification, ?alarm
     addressing | card 9000, card SW, card unknown | keys or address of the former SM-SR are owed | end | reply warning, alarm, owe, ?ES4HandleSMSRChangeNotification
     """,
