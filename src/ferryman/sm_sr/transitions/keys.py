@@ -73,7 +73,8 @@ SMSR_CHANGE = table(
     keying | deadline | a key set of theirs may be on the card | cleaning | reply expired, to card
     offered | expiry | the same | cleaning | reply failed, to card
     keying, keyed | ES7HandoverEUICCResponse failed | a key set of theirs is on the card | cleaning | reply failed, to card
-    cleaning | card 9000 | | end |
+    cleaning | card 9000, card 6A88 | a card that deletes what is listed: the next version | = | to card
+    cleaning | card 9000, card 6A88 | | end |
     cleaning | card unknown, card SW, card rejected, card unreachable | | end | alarm, owe
     """,
 )
@@ -148,7 +149,7 @@ OWED = table(
     due | again | the card went to another SM-SR | nothing |
     told | again | an outcome was lost | = | withdraw, to card, timer again
     told | card 9000 | the next duty | due | timer again
-    told | card 9000 | the last one | nothing |
+    told | card 9000, card 6A88 | the last one | nothing |
     told | card SW, card unknown, card unreadable, card rejected, card unreachable | later | due | timer again
     told | card SW | a month is over | nothing | alarm
     """,
