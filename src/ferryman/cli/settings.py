@@ -219,6 +219,7 @@ def _rest(content: dict[str, Any], data: Path) -> RESTSettings:
     rest = _section({"rest": values}, "rest", RESTSettings)
     return dataclasses.replace(
         rest,
+        webhook_ca_file=str(data / rest.webhook_ca_file) if rest.webhook_ca_file else "",
         oidc=None if oidc is None else _oidc(oidc, data),
         certificate_file=str(data / rest.certificate_file) if rest.certificate_file else "",
         key_file=str(data / rest.key_file) if rest.key_file else "",

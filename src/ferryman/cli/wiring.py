@@ -229,7 +229,11 @@ class Installation:
         smsr = SMSR(
             mailbox=await self._mailbox(SM_SR, sr_schema.PLATFORM),
             calls=self._way(SM_SR),
-            settings=msgspec.structs.replace(configuration.sm_sr, installed=installed(configuration)),
+            settings=msgspec.structs.replace(
+                configuration.sm_sr,
+                installed=installed(configuration),
+                announces=configuration.sm_sr.announces or configuration.rest is not None,
+            ),
             clock=self.clock,
             entropy=self._entropy,
             smdps=frozenset({configuration.sm_dp.smdp_id}),
@@ -246,6 +250,7 @@ class Installation:
             configuration.sm_dp,
             smsr_id=configuration.sm_sr.smsr_id,
             tells_operators=configuration.sm_dp.tells_operators or configuration.soap is not None,
+            announces=configuration.sm_dp.announces or configuration.rest is not None,
         )
         smdp = SMDP(
             mailbox=await self._mailbox(SM_DP, dp_schema.PLATFORM),

@@ -5,7 +5,7 @@ A message or call on a way that is not here is refused by its sender, by the bro
 
 from __future__ import annotations
 
-from ferryman.contracts import es1, es2, es3, es4, es5, es7, v4
+from ferryman.contracts import es1, es2, es3, es4, es5, es7, events, v4
 from ferryman.contracts.message import Body
 from ferryman.contracts.peers import PeersKnown
 from ferryman.contracts.roles import (
@@ -50,6 +50,8 @@ MESSAGES: dict[tuple[str, str], frozenset[str]] = {
     (SM_DP, SOAP_GATEWAY): _names(
         (*es2.RESPONSES, *es2.NOTIFICATIONS, *es3.REQUESTS, *v4.FROM_SM_DP, *v4.ES3_REQUESTS)
     ),
+    (SM_SR, REST_API): _names(events.TO_REST_API),
+    (SM_DP, REST_API): _names(events.TO_REST_API),
 }
 
 # Server -> roles that may call it at all; which question each may ask is the server's own table.

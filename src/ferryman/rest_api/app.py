@@ -148,6 +148,7 @@ class Handling:
             query=query,
             body=body,
             call_id=call_id,
+            last_event_id=http.headers.get("last-event-id", ""),
             address=self._admission.address(http),
             cookies=http.cookies,
         )

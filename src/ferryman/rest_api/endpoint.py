@@ -29,6 +29,7 @@ class Request:
     query: Any = None
     body: Any = None
     call_id: str = ""
+    last_event_id: str = ""  # of a stream that was cut off
     address: str = ""  # of the client
     cookies: dict[str, str] = field(default_factory=dict)
 

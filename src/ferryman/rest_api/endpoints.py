@@ -6,6 +6,7 @@ from ferryman.rest_api.endpoint import Endpoint
 from ferryman.rest_api.routes import (
     approvals,
     euiccs,
+    events,
     operations,
     orders,
     oversight,
@@ -14,6 +15,7 @@ from ferryman.rest_api.routes import (
     scripts,
     session,
     stock,
+    webhooks,
 )
 
 # A fixed word stands before a name in its place: /scripts/rollback is none of the versions.
@@ -28,4 +30,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *people.ENDPOINTS,
     *stock.ENDPOINTS,
     *approvals.ENDPOINTS,
+    *events.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from ferryman.contracts import codes, rest
+from ferryman.contracts import codes, events, rest
 from ferryman.contracts.message import Body, decode, encode
 from ferryman.contracts.status import failed, from_refusal
-from ferryman.errors import InputError, PeerError, Refused
+from ferryman.errors import InputError, Refused
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox
@@ -59,6 +59,8 @@ class RESTAPI:
         """Listen; raises InputError when the address is taken or the certificate cannot be read."""
         await self.mailbox.start()
         await self.services.approvals.start()
+        await self.services.events.start()
+        await self.services.sender.start()
         if self._settings.listen:
             await self._listen()
 
@@ -85,16 +87,19 @@ class RESTAPI:
 
     async def stop(self) -> None:
         """Stop; what was accepted is with the roles behind us."""
+        self.services.streams.close()
         if self._server is not None and self._running is not None:
             self._server.should_exit = True
             await asyncio.gather(self._running, return_exceptions=True)
+        await self.services.sender.stop()
+        await self.services.events.stop()
         await self.services.approvals.stop()
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:
-        """No role has anything to tell this one."""
-        del raw
-        raise PeerError("no message is for the REST API", field="type")
+        """What happened, from SM-SR and SM-DP; returns after its commit."""
+        header, happened = decode(raw, events.INCOMING)
+        await self.services.events.enter(header, happened)
 
     async def serve(self, caller: str, raw: bytes) -> bytes:
         """One call of the operator's tools; a refusal is an answer."""

@@ -105,3 +105,55 @@ approval = Table(
     Index("approval_by_tenant", "tenant", "seq"),
     Index("approval_by_state", "state"),
 )
+
+# What happened, for the tenant it concerns.
+event = Table(
+    "event",
+    METADATA,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(40), nullable=False, unique=True),  # follows from the message that told of it
+    Column("tenant", String(128), nullable=False),
+    Column("eid", String(32), nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON of the contract's event
+    Column("received", Double, nullable=False),
+    Index("event_by_tenant", "tenant", "seq"),
+    Index("event_by_eid", "tenant", "eid", "seq"),
+    Index("event_by_received", "received"),
+)
+
+# Where a tenant wants them POSTed.
+webhook = Table(
+    "webhook",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("tenant", String(128), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("types", Text, nullable=False),  # separated by blanks; empty: all
+    Column("secret", LargeBinary, nullable=False),  # sealed
+    Column("former", LargeBinary, nullable=False),  # sealed; empty when there is none
+    Column("former_until", Double, nullable=False),  # deliveries are signed with the former one too, until then
+    Column("state", String(10), nullable=False),  # active | paused
+    Column("reason", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Index("webhook_by_tenant", "tenant"),
+)
+
+# One event for one webhook.
+delivery = Table(
+    "delivery",
+    METADATA,
+    Column("number", Sequence, primary_key=True, autoincrement=True),
+    Column("webhook", String(16), nullable=False),
+    Column("event", BigInteger, nullable=False),
+    Column("eid", String(32), nullable=False),
+    Column("state", String(10), nullable=False),  # waiting | delivered | given-up
+    Column("attempts", Integer, nullable=False),
+    Column("next_try", Double, nullable=False),
+    Column("http_status", Integer, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("changed", Double, nullable=False),
+    Index("delivery_once", "webhook", "event", unique=True),
+    Index("delivery_due", "webhook", "state", "next_try"),
+    Index("delivery_in_order", "webhook", "eid", "state", "event"),
+)

@@ -10,6 +10,11 @@ from ferryman.platform.mailbox import Mailbox
 from ferryman.rest_api.accounts import AccountBook
 from ferryman.rest_api.approvals import ApprovalBook
 from ferryman.rest_api.asking import Asking
+from ferryman.rest_api.events.book import EventBook
+from ferryman.rest_api.events.post import WebhookPost
+from ferryman.rest_api.events.sender import Sender
+from ferryman.rest_api.events.streams import Streams
+from ferryman.rest_api.events.webhooks import WebhookBook
 from ferryman.rest_api.keys import KeyBook
 from ferryman.rest_api.oidc import OIDC
 from ferryman.rest_api.routes.approvals import deeds
@@ -32,6 +37,10 @@ class Services:
     accounts: AccountBook
     approvals: ApprovalBook
     oidc: OIDC | None
+    events: EventBook
+    streams: Streams
+    webhooks: WebhookBook
+    sender: Sender
 
 
 def make_services(
@@ -63,6 +72,17 @@ def make_services(
     approvals = ApprovalBook(
         mailbox=mailbox, clock=clock, entropy=entropy, hours=settings.approval_hours, deeds=deeds(ask)
     )
+    events = EventBook(mailbox, clock)
+    webhooks = WebhookBook(mailbox, clock, entropy, seal)
+    sender = Sender(
+        book=webhooks,
+        post=lambda: WebhookPost(
+            timeout=settings.webhook_timeout, networks=settings.networks, ca_file=settings.webhook_ca_file
+        ),
+        clock=clock,
+    )
+    events.wake = sender.wake
+    webhooks.changed = lambda webhook_id: sender.wake((webhook_id,))
     return Services(
         mailbox=mailbox,
         settings=settings,
@@ -74,4 +94,8 @@ def make_services(
         accounts=accounts,
         approvals=approvals,
         oidc=oidc,
+        events=events,
+        streams=Streams(events),
+        webhooks=webhooks,
+        sender=sender,
     )

@@ -69,6 +69,9 @@ class RESTSettings:
     login_rate: float = 0.5  # logins per second and address
     login_burst: int = 10
     approval_hours: float = 24.0  # that a second person has
+    webhook_timeout: float = 10.0  # for the whole answer of a receiver
+    webhook_networks: tuple[str, ...] = ()  # networks that are not public and webhooks may lead to, also by http
+    webhook_ca_file: str = ""  # CAs of receivers, relative to the data directory; empty: those of the machine
     oidc: OIDCSettings | None = None
     listen: bool = True  # false in a command that only looks at records
 
@@ -79,6 +82,12 @@ class RESTSettings:
             raise InputError("rest", "max_connections, max_body, head_timeout and body_timeout must be larger")
         if self.login_rate < 0 or self.login_burst < 1 or self.approval_hours <= 0:
             raise InputError("rest", "login_rate, login_burst and approval_hours must be larger")
+        if self.webhook_timeout <= 0:
+            raise InputError("rest.webhook_timeout", "must be larger")
+        try:
+            _ = self.networks
+        except ValueError as problem:
+            raise InputError("rest.webhook_networks", str(problem)) from None
         if self.minimum_tls not in ("1.2", "1.3"):
             raise InputError("rest.minimum_tls", "must be 1.2 or 1.3")
         if min(self.rate_per_key, self.rate_per_address) < 0:
@@ -91,6 +100,11 @@ class RESTSettings:
             raise InputError(
                 "rest.certificate_file", f"is needed to listen on {self.host}: keys travel in a header"
             )
+
+    @property
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Those of `webhook_networks`."""
+        return tuple(ipaddress.ip_network(one) for one in self.webhook_networks)
 
 
 def _is_loopback(host: str) -> bool:

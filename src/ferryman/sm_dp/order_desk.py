@@ -19,6 +19,7 @@ from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import Signalled
 from ferryman.sm_dp.factory import hooks, orders, stock
+from ferryman.sm_dp.factory.announcing import announce
 from ferryman.sm_dp.hooks.desk import check_holds, verdict_of
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import DPSettings
@@ -129,6 +130,8 @@ class OrderDesk:
     def _state(
         self, tx: Tx, body: CreateOrder, order_id: str, row: Row[tuple[object, ...]], validity: float
     ) -> State:
+        if self._settings.announces:
+            announce(tx, order_id, self._settings.smdp_id)
         terms = hooks.terms(tx.connection, body.owner, str(row.profile_type))
         state = State(
             order_id=order_id,

@@ -20,6 +20,7 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     smdp_id: str = "1.3.6.1.4.1.99999.10"
     smsr_id: str = "1.3.6.1.4.1.99999.20"  # of the SM-SR beside us; every other one is reached over SOAP
     tells_operators: bool = False  # hand notifications on to Operators by the SOAP gateway
+    announces: bool = False  # tell the REST API of every step of an order; by itself where it runs beside us
     segment: int = MAX_SEGMENT
     segments_per_message: int = 8  # `86` TLVs in one ES3.SendData; the SM-SR cuts them for the bearer
     session_attempts: int = 5  # key establishments and SCP03t sessions tried when answers are lost

@@ -21,6 +21,7 @@ from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import CompiledTemplate
 from ferryman.sm_dp.batch_runner import BatchRunner
 from ferryman.sm_dp.factory import hooks, orders, templates
+from ferryman.sm_dp.factory.announcing import announce
 from ferryman.sm_dp.factory.batch_desk import BatchDesk
 from ferryman.sm_dp.factory.desk import StockDesk
 from ferryman.sm_dp.factory.purge import purge
@@ -31,7 +32,7 @@ from ferryman.sm_dp.operator_port import RELAY, OperatorPort
 from ferryman.sm_dp.order_desk import DOWNLOAD, OrderDesk, check_order
 from ferryman.sm_dp.procedures import download, install, relay
 from ferryman.sm_dp.procedures.state import State
-from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded
+from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded, Progress
 from ferryman.sm_dp.scrubber import Scrubber
 from ferryman.sm_dp.token_desk import TokenDesk
 
@@ -202,6 +203,9 @@ class SMDP:
                 tx.audit(actor=SM_DP, action="Hold", eid=eid, object=change.call_id, outcome=change.outcome)
             case _:
                 orders.apply(tx, eid, change)
+                if self.settings.announces and isinstance(change, Progress | FinishOrder):
+                    status = change.status if isinstance(change, FinishOrder) else None
+                    announce(tx, change.order_id, self.settings.smdp_id, status)
                 if isinstance(change, FinishOrder):
                     self._ended(tx, change)
 

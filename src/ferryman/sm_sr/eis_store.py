@@ -143,11 +143,14 @@ def eid_of_iccid(connection: Connection, iccid: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def profiles(connection: Connection, eid: str) -> tuple[ISDP, ...]:
+    """Every ISD-P of a card."""
+    return tuple(map(_profile, _ISDPS.rows(connection, {"eid": eid})))
+
+
 def profile(connection: Connection, eid: str, aid: bytes) -> ISDP | None:
     """One ISD-P of a card."""
-    return next(
-        (found for found in map(_profile, _ISDPS.rows(connection, {"eid": eid})) if found.aid == aid), None
-    )
+    return next((found for found in profiles(connection, eid) if found.aid == aid), None)
 
 
 def profile_of_iccid(connection: Connection, iccid: str) -> ISDP | None:

@@ -7,7 +7,7 @@ over ES2. A profile that is deleted as a consequence of its being disabled is to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -101,19 +101,9 @@ def notices(
 
     An owner's own configuration takes away what he does not want to hear; authorised M2M SPs hear behind him.
     """
-    last: dict[bytes, Change] = {}
-    special: list[Change] = []
-    for change in changes:
-        if change.happened is not None:
-            special.append(change)
-            continue
-        known = last.get(change.before.aid)
-        last[change.before.aid] = change if known is None else Change(known.before, change.after)
     found: list[Notice] = []
-    for change in (*last.values(), *special):
-        profile, happened = change.before, change.happened or _happened(change)
-        if happened is None:
-            continue
+    for change, happened in became(changes):
+        profile = change.before
         about = (happened, profile.iccid, profile.owner, profile.profile_type)
         name = happened.notification
         if profile.owner != requester and not rules.discards(profile, name):
@@ -124,6 +114,22 @@ def notices(
         listening = (sp for sp in rules.listeners(profile, name) if sp in links.m2m_sps and sp != requester)
         found += [Notice(sp, Interface.ES4, *about) for sp in listening]
     return tuple(found)
+
+
+def became(changes: Iterable[Change]) -> Iterator[tuple[Change, Happened]]:
+    """What became of each profile, several changes of one counting as its last; then what else happened."""
+    last: dict[bytes, Change] = {}
+    special: list[Change] = []
+    for change in changes:
+        if change.happened is not None:
+            special.append(change)
+            continue
+        known = last.get(change.before.aid)
+        last[change.before.aid] = change if known is None else Change(known.before, change.after)
+    for change in (*last.values(), *special):
+        happened = change.happened or _happened(change)
+        if happened is not None:
+            yield change, happened
 
 
 def _happened(change: Change) -> Happened | None:

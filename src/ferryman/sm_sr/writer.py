@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, select
 
+from ferryman.contracts import events
 from ferryman.contracts.message import Header
 from ferryman.contracts.roles import SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.platform.engine import Committed, Record
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import DONE
-from ferryman.sm_sr import eis_store, handover_store, plma_store, trail
+from ferryman.sm_sr import announcing, eis_store, handover_store, plma_store, trail
 from ferryman.sm_sr.link_book import LinkBook
 from ferryman.sm_sr.owners import Change, Happened, Interface, Notice, notices
 from ferryman.sm_sr.procedures.delivery import EntryDelivered
@@ -60,6 +61,7 @@ class _Collected:
 
     record: Record
     changes: list[Change] = field(default_factory=list)
+    moves: list[events.Happened] = field(default_factory=list)
 
 
 class EISWriter:
@@ -83,6 +85,12 @@ class EISWriter:
             told = notices(found.changes, found.record.requester, self._links.of(tx.connection), rules)
             for notice in told:
                 self._tell(tx, eid, found.record, notice)
+            if self._settings.announces:
+                happened = (*announcing.of_changes(found.changes, eid, tx.now), *found.moves)
+                announcing.tell(tx, found.record, self._settings.smsr_id, happened)
+        if self._settings.announces:
+            for record in committed.records:
+                announcing.tell(tx, record, self._settings.smsr_id, announcing.of_end(record, tx.now))
         for record, audit in committed.audits:
             trail.note(tx, eid=record.eid, smsr_id=self._settings.smsr_id, requester=record.requester, audit=audit)
 
@@ -94,6 +102,8 @@ class EISWriter:
             script_store.record(tx.connection, record.eid, change, tx.now)
             return
         if isinstance(change, Prepare | TakeOver | HandOver):
+            if not isinstance(change, Prepare):
+                self._moved(tx, record, change, collected)
             handover_store.apply(tx, record.eid, change)
             return
         before = None
@@ -115,6 +125,18 @@ class EISWriter:
         held = _take(tx.connection, record.eid, before.aid)
         found = collected.setdefault(record.eid, _Collected(record))
         found.changes.append(Change(held or before, after))
+
+    def _moved(
+        self, tx: Tx, record: Record, change: TakeOver | HandOver, collected: dict[str, _Collected]
+    ) -> None:
+        """The eUICC comes, or goes: all who own a profile on it are told."""
+        if isinstance(change, HandOver):
+            smsr_id, profiles = change.smsr_id, eis_store.profiles(tx.connection, record.eid)
+        else:
+            smsr_id, profiles = self._settings.smsr_id, change.card.profiles
+        found = collected.setdefault(record.eid, _Collected(record))
+        owners = (profile.owner for profile in profiles)
+        found.moves += announcing.of_smsr_change(owners, record.eid, smsr_id, tx.now)
 
     def _release(self, tx: Tx, record: Record, collected: dict[str, _Collected]) -> None:
         """The procedure has ended: what it disabled and nobody deleted is told of now."""

@@ -1,0 +1,1 @@
+"""Events of a tenant: kept, streamed, and delivered to webhooks."""

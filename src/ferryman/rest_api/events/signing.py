@@ -1,0 +1,31 @@
+"""Signature of a delivery, in the form of Standard Webhooks 1.0: HMAC-SHA-256 over name, time and body.
+
+A receiver checks the signature, that the time is near its own, and that it has not seen the name before.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+SECRET_OCTETS = 32
+PREFIX = "whsec_"
+
+
+def secret_text(secret: bytes) -> str:
+    """A secret as its owner is shown it."""
+    return PREFIX + base64.b64encode(secret).decode()
+
+
+def headers(name: str, at: int, body: bytes, secrets: Iterable[bytes]) -> dict[str, str]:
+    """Fields of a delivery; one signature for each secret that is valid now. `at` in whole seconds since 1970."""
+    signed = f"{name}.{at}.".encode() + body
+    signatures = (hmac.digest(secret, signed, hashlib.sha256) for secret in secrets)
+    return {
+        "Content-Type": "application/json",
+        "Webhook-Id": name,
+        "Webhook-Timestamp": str(at),
+        "Webhook-Signature": " ".join(f"v1,{base64.b64encode(one).decode()}" for one in signatures),
+    }

@@ -1,0 +1,45 @@
+"""Tells the REST API of each step of an order, in the transaction that makes the step."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import select
+
+from ferryman.contracts.events import EventKind, Happened
+from ferryman.contracts.message import Header
+from ferryman.contracts.orders import OrderStep
+from ferryman.contracts.roles import REST_API, SM_DP
+from ferryman.contracts.status import ExecutionStatus
+from ferryman.platform.mailbox import Tx
+from ferryman.sm_dp.schema import profile_order
+
+EVENT_SECONDS: Final = 30 * 86_400.0  # that an event is worth telling, as a notification
+_ENDS = {"done": EventKind.ORDER_DONE, "failed": EventKind.ORDER_FAILED}
+_STEPS = msgspec.json.Decoder(tuple[OrderStep, ...])
+
+
+def announce(tx: Tx, order_id: str, smdp_id: str, status: ExecutionStatus | None = None) -> None:
+    """Tell of the last step that an order has come to; `status` with its end."""
+    row = tx.connection.execute(select(profile_order).where(profile_order.c.order_id == order_id)).one()
+    steps = _STEPS.decode(row.steps)
+    header = Header(
+        message_id=f"{SM_DP}/order/{order_id}/{len(steps)}",
+        sender=SM_DP,
+        requester=smdp_id,
+        function_call_id=order_id,
+        deadline=tx.now + EVENT_SECONDS,
+        eid=row.eid,
+    )
+    happened = Happened(
+        kind=_ENDS.get(steps[-1].name, EventKind.ORDER_STEP),
+        owner=row.owner,
+        eid=row.eid,
+        iccid=row.iccid,
+        at=steps[-1].at,
+        subject=order_id,
+        word=steps[-1].name,
+        status=status,
+    )
+    tx.send(REST_API, header, happened)
