@@ -28,6 +28,8 @@ AGREED = {
     "approvals": {"GET": "AKOR", "POST": "AKO"},
     "imports": {"GET": "AKOR", "POST": "AK", "DELETE": "AK"},
     "raw-scripts": {"POST": "AO"},
+    "events": {"GET": "AORM"},
+    "webhooks": {"GET": "AOR", "POST": "AO", "DELETE": "AO"},
     "session": {"GET": EVERYBODY, "POST": EVERYBODY, "DELETE": EVERYBODY},
 }
 PLATFORM = {"scripts", "euicc-types", "fleet", "peers"}  # of the platform's own staff alone

@@ -83,14 +83,19 @@ class RestWorld:
             for number, piece in enumerate(pieces)
         ]
         sent: list[dict[str, Any]] = []
+        seen_enough = asyncio.Event()
 
         async def receive() -> dict[str, Any]:
             if not waiting:
-                await asyncio.Event().wait()
+                await seen_enough.wait()
+                return {"type": "http.disconnect"}
             return waiting.pop(0)
 
         async def send(message: Any) -> None:
             sent.append(message)
+            kind = dict(sent[0]["headers"]).get(b"content-type", b"")
+            if message.get("body") and kind.startswith(b"text/event-stream"):
+                seen_enough.set()  # a stream has no end of its own
 
         await self.rest.app(scope, receive, send)
         heads: dict[str, str] = {}

@@ -41,6 +41,7 @@ OWN_NAMES = {
     "approval_id",
     "import_id",
     "profile_type",
+    "webhook_id",
 }
 OF_STAFF = {"user_id", "key_id"}  # which the platform's own staff sees for every tenant
 ROUTES = [endpoint for endpoint in ENDPOINTS if endpoint.area != "session"]  # whose objects are one's own alone
@@ -101,6 +102,9 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
     person = {"user_id": user.json["account"]["user_id"]}
     token = {"key_id": key.json["key"]["key_id"]}
     batch = {"import_id": (await own.ask("GET", "/imports")).json["items"][0]["import_id"]}
+    # Of a type that this test does not bring about: nobody is called.
+    hook = {"url": "https://hooks.example.org/", "types": ["euicc.smsr-changed"]}
+    hooks = [{"webhook_id": (await own.ask("POST", "/webhooks", hook)).json["id"]} for _ in range(2)]
     card = {"eid": b.eid}
     entry = {**card, "entry": waiting.json["entry"]}
     placed = {"order_id": made.json["order_id"]}
@@ -160,6 +164,15 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "show_import": Good(batch),
         "list_subscriptions": Good(batch),
         "ask_for_deletion": Good(batch),
+        "list_events": Good(),
+        "stream_events": Good(),
+        "list_webhooks": Good(),
+        "create_webhook": Good({}, hook),
+        "show_webhook": Good(hooks[0]),
+        "change_webhook": Good(hooks[0], {"action": "resume"}),
+        "delete_webhook": Good(hooks[1]),
+        "list_deliveries": Good(hooks[0]),
+        "replay_webhook": Good(hooks[0], {}),
         "show_approval": Good(approval),
         "approve": Good(approval),
         "reject": Good(approval),
@@ -175,6 +188,7 @@ OTHERWISE = {
         key: {503} for key in ("list_peers", "put_peer", "show_peer", "remove_peer", "test_peer")
     },  # no gateway here
     "activate_script": {400},
+    "delete_webhook": {204, 404},  # each role deletes the same one
 }
 
 

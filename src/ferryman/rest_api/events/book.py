@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from ferryman.contracts.events import Happened
 from ferryman.contracts.message import Header
@@ -112,11 +112,8 @@ class EventBook:
             query = query.where(event.c.type == kind)
         query = query.order_by(event.c.seq).limit(limit + 1)
 
-        def look(connection: Connection) -> Sequence[Row[Any]]:
-            return connection.execute(query).all()
-
-        rows = await self._mailbox.store.read(look)
-        items = tuple(view(*row) for row in rows[:limit])
+        rows = await self._mailbox.store.read(lambda c: c.execute(query).all())
+        items = tuple(view(row.seq, row.id, row.body) for row in rows[:limit])
         return EventPage(items=items, next=str(items[-1].seq) if len(rows) > limit else "")
 
     async def last(self, tenant: str) -> int:

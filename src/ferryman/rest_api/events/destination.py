@@ -68,13 +68,8 @@ async def resolve(url: str, allowed: Iterable[Network]) -> Destination:
     """The address to connect to now. Raises NotAllowed; Unavailable when the name has no address."""
     parts = check(url)
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        raise Unavailable("webhook (its name has no address)") from None
     listed = tuple(allowed)
-    addresses = [ipaddress.ip_address(one[4][0]) for one in found]
+    addresses = await _addresses(host, port)
     for address in addresses:
         judge(address, parts.scheme, listed)
     first = addresses[0]
@@ -83,3 +78,15 @@ async def resolve(url: str, allowed: Iterable[Network]) -> Destination:
     query = f"?{parts.query}" if parts.query else ""
     shown = host if port == PORTS[parts.scheme] else f"{host}:{port}"
     return Destination(f"{parts.scheme}://{literal}:{port}{path}{query}", shown, host)
+
+
+async def _addresses(host: str, port: int) -> list[Address]:
+    try:
+        return [ipaddress.ip_address(host)]
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise Unavailable("webhook (its name has no address)") from None
+    return [ipaddress.ip_address(one[4][0]) for one in found]

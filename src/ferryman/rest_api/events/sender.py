@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
@@ -54,7 +55,7 @@ class Sender:
         self._make_post = post
         self._post: Post | None = None
         self._clock = clock
-        self._jitter = jitter or random.Random()
+        self._jitter = jitter or random.SystemRandom()
         self._turns = asyncio.Semaphore(ALL_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wakes: dict[str, asyncio.Event] = {}
@@ -88,7 +89,7 @@ class Sender:
                     self._serve(webhook_id), name=f"webhook {webhook_id}"
                 )
                 self._tasks[webhook_id] = task
-                task.add_done_callback(lambda done, of=webhook_id: self._ended(of, done))
+                task.add_done_callback(partial(self._ended, webhook_id))
 
     def _ended(self, webhook_id: str, task: asyncio.Task[None]) -> None:
         del self._tasks[webhook_id]
@@ -146,12 +147,11 @@ class Sender:
     async def _record(self, webhook_id: str, head: Head, outcome: Outcome) -> None:
         now = self._clock.now()
         if outcome.taken:
-            self.delivered += 1
             await self._book.settle(
                 head, state=DELIVERED, next_try=0.0, http_status=outcome.status, note=outcome.note
             )
+            self.delivered += 1
             return
-        self.failed += 1
         happened = view(head.seq, head.event_id, head.body).at
         over = now - happened > GIVE_UP_SECONDS and head.attempts + 1 >= FEWEST
         log.warning(
@@ -164,9 +164,10 @@ class Sender:
             http_status=outcome.status,
             note=outcome.note,
         )
+        self.failed += 1
 
     def _delay(self, attempts: int, asked: float) -> float:
-        longest = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 20))
+        longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempts - 1, 20))
         return max(longest * self._jitter.uniform(0.5, 1.0), min(asked, LONGEST_DELAY))
 
 

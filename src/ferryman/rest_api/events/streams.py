@@ -42,26 +42,28 @@ class Streams:
         """A stream in the form of server-sent events. Raises No when there are too many."""
         if self._open[tenant] >= PER_TENANT or self.count >= ALL:
             raise No(429, "there are too many event streams", Retry_After="30")
-        self._open[tenant] += 1
         return self._lines(tenant, after, eid)
 
     async def _lines(self, tenant: str, after: int, eid: str) -> AsyncIterator[bytes]:
+        self._open[tenant] += 1  # here, because what is never begun never ends
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
             async with aclosing(self._events.follow(tenant, after, eid=eid, patience=self._beat)) as found:
-                while (one := await self._next(found)) is not StopAsyncIteration:
+                while not self._over.is_set():
+                    one = await self._next(found)
                     yield b": still here\n\n" if one is None else _lines_of(one)
         finally:
             self._open[tenant] -= 1
             if not self._open[tenant]:
                 del self._open[tenant]
 
-    async def _next(self, found: AsyncIterator[EventView | None]) -> EventView | type[StopAsyncIteration] | None:
+    async def _next(self, found: AsyncIterator[EventView | None]) -> EventView | None:
+        """The next one; None when nothing came, or all is over."""
         coming = asyncio.ensure_future(anext(found))
         over = asyncio.ensure_future(self._over.wait())
         try:
             await asyncio.wait((coming, over), return_when=asyncio.FIRST_COMPLETED)
-            return coming.result() if coming.done() else StopAsyncIteration
+            return coming.result() if coming.done() else None
         finally:
             for task in (coming, over):
                 task.cancel()

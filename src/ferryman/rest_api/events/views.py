@@ -10,6 +10,9 @@ from ferryman.contracts.events import EventKind
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.rest_api.bodies import EIDFilter, NumberQuery
 
+KindFilter = Annotated[
+    str, msgspec.Meta(pattern=f"^(|{'|'.join(EventKind)})$".replace(".", "[.]"), description="Only of this type.")
+]
 MAX_URL = 500  # characters
 ACTIVE, PAUSED = "active", "paused"
 WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given-up"
@@ -40,7 +43,7 @@ class EventQuery(NumberQuery, frozen=True, kw_only=True):
     """Which events: behind one of them, of one eUICC, of one kind."""
 
     eid: EIDFilter = ""
-    type: EventKind | Literal[""] = ""
+    type: KindFilter = ""
 
 
 class StreamQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    String,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from ferryman.contracts import codes
 from ferryman.contracts.events import EventKind
@@ -35,38 +47,36 @@ MAX_WEBHOOKS = 20  # of one tenant: each event is stored once for each of them
 BOTH_SECONDS = 86_400.0  # that deliveries are signed with the former secret too
 
 _before = delivery.alias("before")
-_HEADS = Prepared(
-    lambda _: (
-        select(delivery.c.number, delivery.c.event, delivery.c.eid, delivery.c.attempts, event.c.id, event.c.body)
-        .join(event, event.c.seq == delivery.c.event)
-        .where(
-            delivery.c.webhook == bindparam("webhook"),
-            delivery.c.state == WAITING,
-            delivery.c.next_try <= bindparam("now"),
-            # Ordered for each eUICC: nothing before what waits in front of it.
-            ~exists().where(
-                _before.c.webhook == delivery.c.webhook,
-                _before.c.eid == delivery.c.eid,
-                _before.c.state == WAITING,
-                _before.c.event < delivery.c.event,
-            ),
-        )
-        .order_by(delivery.c.next_try, delivery.c.number)
-        .limit(bindparam("most"))
+_WAITS = literal_column(f"'{WAITING}'", String)  # a prepared statement has no values of its own
+_HEADS = (
+    select(delivery.c.number, delivery.c.event, delivery.c.eid, delivery.c.attempts, event.c.id, event.c.body)
+    .join(event, event.c.seq == delivery.c.event)
+    .where(
+        delivery.c.webhook == bindparam("webhook"),
+        delivery.c.state == WAITING,
+        delivery.c.next_try <= bindparam("now"),
+        # Ordered for each eUICC: nothing before what waits in front of it.
+        ~exists().where(
+            _before.c.webhook == delivery.c.webhook,
+            _before.c.eid == delivery.c.eid,
+            _before.c.state == WAITING,
+            _before.c.event < delivery.c.event,
+        ),
     )
+    .order_by(delivery.c.next_try, delivery.c.number)
+    .limit(bindparam("most"))
 )
 _NEXT = Prepared(
     lambda _: select(func.min(delivery.c.next_try)).where(
-        delivery.c.webhook == bindparam("webhook"), delivery.c.state == WAITING
+        delivery.c.webhook == bindparam("webhook"), delivery.c.state == _WAITS
     )
 )
+_OUTCOME = ("state", "attempts", "next_try", "http_status", "note", "changed")
 _SETTLE = Prepared(
     lambda _: (
         update(delivery)
-        .where(delivery.c.number == bindparam("which"), delivery.c.state == WAITING)
-        .values(
-            {name: bindparam(name) for name in ("state", "attempts", "next_try", "http_status", "note", "changed")}
-        )
+        .where(delivery.c.number == bindparam("which"), delivery.c.state == _WAITS)
+        .values({name: bindparam(name) for name in _OUTCOME})
     )
 )
 
@@ -256,8 +266,11 @@ class WebhookBook:
     async def heads(self, webhook_id: str, most: int) -> tuple[Head, ...]:
         """Deliveries that are due, at most one for each eUICC."""
         values = {"webhook": webhook_id, "now": self._clock.now(), "most": most}
-        rows = await self._mailbox.store.read(lambda c: _HEADS.rows(c, values))
-        return tuple(Head(*row[:5], bytes(row[5])) for row in rows)
+        rows = await self._mailbox.store.read(lambda c: c.execute(_HEADS, values).all())
+        return tuple(
+            Head(number, seq, eid, attempts, event_id, bytes(body))
+            for number, seq, eid, attempts, event_id, body in rows
+        )
 
     async def next_try(self, webhook_id: str) -> float | None:
         """When the next one is due, in seconds since 1970; None when nothing waits."""
