@@ -17,6 +17,7 @@ from ferryman.platform.mailbox import Tx
 from ferryman.rest_api.accounts import enter
 from ferryman.rest_api.sessions import COOKIE, CSRF, csrf_of
 from ferryman.rest_api.settings import RESTSettings
+from ferryman.soap_gateway.settings import SOAPSettings
 
 TENANT, OTHER = "1.3.6.1.4.1.99999.10", "1.3.6.1.4.1.99999.11"
 
@@ -106,8 +107,9 @@ class RestWorld:
 
 
 @contextlib.asynccontextmanager
-async def rest_world(data: Path, **settings: Any) -> AsyncIterator[RestWorld]:
-    installation = Installation(Configuration(data, rest=RESTSettings(port=0, **settings)))
+async def rest_world(data: Path, *, gateway: bool = False, **settings: Any) -> AsyncIterator[RestWorld]:
+    soap = SOAPSettings("127.0.0.1", 0, "none.pem", "none.key", listen=False) if gateway else None
+    installation = Installation(Configuration(data, rest=RESTSettings(port=0, **settings), soap=soap))
     await installation.start()
     try:
         yield RestWorld(installation)
@@ -122,7 +124,7 @@ def rest_process(data: Path) -> Iterator[tuple[str, str, str]]:
     found: list[Any] = []
 
     async def run() -> None:
-        async with rest_world(data) as world:
+        async with rest_world(data, gateway=True) as world:
             tokens = [await world.token(KeyRole.ADMIN, tenant) for tenant in (TENANT, "")]
             stop = asyncio.Event()
             found.extend([asyncio.get_running_loop(), stop, f"http://127.0.0.1:{world.rest.port}", *tokens])

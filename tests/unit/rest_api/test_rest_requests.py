@@ -62,6 +62,9 @@ async def test_limits_of_a_body(tmp_path: Path) -> None:
         assert wrong.headers["content-type"] == "application/problem+json"
 
 
+STREAM = "/api/v1/events/stream"
+
+
 def test_the_file_describes_what_is_answered(tmp_path: Path) -> None:
     """No server error, no undocumented answer, for requests made from the file."""
     checks = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
@@ -70,6 +73,8 @@ def test_the_file_describes_what_is_answered(tmp_path: Path) -> None:
     with rest_process(tmp_path) as (url, tenant, platform):
         for found in schema.get_all_operations():
             operation = found.ok()
+            if operation.path == STREAM:
+                continue  # it has no end: tests of its own
             token = platform if operation.path.split("/")[3] in PLATFORM else tenant
 
             @given(case=operation.as_strategy())
@@ -90,7 +95,7 @@ def test_the_file_describes_what_is_answered(tmp_path: Path) -> None:
             run()
     reached = {(method, path) for method, path, good in asked if good}
     assert ("GET", "/api/v1/orders") in reached or ("get", "/api/v1/orders") in reached
-    assert len({(m, p) for m, p, _ in asked}) == sum(len(methods) for methods in document()["paths"].values())
+    assert len({(m, p) for m, p, _ in asked}) == sum(len(methods) for methods in document()["paths"].values()) - 1
 
 
 def test_settings(tmp_path: Path) -> None:

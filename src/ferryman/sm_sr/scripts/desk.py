@@ -26,6 +26,7 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_sr.scripts import store
 from ferryman.sm_sr.scripts.runner import Decider
 from ferryman.workflow import builtin
+from ferryman.workflow.plan import Transport
 
 MAX_PAGE = 1000
 
@@ -78,7 +79,11 @@ class ScriptDesk:
         return ScriptChecked(ok=all(one.severity != "error" for one in findings), findings=findings)
 
     async def _try(self, body: TryScript) -> ScriptTried:
-        """In a process of its own, so that the active one is not disturbed."""
+        """In a process of its own, so that the active one is not disturbed; raises InputError."""
+        for number, asked in enumerate(body.questions):
+            unknown = {*asked.card.transports, *asked.installed} - set(Transport)
+            if unknown:
+                raise InputError(f"questions[{number}]", f"there is no transport {min(unknown)!r}")
         decider, said = type(self._decider)(), []
         await decider.use(body.name, body.text)
         try:
