@@ -136,7 +136,9 @@ def rest_process(data: Path) -> Iterator[tuple[str, str, str]]:
     try:
         assert ready.wait(30)
         loop, stop, url, tenant, platform = found
-        yield url, tenant, platform
-        loop.call_soon_threadsafe(stop.set)
+        try:
+            yield url, tenant, platform
+        finally:
+            loop.call_soon_threadsafe(stop.set)
     finally:
         thread.join(30)
