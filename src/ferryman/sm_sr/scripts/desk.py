@@ -88,7 +88,10 @@ class ScriptDesk:
         await decider.use(body.name, body.text)
         try:
             for question in body.questions:
-                builtin_says = msgspec.json.encode(builtin.decide(question)).decode()
+                try:
+                    builtin_says = msgspec.json.encode(builtin.decide(question)).decode()
+                except ValueError as problem:  # a question that we never asked: a transport that does not exist
+                    raise InputError("questions", str(problem)) from None
                 try:
                     plan = msgspec.json.encode(await decider.decide(question)).decode()
                     said.append(ScriptSaid(plan=plan, builtin=builtin_says))
