@@ -16,7 +16,7 @@ from typing import Any
 
 from ferryman.cli.operator import Operator
 from ferryman.transport_https.listening import Listener
-from ferryman.transport_https.wire import Poller
+from ferryman.transport_https.wire import Poller, Wire
 from rig import Platform
 
 MAX_ROUNDS = 200  # turns of the loop in which every task of a dead machine must have ended
@@ -35,6 +35,7 @@ class Machine:
         self.platform = platform
         self._off = asyncio.Event()
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._wires: list[Wire] = []
         self._context = contextvars.copy_context()
         self._context.run(_HOME.set, self)
         _watch_sockets(asyncio.get_running_loop())
@@ -78,6 +79,7 @@ class Machine:
         self._stop_listening()
         for watcher in self._watchers():
             _close_sockets(watcher)
+        self._drop_wires()
 
     async def bury(self) -> None:
         """End the tasks and timers of a machine that was cut, and close its databases."""
@@ -94,6 +96,7 @@ class Machine:
         for watcher in self._watchers():
             _close_sockets(watcher)
             watcher.close()
+        self._drop_wires()
         loop: Any = asyncio.get_running_loop()
         for timer in loop._scheduled:
             if self._owns(timer._context):
@@ -111,6 +114,14 @@ class Machine:
             reader = key.data[0] if isinstance(key.data, tuple) else None
             if reader is not None and reader._callback == loop._accept_connection and self._owns(reader._context):
                 loop._stop_serving(reader._args[1])
+
+    def _drop_wires(self) -> None:
+        # Also those that wait for a key, which no watcher looks at meanwhile.
+        for wire in self._wires:
+            socket, wire._socket = wire._socket, None
+            if socket is not None:
+                socket.close()
+        self._wires.clear()
 
     def _watchers(self) -> list[Listener | Poller]:
         """What looks at sockets of this machine without a transport of the loop."""
@@ -152,3 +163,19 @@ def _watch_sockets(loop: Any) -> None:
         return transport
 
     loop._make_socket_transport = watched
+
+
+def _watch_wires() -> None:
+    """Let each machine know the sockets of cards that are its."""
+    make = Wire.__init__
+
+    def watched(wire: Wire, *args: Any) -> None:
+        make(wire, *args)
+        home = _HOME.get()
+        if home is not None:
+            home._wires.append(wire)
+
+    Wire.__init__ = watched  # type: ignore[assignment, method-assign]
+
+
+_watch_wires()
