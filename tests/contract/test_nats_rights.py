@@ -318,6 +318,7 @@ SAYS = {
     SM_DP: [
         "ferryman.message.sm-dp.sm-sr.*",
         "ferryman.message.sm-dp.soap-gateway.*",
+        "ferryman.message.sm-dp.rest-api.*",
         "$JS.ACK.ferryman_soap-gateway_to_sm-dp.>",
         "ferryman.call.crypto-server.sm-dp",
         "$JS.ACK.ferryman_sm-sr_to_sm-dp.>",
@@ -327,6 +328,7 @@ SAYS = {
     SM_SR: [
         "ferryman.message.sm-sr.sm-dp.*",
         "ferryman.message.sm-sr.soap-gateway.*",
+        "ferryman.message.sm-sr.rest-api.*",
         "$JS.ACK.ferryman_soap-gateway_to_sm-sr.>",
         "ferryman.message.sm-sr.transport-sms.*",
         "ferryman.message.sm-sr.transport-https.*",
@@ -347,7 +349,15 @@ SAYS = {
         *(f"$JS.API.STREAM.{function}.ferryman_parked_soap-gateway" for function in PARKED),
     ],
     CRYPTO_SERVER: [],
-    REST_API: ["ferryman.call.sm-sr.rest-api", "ferryman.call.sm-dp.rest-api"],
+    REST_API: [
+        "ferryman.call.sm-sr.rest-api",
+        "ferryman.call.sm-dp.rest-api",
+        "ferryman.call.soap-gateway.rest-api",
+        "$JS.ACK.ferryman_sm-sr_to_rest-api.>",
+        "$JS.ACK.ferryman_sm-dp_to_rest-api.>",
+        "ferryman.parked.rest-api",
+        *(f"$JS.API.STREAM.{function}.ferryman_parked_rest-api" for function in PARKED),
+    ],
     OPERATOR: [
         f"ferryman.call.{server}.operator" for server in (CRYPTO_SERVER, SM_SR, SM_DP, SOAP_GATEWAY, REST_API)
     ],
@@ -359,7 +369,7 @@ HEARS = {
     SM_SR: ["_INBOX_sm-sr.>", "ferryman.delivery.sm-sr.*.*", "ferryman.call.sm-sr.*"],
     SOAP_GATEWAY: ["_INBOX_soap-gateway.>", "ferryman.delivery.soap-gateway.*.*", "ferryman.call.soap-gateway.*"],
     CRYPTO_SERVER: ["_INBOX_crypto-server.>", "ferryman.call.crypto-server.*"],
-    REST_API: ["_INBOX_rest-api.>", "ferryman.call.rest-api.*"],
+    REST_API: ["_INBOX_rest-api.>", "ferryman.delivery.rest-api.*.*", "ferryman.call.rest-api.*"],
     OPERATOR: ["_INBOX_operator.>"],
 }
 

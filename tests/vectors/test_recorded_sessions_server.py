@@ -158,7 +158,7 @@ def test_the_order_ends_as_the_recorded_download_did(replay: Replay) -> None:
     assert replay.card.left == []
     assert replay.view.status is not None
     assert replay.view.status.status is Status.SUCCESS
-    assert replay.view.pe_statuses == ("PE -: 0",)  # 30 07 A0 05 30 03 80 01 00, deciphered
+    assert replay.view.pe_statuses == ("ok",)  # 30 07 A0 05 30 03 80 01 00, deciphered
     assert replay.view.isdp_aid == REAL_ISDP.hex().upper()
     installed = replay.eis.by_aid(REAL_ISDP)
     assert installed is not None

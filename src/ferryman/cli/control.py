@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ from ferryman.errors import InputError, PeerError, Unavailable
 
 SOCKET = "control.sock"
 LOCK = "lock"
+MAX_NAME = 107  # octets of a Unix socket's name (unix(7))
 MAX_MESSAGE = 256 * 1024 * 1024  # octets; a delivery or subscription file travels whole
 
 type Server = Callable[[str, str, bytes], Awaitable[bytes]]
@@ -74,7 +75,8 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         previous = os.umask(0o177)
         try:
-            self._listener = await asyncio.start_unix_server(self._serve, str(self._path))
+            with _name_of(self._path) as name:
+                self._listener = await asyncio.start_unix_server(self._serve, name)
         finally:
             os.umask(previous)
 
@@ -118,7 +120,8 @@ class ControlClient:
     async def ping(self) -> None:
         """Raises Unavailable when nothing runs there (a killed process leaves its socket behind)."""
         try:
-            _, writer = await asyncio.open_unix_connection(str(self._path))
+            with _name_of(self._path) as name:
+                _, writer = await asyncio.open_unix_connection(name)
         except OSError:
             raise Unavailable(f"no ferryman runs on {self._path.parent}") from None
         writer.close()
@@ -127,7 +130,8 @@ class ControlClient:
         """One call; raises Unavailable when nothing runs there or the role does not answer."""
         del caller
         try:
-            reader, writer = await asyncio.open_unix_connection(str(self._path))
+            with _name_of(self._path) as name:
+                reader, writer = await asyncio.open_unix_connection(name)
         except OSError:
             raise Unavailable(f"no ferryman runs on {self._path.parent}") from None
         try:
@@ -143,6 +147,19 @@ class ControlClient:
         if reply.error:
             raise PeerError(reply.error, field="call")
         return reply.message
+
+
+@contextlib.contextmanager
+def _name_of(path: Path) -> Iterator[str]:
+    """A name of the socket that the kernel takes, however long the path of the data directory is."""
+    if len(os.fsencode(path)) <= MAX_NAME:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def _frame(body: _Question | _Reply) -> bytes:

@@ -174,3 +174,15 @@ def test_port_that_is_taken(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert str(port) in done.stderr
+
+
+def test_a_data_directory_with_a_long_name(tmp_path: Path) -> None:
+    """Longer than what a Unix socket may be called."""
+    data = tmp_path / ("a" * 100) / ("b" * 100)
+    process = up(data)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("ready")
+    asked = ferryman("order", "list", "--data", data, "--json")
+    assert (asked.code, asked.err) == (0, "")
+    assert stop(process)[0] == 0
+    assert not (data / SOCKET).exists()

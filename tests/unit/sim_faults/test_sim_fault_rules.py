@@ -76,7 +76,6 @@ def test_verdicts_follow_their_probabilities_and_draws_do_not_depend_on_them() -
         ("smpp", [PDU, LONG_PDU, PDU]),
         ("tls", [RECORD, b"\x17\x03\x03\x00\x00", RECORD]),
         ("postgres-tls", [bytes.fromhex("0000000804d2162f"), RECORD, RECORD]),
-        ("postgres-tls", [b"S", RECORD, RECORD]),
         ("lines", [b'{"a": 1}\n', b"\n", b"x\n"]),
         ("nats", [b"INFO {}\r\n", PUB, b"PING\r\n", b"HMSG a 1 12 17\r\nNATS/1.0\r\n\r\nhello\r\n", b"\r\n"]),
     ],
@@ -89,6 +88,11 @@ def test_messages_of_each_framing(name: str, messages: list[bytes], step: int) -
     assert cutter.feed(messages[0][:1]) == []
     assert cutter.rest() == messages[0][:1]
     assert cutter.rest() == b""
+
+
+def test_the_word_before_tls_is_one_octet() -> None:
+    cutter = Cutter("postgres-tls")
+    assert [*cutter.feed(b"S" + RECORD[:3]), *cutter.feed(RECORD[3:])] == [b"S", RECORD]
 
 
 @pytest.mark.parametrize(
