@@ -286,7 +286,7 @@ class NatsBus:
         stream = layout.parked_stream(self.role)
         state = (await self.link.use(lambda js: js.stream_info(stream))).state
         found: list[tuple[int, str, float, str]] = []
-        number = state.first_seq
+        number = max(1, state.first_seq)  # 0 in a stream that never held a message
         while number <= state.last_seq and len(found) < limit:
             with contextlib.suppress(NotFoundError):  # released meanwhile
                 found.append(await self._kept(stream, number))

@@ -146,6 +146,7 @@ async def test_the_brokers_parked_messages_of_a_service_of_its_own(tmp_path: Pat
         stack.callback(server.kill)
         await server.provision()
         await stack.enter_async_context(serving(load(data), frozenset({SM_DP}), asyncio.Event()))
+        assert await parked(data) == []
         other = NatsBus(
             settings=server.settings, credential=server.made[SM_SR], clock=LoopClock(), entropy=system_entropy
         )
