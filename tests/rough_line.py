@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,6 +17,7 @@ KINDS = ("drop", "delay", "duplicate", "reorder")
 # Strikes of a kind in one direction of a port; then the line heals, so that the run ends. Each one breaks a TLS
 # session, but for a delay.
 STRIKES = {"SMPP": 2, "HTTPS": 1, "NATS": 3, "PostgreSQL": 1}
+SETTLE = 0.1  # s
 CHANCE = 0.12  # of each kind for each message
 
 
@@ -53,6 +57,18 @@ class Line:
             self.proxy.rules[strike.direction] = replace(rules, **{strike.fault: 0.0})
 
 
+async def settled() -> None:
+    """Wait until what was given up is gone.
+
+    Connections that were silent learn that they are reset; and an attempt to connect that ran out of time leaves
+    its transport to the garbage collector, which would complain in the middle of another test.
+    """
+    await asyncio.sleep(SETTLE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
 @contextlib.asynccontextmanager
 async def line(name: str, framing: str, port: int, seed: str) -> AsyncIterator[Line]:
     made = Line(name, framing, port, seed)
@@ -61,3 +77,4 @@ async def line(name: str, framing: str, port: int, seed: str) -> AsyncIterator[L
         yield made
     finally:
         await made.proxy.stop()
+        await settled()

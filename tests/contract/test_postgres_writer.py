@@ -16,6 +16,7 @@ from ferryman_sim.faults.proxy import FaultProxy
 from ferryman_sim.faults.rules import DIRECTIONS, Rules
 from patience import until, until_async
 from postgres import Server
+from rough_line import settled
 
 METADATA = MetaData()
 ITEM = Table("item", METADATA, Column("id", Integer, primary_key=True))
@@ -51,6 +52,7 @@ async def proxied(url: str) -> AsyncIterator[tuple[FaultProxy, str]]:
         yield proxy, url.replace(f":{port}/", f":{proxy.port}/")
     finally:
         await proxy.stop()
+        await settled()
 
 
 async def add(store: PostgresStore, number: int) -> None:

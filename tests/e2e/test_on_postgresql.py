@@ -41,7 +41,7 @@ from ferryman_sim.terminal.settings import Settings as DeviceSettings
 from patience import until_async
 from rig import OWNER, START, Platform, World, free_port
 from role_databases import RoleDatabases, role_databases
-from rough_line import KINDS, line
+from rough_line import KINDS, line, settled
 
 DEVICE = DeviceSettings(boot=0.1, attach_retry=2.0, network_answer=5.0, https_step=4.0)
 LIMIT = 1.0  # s until a silent database counts as away
@@ -60,6 +60,7 @@ def databases() -> Iterator[RoleDatabases]:
 async def _world(stack: AsyncExitStack, folder: Path, count: int) -> World:
     world = World(folder, count=count, device=DEVICE)
     world.prepare()
+    stack.push_async_callback(settled)
     await world.start()
     stack.push_async_callback(world.stop)
     return world
