@@ -10,6 +10,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+from ferryman.platform.webhook_form import fields, signed_text
+
 SECRET_OCTETS = 32
 PREFIX = "whsec_"
 
@@ -21,11 +23,5 @@ def secret_text(secret: bytes) -> str:
 
 def headers(name: str, at: int, body: bytes, secrets: Iterable[bytes]) -> dict[str, str]:
     """Fields of a delivery; one signature for each secret that is valid now. `at` in whole seconds since 1970."""
-    signed = f"{name}.{at}.".encode() + body
-    signatures = (hmac.digest(secret, signed, hashlib.sha256) for secret in secrets)
-    return {
-        "Content-Type": "application/json",
-        "Webhook-Id": name,
-        "Webhook-Timestamp": str(at),
-        "Webhook-Signature": " ".join(f"v1,{base64.b64encode(one).decode()}" for one in signatures),
-    }
+    text = signed_text(name, at, body)
+    return fields(name, at, (hmac.digest(secret, text, hashlib.sha256) for secret in secrets))

@@ -22,6 +22,7 @@ from ferryman.contracts.roles import SM_DP
 from ferryman.errors import Refused, Unavailable
 from ferryman.platform.clock import Clock
 from ferryman.platform.mailbox import Mailbox
+from ferryman.platform.webhook_form import signed_text
 from ferryman.sm_dp.factory import hooks
 from ferryman.sm_dp.factory.hooks import Call, Target
 from ferryman.sm_dp.hooks import post
@@ -135,7 +136,7 @@ class HookCaller:
             function_call_id=call.call_id,
             deadline=self._clock.now() + SIGN_SECONDS,
         )
-        text = post.signed_text(call.call_id, timestamp, call.body)
+        text = signed_text(call.call_id, timestamp, call.body)
         signed = await self._ask(header, crypto.SignHookCall(owner=target.owner, name=target.key, message=text))
         if not isinstance(signed, crypto.HookCallSigned):
             return HookAnswer("", note="the CryptoServer gave no signature")

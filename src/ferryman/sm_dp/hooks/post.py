@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ferryman.errors import InputError, Unavailable
+from ferryman.platform.webhook_form import fields
 
 if TYPE_CHECKING:
     import httpx2
@@ -56,20 +56,9 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-def signed_text(call_id: str, timestamp: int, body: bytes) -> bytes:
-    """What the MAC covers."""
-    return f"{call_id}.{timestamp}.".encode() + body
-
-
 def headers(call_id: str, timestamp: int, mac: bytes) -> dict[str, str]:
     """Name, time and signature of a call; a repeat has the same name."""
-    return {
-        "content-type": "application/json",
-        "idempotency-key": call_id,
-        "webhook-id": call_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
-    }
+    return {"idempotency-key": call_id, **fields(call_id, timestamp, (mac,))}
 
 
 class HookPost:
