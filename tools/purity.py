@@ -14,6 +14,7 @@ PURE = (
         "sm_sr/procedures",
         "sm_sr/policy.py",
         "sm_sr/euicc_type.py",
+        "sm_sr/targets.py",
         "sm_sr/verdict.py",
         "sm_dp/eligibility.py",
     ),

@@ -75,7 +75,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The ISD-R: AID, TARs, SIN and SDIN; empty where the delivery does not say."""
+    """ISD-R or ECASD: AID, TARs, SIN and SDIN; empty where the EIS does not say."""
 
     aid: bytes = b""
     tars: tuple[bytes, ...] = ()
@@ -110,6 +110,7 @@ class SignedInfo:
     http_support: bool
     remote_provisioning_version: str
     ecasd_certificates: tuple[bytes, ...]
+    ecasd: Domain = Domain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +237,15 @@ def _eis(eis: etree._Element) -> Delivery:
 
 
 def _domain(item: etree._Element) -> Domain:
+    domain = etree.QName(item).localname
+
     def octets(name: str) -> bytes:
         found = item.findtext(_q(name))
-        return _bytes(found.strip(), f"Isd-r/{name}") if found is not None and found.strip() else b""
+        return _bytes(found.strip(), f"{domain}/{name}") if found is not None and found.strip() else b""
 
     return Domain(
         aid=octets("Aid"),
-        tars=tuple(_hex(tar, "Isd-r/Tar", size=3) for tar in item.findall(_q("Tar"))),
+        tars=tuple(_hex(tar, f"{domain}/Tar", size=3) for tar in item.findall(_q("Tar"))),
         sin=octets("Sin"),
         sdin=octets("Sdin"),
     )
@@ -304,7 +307,8 @@ def _signed(info: etree._Element) -> SignedInfo:
     eid = EID.parse(_text(info, "Eid"))
     if not eid.check_digits_ok:
         raise PeerError("the check digits of the EID are wrong", field="Eid", clause=_CLAUSE)
-    keysets = _child(info, "Ecasd").findall(_q("Keyset"))
+    ecasd = _child(info, "Ecasd")
+    keysets = ecasd.findall(_q("Keyset"))
     # The CA key set holds CERT.ECASD.ECKA; where no set says its type, any certificate may be it.
     authority = [item for item in keysets if (item.findtext(_q("Type")) or "").strip() == "CA"]
     certificates = [
@@ -321,6 +325,7 @@ def _signed(info: etree._Element) -> SignedInfo:
         http_support=_boolean(capabilities, "HttpSupport"),
         remote_provisioning_version=_text(capabilities, "RemoteProvisioningVersion")[:20],
         ecasd_certificates=tuple(certificates),
+        ecasd=_domain(ecasd),
     )
 
 

@@ -27,6 +27,7 @@ MIN_SCRIPT = 64  # octets: a single command must fit
 MAX_SECONDS = 30 * 86_400.0  # s: no wait for a card is longer than the longest validity period
 MAX_ATTEMPTS = 100
 SPI_BYTES = 2
+TAR_BYTES = 3
 SW_BYTES = 2
 SW_ERROR = 6  # first half-octet of a status word that refuses (ISO 7816-4)
 MIN_SEGMENT = 16  # as the SM-DP's own setting
@@ -43,7 +44,8 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     one that failed; `nothing_pending_sw` the status word, in hexadecimal, of a confirmation when no notification
     is pending: it alone proves that the card is where it will stay; `finalise_lists` whether the key sets that
     FinaliseISDRhandover lists are kept, and all others deleted, or are those to delete; `compact` whether the card
-    takes compact scripts over SMS (TS 102 226 5.1) beside expanded ones.
+    takes compact scripts over SMS (TS 102 226 5.1) beside expanded ones; `isdr_tar` the TAR of the ISD-R, in
+    hexadecimal, of cards whose EIS tells another one than they have (empty: as the EIS says).
     """
 
     transports: tuple[str, ...] = (HTTPS,)
@@ -63,6 +65,7 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     nothing_pending_sw: str = "6985"
     finalise_lists: str = KEPT
     compact: bool = False
+    isdr_tar: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -157,6 +160,8 @@ def _check(value: Effective) -> None:
         raise InputError("transports", "must not name one twice")
     if len(_octets(value.spi)) != SPI_BYTES:
         raise InputError("spi", "must be two octets in hexadecimal")
+    if value.isdr_tar and len(_octets(value.isdr_tar)) != TAR_BYTES:
+        raise InputError("isdr_tar", "must be three octets in hexadecimal, or empty")
     refusal = _octets(value.nothing_pending_sw)
     if len(refusal) != SW_BYTES or refusal[0] >> 4 != SW_ERROR:
         raise InputError("nothing_pending_sw", "must be a status word 6xxx in hexadecimal")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ferryman_sim.card.actions import PowerCut
-from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID
+from ferryman_sim.card.addressing import ECASD_AID, ISD_R_AID, tar_of
 from ferryman_sim.card.session_trigger import Form
 from ferryman_sim.card.state import State
 
@@ -80,6 +80,7 @@ QUIRKS: Final[dict[str, Any]] = {
     "compact_scripts": False,  # bare C-APDUs over SMS (TS 102 226 5.1) instead of bad format 01
     "timer_bcd_only": False,  # a retry timer that is no BCD is refused instead of read as binary
     "identity_text_only": False,  # the PSK identity of a trigger is text only
+    "isd_r_tar": "000001",  # another TAR than the AID's, as the EIS of the card says
 }
 
 
@@ -127,6 +128,10 @@ class Core:
     def reachable(self) -> tuple[bytes, ...]:
         """AIDs beside the ISD-Ps that the SM-SR can address."""
         return (ISD_R_AID,) if self.quirk("ecasd_hidden") else (ISD_R_AID, ECASD_AID)
+
+    def tar(self, aid: bytes) -> bytes:
+        """TAR under which a security domain of the SM-SR's is addressed."""
+        return bytes.fromhex(self.quirk("isd_r_tar")) if aid == ISD_R_AID else tar_of(aid)
 
     def trigger_form(self) -> Form:
         """Codings that this card takes in session parameters."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ferryman_sim.card import scp80, sms
 from ferryman_sim.card.actions import Action, OpenHTTPS, SendSMS
-from ferryman_sim.card.addressing import ISD_R_AID, imei_object, psk_identity, tar_of
+from ferryman_sim.card.addressing import ISD_R_AID, imei_object, psk_identity
 from ferryman_sim.card.core import Core
 from ferryman_sim.card.keysets import KeySet80, KeySet81
 from ferryman_sim.card.state import HTTPSConfig, Notification
@@ -94,7 +94,7 @@ class Notifier:
             raise ValueError("no SCP80 keys")
         kic = core.quirk("notification_kic")
         packet = scp80.seal_notification(
-            self.encode(), tar_of(ISD_R_AID), keyset.kvn, keyset.kid, None if kic is None else int(kic, 16)
+            self.encode(), core.tar(ISD_R_AID), keyset.kvn, keyset.kid, None if kic is None else int(kic, 16)
         )
         reference = next_reference(core)
         uds = sms.segment(packet, sms.COMMAND_ELEMENT, reference, core.limit("sms_user_data"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ferryman_sim.card import scp80, script, sms
 from ferryman_sim.card.actions import Action, DeliverReport, SendSMS
-from ferryman_sim.card.addressing import ISD_R_AID, tar_of
+from ferryman_sim.card.addressing import ISD_R_AID
 from ferryman_sim.card.admin_session import AdminSession
 from ferryman_sim.card.core import CONFIRMATION, Core
 from ferryman_sim.card.keysets import KeySet80
@@ -99,7 +99,7 @@ class SmsChannel:
         if owner is not None:
             return owner.aid
         candidates = [*self._core.reachable(), *(isdp.aid for isdp in self._core.state.isdps)]
-        return next((aid for aid in candidates if tar_of(aid) == tar), None)
+        return next((aid for aid in candidates if self._core.tar(aid) == tar), None)
 
     def _store_counter(self, header: scp80.Header, keyset: KeySet80, counter: int, owner: MnoSd | None) -> None:
         """Stored before anything is executed, so that no packet can ever run twice."""

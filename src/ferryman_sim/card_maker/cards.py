@@ -65,6 +65,7 @@ class CardPlan:
 
     spares: how many Profiles stand on the card, disabled, beside the bootstrap Profile.
     curve: of the ECASD's key, as key parameter reference.
+    isd_r_tar: where SMS packets to the ISD-R are addressed; its AID has another one when given.
     """
 
     smsr_address: str
@@ -76,6 +77,7 @@ class CardPlan:
     ranges: Ranges
     spares: int = 0
     curve: bytes = gp_cert.CURVE_P256
+    isd_r_tar: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,5 +296,5 @@ def image(card: Card) -> dict[str, Any]:
             for loaded in card.profiles
         ],
         "limits": dict(card.personality.limits),
-        "quirks": dict(card.personality.quirks),
+        "quirks": {**card.personality.quirks, **({"isd_r_tar": plan.isd_r_tar.hex()} if plan.isd_r_tar else {})},
     }

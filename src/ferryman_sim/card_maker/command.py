@@ -124,6 +124,7 @@ def _add_make(make: argparse.ArgumentParser) -> None:
     make.add_argument("--production-date", type=_moment, default=PRODUCTION)
     make.add_argument("--sin", type=_hex, default=_hex("4201"), help="hex, SIN of ISD-R and ECASD")
     make.add_argument("--sdin", type=_hex, default=_hex("45000001"), help="hex, SDIN of ISD-R and ECASD")
+    make.add_argument("--isd-r-tar", type=_hex, default=b"", help="hex, TAR of the ISD-R instead of its AID's")
     make.add_argument("--curve", choices=sorted(CURVES), default="P-256", help="of the ECASD's key")
     make.add_argument("--iccid-prefix", type=_digits, default=RANGES.iccid)
     make.add_argument("--imsi-prefix", type=_digits, default=RANGES.imsi)
@@ -158,12 +159,14 @@ def order_from(args: argparse.Namespace) -> batch.Order:
         raise ValueError(f"--spares is 0 to {LARGEST_SPARES}")
     if args.spare_enabled and not args.spares:
         raise ValueError("--spare-enabled needs --spares")
+    if len(args.isd_r_tar) not in (0, 3):
+        raise ValueError("--isd-r-tar has 3 bytes")
     if args.poll is not None and args.poll < 1:
         raise ValueError("--poll is at least one second")
     address = (args.https_host, args.https_port, args.https_uri, args.poll, args.poll_uri)
     https = Https(*address) if args.https_host else None
     plan = CardPlan(args.smsr_address, https, args.sin, args.sdin, args.memory, args.ram, ranges, args.spares)
-    plan = replace(plan, curve=CURVES[args.curve])
+    plan = replace(plan, curve=CURVES[args.curve], isd_r_tar=args.isd_r_tar)
     defects: dict[int, Defect] = {}
     for number, defect in args.defect:
         defects.update(dict.fromkeys([number] if number else range(1, args.count + 1), defect))

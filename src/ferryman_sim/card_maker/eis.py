@@ -111,10 +111,12 @@ def _signed_info(eis: etree._Element, card: Card, plan: EisPlan, eum: Authority)
     _add(capabilities, "RemoteProvisioningVersion", plan.remote_provisioning_version)
 
 
-def _domain(parent: etree._Element, name: str, aid: str, role: str, card: Card) -> etree._Element:
+def _domain(
+    parent: etree._Element, name: str, aid: str, role: str, card: Card, tar: bytes = b""
+) -> etree._Element:
     domain = _add(parent, name)
     _add(domain, "Aid", aid)
-    _add(domain, "Tar", aid[24:30])
+    _add(domain, "Tar", tar.hex().upper() or aid[24:30])
     _add(domain, "Sin", card.plan.sin.hex().upper())
     _add(domain, "Sdin", card.plan.sdin.hex().upper())
     _add(domain, "Role", role)
@@ -139,7 +141,7 @@ def _profile(eis: etree._Element, loaded: Loaded, plan: EisPlan, allocated: int)
 
 
 def _isdr(eis: etree._Element, card: Card, transport_key: bytes) -> None:
-    domain = _domain(eis, "Isd-r", ISDR_AID, "ISD-R", card)
+    domain = _domain(eis, "Isd-r", ISDR_AID, "ISD-R", card, card.plan.isd_r_tar)
     for keyset in (card.scp80, card.scp81):
         _keyset(domain, keyset, transport_key)
 

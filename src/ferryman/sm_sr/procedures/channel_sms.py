@@ -11,6 +11,7 @@ from ferryman.codec.ota_packet import peek_response
 from ferryman.contracts import crypto, es5
 from ferryman.contracts.crypto import SCP80Wrap
 from ferryman.errors import PeerError
+from ferryman.sm_sr import targets
 from ferryman.sm_sr.procedures import channel_notification
 from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects, Flight, Pending
 from ferryman.sm_sr.procedures.delivery import R_APDU, Command, Outcome, OutcomeKind, entry_delivered
@@ -91,12 +92,12 @@ def _prepare(state: Channel, command: Command | None, effects: Effects) -> Chann
             effects.outcome(command.owner, outcome)
         return state
     if command is None:
-        tar, data, compact = ids.ISDR_TAR, _trigger(state, effects), False
+        data, compact = _trigger(state, effects), False
     else:
-        tar = command.target_aid[12:15]
         state, chaining = _chain(state, command)
         compact = chaining is None and _is_compact(command)
         data = _script(command, chaining, compact=compact)
+    tar = targets.tar_of(card, command.target_aid if command is not None else ids.ISDR_AID, effects.effective)
     version = (command.key_version if command is not None else 0) or card.scp80_version
     effects.ask(
         WRAP,

@@ -26,6 +26,8 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
+from ferryman.sm_sr import targets
+from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.policy import Function, Question, World, decide
 from ferryman.sm_sr.procedures.card_state import ASK, ASK_AGAIN, ask_state, card_state
 from ferryman.sm_sr.procedures.channel_state import Channel
@@ -97,7 +99,7 @@ def _begin(state: State, context: Context) -> Step[State]:
     verdict = decide(asked, World(card, facts.effective, facts.elsewhere))
     if card is None or verdict.refusal is not None:
         return _end(state, context, verdict.refusal or failed(*codes.EID_UNKNOWN, "no eUICC with this EID"))
-    aid = _free_aid(card)
+    aid = _free_aid(card, facts.effective)
     profile = ISDP(
         aid=aid,
         iccid=request.iccid,
@@ -110,9 +112,12 @@ def _begin(state: State, context: Context) -> Step[State]:
     return _send(state, context, [Apply(AddISDP(profile))])
 
 
-def _free_aid(card: EUICC) -> bytes:
+def _free_aid(card: EUICC, effective: Effective) -> bytes:
+    """The first that is not in use, and whose TAR is no other security domain's."""
     used = {p.aid for p in card.profiles}
-    return next(aid for i in range(FIRST_INDEX, LAST_INDEX + 1) if (aid := ids.isdp_aid(i)) not in used)
+    taken = targets.own_tars(card, effective)
+    every = (ids.isdp_aid(number) for number in range(FIRST_INDEX, LAST_INDEX + 1))
+    return next(aid for aid in every if aid not in used and ids.AID(aid).tar not in taken)
 
 
 def _command_id(state: State, context: Context) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ferryman.codec import ids, ota_script
+from ferryman.codec import ota_script
 from ferryman.contracts import codes
 from ferryman.contracts.queue import RunScript, RunScriptResponse
 from ferryman.contracts.status import ExecutionStatus, failed
 from ferryman.platform.procedure import Audit, Reply
+from ferryman.sm_sr import targets
 from ferryman.sm_sr.procedures.script_run import Ends, Run, stepper
 from ferryman.sm_sr.records import EUICC, Facts
 
@@ -25,7 +26,7 @@ class State(Run, frozen=True, kw_only=True):
 
 def _admit(state: State, card: EUICC, _facts: Facts) -> tuple[State, Sequence[bytes]] | ExecutionStatus:
     aid = state.request.sd_aid
-    if aid != ids.ISDR_AID and card.by_aid(aid) is None:
+    if not targets.is_there(card, aid):
         return failed(*codes.SD_AID_UNKNOWN, "no such security domain on this eUICC", aid.hex().upper())
     return state, ota_script.split_data(state.request.data)
 
