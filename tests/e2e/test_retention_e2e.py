@@ -7,19 +7,22 @@ from sqlalchemy import Table, func, select
 
 from e2e import checks
 from e2e.bench import VALIDITY, Bench, bench
+from ferryman.cli.wiring import OWN_SWEEPS
 from ferryman.contracts import admin
+from ferryman.contracts.queue import QueueAdd, QueueItem
 from ferryman.contracts.roles import SM_DP, SM_SR
 from ferryman.errors import InputError
 from ferryman.platform.procedure_rows import DONE
 from ferryman.platform.retention import DAY, MIN_PROCEDURES, RetentionSettings, Sweeper, Swept
+from ferryman.sm_sr.schema import queue_entry
 from rig import OWNER
 from virtual_loop import run
 
-SHORT = RetentionSettings(procedures=40.0, journal=10.0, audit=100.0)
+SHORT = RetentionSettings(procedures=40.0, queue=35.0, journal=10.0, audit=100.0)
 
 
 def sweepers(b: Bench) -> dict[str, Sweeper]:
-    return {m.role: Sweeper(m, SHORT) for m in b.platform.installation.mailboxes}
+    return {m.role: Sweeper(m, SHORT, OWN_SWEEPS.get(m.role)) for m in b.platform.installation.mailboxes}
 
 
 async def count(b: Bench, role: str, table: Table) -> int:
@@ -51,6 +54,10 @@ def test_rows_go_when_their_time_is_over_and_not_before() -> None:
             assert isinstance(first, admin.OrderView)
             view, status = await b.ended(first)
             assert status.ok
+            for held in (False, True):
+                item = QueueItem(function="audit", validity=VALIDITY, hold=held)
+                await b.operator.sm_sr(QueueAdd(owner=OWNER, eid=b.eid, item=item))
+            await b.sleep(60.0)
             swept = sweepers(b)
 
             # On the day: nothing is old.
@@ -71,6 +78,7 @@ def test_rows_go_when_their_time_is_over_and_not_before() -> None:
             # The order, its call and the audit trail are there; a repeat finds the first answer.
             again = await b.operator.sm_dp(order, call_id="the same call")
             assert again == view
+            assert await count(b, SM_SR, queue_entry) == 2
             audits = {role: await count(b, role, b.tables(role).audit) for role in (SM_DP, SM_SR)}
             assert all(audits.values())
             living = {
@@ -85,6 +93,7 @@ def test_rows_go_when_their_time_is_over_and_not_before() -> None:
                 assert await ids(b, role) == living[role]
                 assert await count(b, role, b.tables(role).call) == 0
                 assert await count(b, role, b.tables(role).audit) >= audits[role]
+            assert await count(b, SM_SR, queue_entry) == 1, "the one that is held"
             await replays(b, SM_SR)
             await checks.card_agrees(b, b.eid)
 

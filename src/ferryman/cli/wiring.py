@@ -37,7 +37,7 @@ from ferryman.platform.engine import Engine
 from ferryman.platform.journal_settings import JournalSettings
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.migrate import upgrade
-from ferryman.platform.retention import RetentionSettings, Sweeper
+from ferryman.platform.retention import OwnSweep, RetentionSettings, Sweeper
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.store import CommitHook
 from ferryman.rest_api.settings import RESTSettings
@@ -45,6 +45,7 @@ from ferryman.sm_dp import schema as dp_schema
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_dp.role import SMDP
 from ferryman.sm_sr import schema as sr_schema
+from ferryman.sm_sr.queue.retention import sweep as sweep_queue
 from ferryman.sm_sr.records import SRSettings
 from ferryman.sm_sr.role import SMSR
 from ferryman.soap_gateway import schema as soap_schema
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 
 VAULT_KEY = "vault.key"
 REST_KEY = "rest-api.key"  # of the secrets of accounts; no key of a card
+OWN_SWEEPS: dict[str, OwnSweep] = {SM_SR: sweep_queue}
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +314,7 @@ class Installation:
         await upgrade(store, role)
         mailbox = Mailbox(role=role, store=store, tables=tables, bus=self._way(role), clock=self.clock)
         self.mailboxes.append(mailbox)
-        sweeper = Sweeper(mailbox, configuration.retention)
+        sweeper = Sweeper(mailbox, configuration.retention, OWN_SWEEPS.get(role))
         await self._run(sweeper.start, sweeper.stop)
         return mailbox
 

@@ -1,4 +1,4 @@
-"""What a role's tables keep, and for how long: ended procedures with their calls, journal, audit.
+"""What a role's tables keep, and for how long: ended procedures and calls, journal, audit, and tables of its own.
 
 Never taken: anything of a procedure that has not ended but its old journal, and of that only what lies before a
 kept state, so that it can still be replayed; calls whose repeats must be recognised (`MIN_PROCEDURES`). The audit
@@ -9,7 +9,7 @@ writer is not held for long.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -23,6 +23,7 @@ from ferryman.platform.mailbox import INBOX_KEEP, Mailbox
 from ferryman.platform.procedure_rows import DONE
 from ferryman.platform.schema import PlatformTables
 from ferryman.platform.step_journal import EVENT, STATE
+from ferryman.platform.store import Store
 
 DAY: Final = 86_400.0  # seconds
 BATCH: Final = 2_000  # rows looked at and taken in one commit
@@ -36,15 +37,19 @@ log = structlog.get_logger("ferryman.retention")
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Section [retention], in days: `procedures` that have ended, with their calls; `journal`; `audit`."""
+    """Section [retention], in days: `procedures` that have ended, with their calls; `queue`: ended entries and
+    campaigns; `journal`; `audit`."""
 
     procedures: float = 400.0
+    queue: float = 400.0
     journal: float = 90.0
     audit: float = 3650.0
 
     def __post_init__(self) -> None:
         if self.procedures < MIN_PROCEDURES:
             raise InputError("retention.procedures", f"must be at least {MIN_PROCEDURES:g} days")
+        if self.queue < MIN_PROCEDURES:  # a repeat with the same key must find its entry
+            raise InputError("retention.queue", f"must be at least {MIN_PROCEDURES:g} days")
         if not 1.0 <= self.journal <= self.procedures:
             raise InputError("retention.journal", "must be at least 1 day, and no more than retention.procedures")
         if self.audit < self.procedures:
@@ -61,11 +66,16 @@ class Swept:
     audit: int = 0
 
 
-class Sweeper:
-    """Sweeps one role's tables once a day."""
+# Takes what a role keeps in tables of its own, at a time in seconds since 1970; raises Unavailable.
+type OwnSweep = Callable[[Store, RetentionSettings, float], Awaitable[object]]
 
-    def __init__(self, mailbox: Mailbox, settings: RetentionSettings) -> None:
+
+class Sweeper:
+    """Sweeps one role's tables once a day; `own` those that no other role has."""
+
+    def __init__(self, mailbox: Mailbox, settings: RetentionSettings, own: OwnSweep | None = None) -> None:
         self._mailbox = mailbox
+        self._own = own
         self._tables: PlatformTables = mailbox.tables
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
@@ -96,6 +106,8 @@ class Sweeper:
         await self._journal(now - settings.journal * DAY, swept)
         await self._procedures(now - settings.procedures * DAY, swept)
         await self._audit(now - settings.audit * DAY, swept)
+        if self._own is not None:
+            await self._own(self._mailbox.store, settings, now)
         if swept != Swept():
             log.info("old rows taken", role=self._mailbox.role, **{n: getattr(swept, n) for n in Swept.__slots__})
         return swept

@@ -20,9 +20,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
-from ferryman.contracts.queue import EntryState
+from ferryman.contracts.queue import OPEN, EntryState
 from ferryman.platform.schema import Sequence, platform_tables
 
 METADATA = MetaData()
@@ -218,6 +219,11 @@ script_decision = Table(
 )
 
 # What waits for each eUICC.
+ENDED_STATES = tuple(state.value for state in EntryState if state not in OPEN)
+# In the words of the index below, letter by letter, or it is not used. One term, or SQLite takes another index.
+IS_ENDED_ALONE = text(
+    f"(campaign IS NULL AND state IN ({', '.join(f"'{state}'" for state in ENDED_STATES)})) IS TRUE"
+)
 queue_entry = Table(
     "queue_entry",
     METADATA,
@@ -245,6 +251,8 @@ queue_entry = Table(
     # By campaign before time: what a paused one has waiting is never looked through.
     Index("queue_entry_by_due", "state", "pulled", "campaign", "not_before"),
     Index("queue_entry_by_end", "state", "expires"),
+    # What the retention takes; nothing that is open costs anything in it.
+    Index("queue_entry_ended", "updated", sqlite_where=IS_ENDED_ALONE, postgresql_where=IS_ENDED_ALONE),
 )
 
 # One entry for each of many eUICCs. Its counts follow every entry in the same transaction, so that nobody counts.

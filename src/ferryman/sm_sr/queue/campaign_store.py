@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, literal_column, select, update
 
 from ferryman.contracts.queue import (
     CampaignCounts,
@@ -118,6 +118,11 @@ def set_state(connection: Connection, key: str, state: CampaignState, reason: st
     if state is CampaignState.CANCELLED:
         values["adding"] = False
     connection.execute(update(campaign).where(_c.id == key).values(**values))
+
+
+def has_ended() -> ColumnElement[bool]:
+    """Whether nothing of a campaign will move any more: it adds nothing, and what it has added has ended."""
+    return and_(_c.adding.is_(False), _c.queued + _c.held + _c.sent + _c.delivered == 0)
 
 
 def to_add(connection: Connection) -> str | None:
