@@ -14,8 +14,10 @@ AGREED = {
     "profile-types": {"GET": "AOR", "PUT": "AO"},
     "operations": {"GET": "AORM", "POST": "AOM"},
     "queue": {"GET": "AORM", "POST": "AOM"},
+    "campaigns": {"GET": "AOR", "POST": "AO"},
+    "batches": {"GET": "AOR", "POST": "AO"},
     "scripts": {"GET": "AOR", "POST": "A"},
-    "looking": {"POST": "AOR"},  # at scripts, without any effect
+    "looking": {"POST": "AOR"},  # without any effect
     "euicc-types": {"GET": "AORD", "PUT": "A"},
     "fleet": {"GET": "AOR", "PUT": "A"},
     "peers": {"GET": "AOR", "POST": "A", "DELETE": "A"},
@@ -51,7 +53,7 @@ def area(path: str) -> str:
 
 def allowed(role: KeyRole, tenant: str, endpoint: Endpoint) -> bool:
     what = area(endpoint.path)
-    looks = endpoint.path in ("/scripts/check", "/scripts/try")
+    looks = endpoint.path in ("/scripts/check", "/scripts/try", "/campaigns/count")
     if role not in {LETTERS[letter] for letter in AGREED["looking" if looks else what][endpoint.method]}:
         return False
     return what in BOTH or (what in PLATFORM) == (not tenant)

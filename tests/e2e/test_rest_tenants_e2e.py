@@ -42,6 +42,8 @@ OWN_NAMES = {
     "import_id",
     "profile_type",
     "webhook_id",
+    "campaign",
+    "batch",
 }
 OF_STAFF = {"user_id", "key_id"}  # which the platform's own staff sees for every tenant
 ROUTES = [endpoint for endpoint in ENDPOINTS if endpoint.area != "session"]  # whose objects are one's own alone
@@ -105,6 +107,10 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
     # Of a type that this test does not bring about: nobody is called.
     hook = {"url": "https://hooks.example.org/", "types": ["euicc.smsr-changed"]}
     hooks = [{"webhook_id": (await own.ask("POST", "/webhooks", hook)).json["id"]} for _ in range(2)]
+    spring = {"name": "spring", "function": "audit", "hold": True}
+    meters = {"name": "meters", "profile_type": "demo"}
+    assert (await own.ask("POST", "/campaigns", spring)).status == 201
+    assert (await own.ask("POST", "/batches", meters)).status == 201
     card = {"eid": b.eid}
     entry = {**card, "entry": waiting.json["entry"]}
     placed = {"order_id": made.json["order_id"]}
@@ -164,6 +170,17 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "show_import": Good(batch),
         "list_subscriptions": Good(batch),
         "ask_for_deletion": Good(batch),
+        "list_campaigns": Good(),
+        "count_campaign": Good({}, {"function": "audit"}),
+        "create_campaign": Good({}, {**spring, "name": "summer"}),
+        "show_campaign": Good({"campaign": "spring"}),
+        "change_campaign": Good({"campaign": "spring"}, {"action": "pause"}),
+        "list_batches": Good(),
+        "create_batch": Good({}, {**meters, "name": "others"}),
+        "show_batch": Good({"batch": "meters"}),
+        "list_rows": Good({"batch": "meters"}),
+        "add_rows": Good({"batch": "meters"}, {"first": 0, "rows": [{"eid": b.eid}]}),
+        "change_batch": Good({"batch": "meters"}, {"action": "limit", "in_flight": 3}),
         "list_events": Good(),
         "stream_events": Good(),
         "list_webhooks": Good(),

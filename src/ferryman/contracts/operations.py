@@ -74,6 +74,8 @@ type Operation = (
     | es4.ES4DisableProfile
     | es4.ES4DeleteProfile
     | es4.ES4AuditEIS
+    | es4.ES4UpdatePolicyRules
+    | es4.ES4UpdateSubscriptionAddress
 )
 
 FUNCTIONS: tuple[type[Body], ...] = (MasterDelete, SetFallbackAttribute, UpdateSMSRAddressing, RotateKeyset)
@@ -83,6 +85,8 @@ OPERATIONS: tuple[type[Body], ...] = (
     es4.ES4DisableProfile,
     es4.ES4DeleteProfile,
     es4.ES4AuditEIS,
+    es4.ES4UpdatePolicyRules,
+    es4.ES4UpdateSubscriptionAddress,
 )
 
 

@@ -86,7 +86,7 @@ class CampaignStart(Body, frozen=True, kw_only=True, tag=True):
 
     Empty filter fields fit everything; `tag_name` is a tag of the eUICC. `item.iccid` empty: the profile of
     `owner` with `profile_type` that is on the card. `owner` and `campaign` name it: started again with the same
-    content, it is the same one.
+    content, it is the same one. `own_only` leaves out eUICCs without a profile of `owner`, whatever the function.
     """
 
     owner: str
@@ -97,6 +97,19 @@ class CampaignStart(Body, frozen=True, kw_only=True, tag=True):
     platform_version: str = ""
     profile_type: str = ""
     tag_name: str = ""
+    own_only: bool = False
+
+
+class CampaignCount(Body, frozen=True, kw_only=True, tag=True):
+    """How many eUICCs a campaign would mean now; nothing is started."""
+
+    start: CampaignStart
+
+
+class CampaignFits(Body, frozen=True, kw_only=True, tag=True):
+    """So many."""
+
+    euiccs: int
 
 
 class CampaignChange(Body, frozen=True, kw_only=True, tag=True):
@@ -217,8 +230,9 @@ ASKED = (
     QueueShow,
     QueueChange,
     CampaignStart,
+    CampaignCount,
     CampaignChange,
     CampaignShow,
     CampaignList,
 )
-ANSWERED = (EntryView, QueuePage, CampaignView, CampaignPage)
+ANSWERED = (EntryView, QueuePage, CampaignView, CampaignPage, CampaignFits)

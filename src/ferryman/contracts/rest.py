@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ferryman.contracts import admin, imports, operations, orders, oversight, queue, workflow
+from ferryman.contracts import admin, batches, imports, operations, orders, oversight, queue, workflow
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -145,10 +145,7 @@ ASKED_OF_SM_SR: tuple[type[Body], ...] = (
     admin.DescribeEUICC,
     admin.SetTags,
     admin.SetType,
-    queue.QueueAdd,
-    queue.QueueList,
-    queue.QueueShow,
-    queue.QueueChange,
+    *queue.ASKED,
     *workflow.ASKED,
     *oversight.ASKED,
 )
@@ -165,4 +162,5 @@ ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     imports.DeleteStock,
     imports.ListImports,
     imports.ListSubscriptions,
+    *batches.REQUESTS,
 )

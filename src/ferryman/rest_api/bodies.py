@@ -19,6 +19,10 @@ MAX_PAGE = 200  # entries of one page: an answer stays well below 1 MB
 ICCID = Annotated[str, msgspec.Meta(pattern="^[0-9]{18,20}$", description="ICCID, decimal digits.")]
 EIDText = Annotated[str, msgspec.Meta(pattern="^[0-9]{32}$", description="EID, 32 decimal digits.")]
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=30 * 86_400, description="Seconds from now.")]
+AnyICCID = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{18,20})$", description="ICCID, or nothing.")]
+ProfileType = Annotated[str, msgspec.Meta(max_length=100)]
+POL2 = Annotated[tuple[PolicyRule, ...], msgspec.Meta(max_length=20)]
+Hold = Literal["before-download", "after-enable"]
 Number = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{5,15})$")]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE, description="Entries of the page.")]
 Cursor = Annotated[
@@ -72,41 +76,78 @@ class NewDryRun(Closed, frozen=True, kw_only=True):
         "EnableProfile", "DisableProfile", "DeleteProfile", "UpdatePolicyRules", "UpdateSubscriptionAddress"
     ]
     iccid: ICCID
-    pol2: tuple[PolicyRule, ...] = ()
+    pol2: POL2 = ()
     imsi: Number = ""
     msisdn: Number = ""
 
 
-class NewOrder(Closed, frozen=True, kw_only=True):
+class OrderTerms(Closed, frozen=True, kw_only=True):
+    """What an order says beside the eUICC and the subscription.
+
+    `pol2`, `imsi` and `msisdn` go to the SM-SR with the report of the download. `pol1` and `connectivity` (base64)
+    replace those of the template. `keys` says what becomes of the SCP03 keys behind a good download; handed over
+    they are under the transport key `keys_under`. `hold` names the holds of this order; null: those of its hook.
+    `delete_token` loads a token key, so that a Master Delete is possible.
+    """
+
+    enable: bool = True
+    validity: Seconds = 86_400.0
+    pol2: POL2 = ()
+    imsi: Number = ""
+    msisdn: Number = ""
+    pol1: Annotated[bytes, msgspec.Meta(max_length=16)] | None = None
+    connectivity: Annotated[bytes, msgspec.Meta(max_length=1_000)] | None = None
+    keys: Literal["keep", "destroy", "hand-over"] = "keep"
+    keys_under: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    hold: tuple[Hold, ...] | None = None
+    delete_token: bool = False
+
+
+class NewOrder(OrderTerms, frozen=True, kw_only=True):
     """ES2.DownloadProfile: `iccid`, or `profile_type` to take the next free subscription of that type."""
 
     eid: EIDText
-    iccid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{18,20})$")] = ""
-    profile_type: Annotated[str, msgspec.Meta(max_length=100)] = ""
-    enable: bool = True
+    iccid: AnyICCID = ""
+    profile_type: ProfileType = ""
+
+
+class NewOperation(Closed, frozen=True, kw_only=True):
+    """What is to be done now. `iccid` names the profile, and may be empty for an audit of all.
+
+    `pol2` replaces all rules (update-policy-rules); `imsi` and `msisdn` are the new address, what is empty stays
+    as it is (update-subscription-address).
+    """
+
+    function: Literal[
+        "enable",
+        "disable",
+        "delete",
+        "audit",
+        "set-fallback",
+        "update-policy-rules",
+        "update-subscription-address",
+    ]
+    iccid: AnyICCID = ""
     validity: Seconds = 86_400.0
-    pol2: tuple[PolicyRule, ...] = ()
+    pol2: POL2 = ()
     imsi: Number = ""
     msisdn: Number = ""
 
 
-class NewOperation(Closed, frozen=True, kw_only=True):
-    """What is to be done with the card now; `iccid` names the profile, and may be empty for an audit of all."""
+class Timing(Closed, frozen=True, kw_only=True):
+    """When a command goes: a higher `priority` first, none before `not_before`, a held one not until released."""
 
-    function: Literal["enable", "disable", "delete", "audit"]
-    iccid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{18,20})$")] = ""
-    validity: Seconds = 86_400.0
-
-
-class NewEntry(Closed, frozen=True, kw_only=True):
-    """What is to be done when the card can be reached. A higher `priority` goes first."""
-
-    function: Literal["enable", "disable", "delete", "audit"]
-    iccid: Annotated[str, msgspec.Meta(pattern="^(|[0-9]{18,20})$")] = ""
     priority: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] = 0
     not_before: Annotated[float, msgspec.Meta(ge=0, le=32_503_680_000)] = 0.0
     validity: Seconds = 7 * 86_400.0
     hold: bool = False
+
+
+class NewEntry(Timing, frozen=True, kw_only=True):
+    """What is to be done when the card can be reached."""
+
+    function: Literal["enable", "disable", "delete", "audit"]
+    iccid: AnyICCID = ""
 
 
 class Retry(Closed, frozen=True, kw_only=True):

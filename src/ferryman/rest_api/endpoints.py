@@ -5,6 +5,8 @@ from __future__ import annotations
 from ferryman.rest_api.endpoint import Endpoint
 from ferryman.rest_api.routes import (
     approvals,
+    batches,
+    campaigns,
     euiccs,
     events,
     operations,
@@ -22,7 +24,9 @@ from ferryman.rest_api.routes import (
 ENDPOINTS: tuple[Endpoint, ...] = (
     *euiccs.ENDPOINTS,
     *operations.ENDPOINTS,
+    *campaigns.ENDPOINTS,
     *orders.ENDPOINTS,
+    *batches.ENDPOINTS,
     *platform.ENDPOINTS,
     *oversight.ENDPOINTS,
     *scripts.ENDPOINTS,

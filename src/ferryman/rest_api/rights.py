@@ -16,6 +16,7 @@ SELF = "self"  # whoever was let in, about himself
 EUICC_READ, ORDER_READ, ORDER_WRITE = "euicc:read", "order:read", "order:write"
 OPERATION_READ, OPERATION_WRITE = "operation:read", "operation:write"
 QUEUE_READ, QUEUE_WRITE = "queue:read", "queue:write"
+CAMPAIGN_READ, CAMPAIGN_WRITE = "campaign:read", "campaign:write"
 SCRIPT_READ, SCRIPT_WRITE, TYPE_READ = "script:read", "script:write", "type:read"
 USER_READ, USER_WRITE = "user:read", "user:write"
 KEY_READ, KEY_WRITE = "api-key:read", "api-key:write"
@@ -38,7 +39,7 @@ SHARED_SCOPES = frozenset(
 _READ = frozenset(
     {
         *(EUICC_READ, ORDER_READ, OPERATION_READ, QUEUE_READ, SCRIPT_READ, TYPE_READ),
-        *(USER_READ, KEY_READ, STOCK_READ, APPROVAL_READ),
+        *(USER_READ, KEY_READ, STOCK_READ, APPROVAL_READ, CAMPAIGN_READ),
         *(FLEET_READ, PEER_READ, AUDIT_READ, STATISTICS_READ, ALARM_READ),
         *(EVENT_READ, WEBHOOK_READ),
     }
@@ -46,7 +47,7 @@ _READ = frozenset(
 _WRITE = frozenset(
     {
         *(ORDER_WRITE, OPERATION_WRITE, QUEUE_WRITE, SCRIPT_WRITE, USER_WRITE, KEY_WRITE, STOCK_WRITE),
-        *(TEMPLATE_WRITE, FLEET_WRITE, PEER_WRITE, WEBHOOK_WRITE),
+        *(TEMPLATE_WRITE, FLEET_WRITE, PEER_WRITE, WEBHOOK_WRITE, CAMPAIGN_WRITE),
     }
 )
 _OF_ADMINS = frozenset(

@@ -22,6 +22,12 @@ async def start_operation(r: Request) -> Body:
             asked = es4.ES4DisableProfile(eid=eid, iccid=iccid)
         case "delete":
             asked = es4.ES4DeleteProfile(eid=eid, iccid=iccid)
+        case "set-fallback":
+            asked = operations.SetFallbackAttribute(eid=eid, iccid=iccid)
+        case "update-policy-rules":
+            asked = es4.ES4UpdatePolicyRules(eid=eid, iccid=iccid, pol2=r.body.pol2)
+        case "update-subscription-address":
+            asked = es4.ES4UpdateSubscriptionAddress(eid=eid, iccid=iccid, imsi=r.body.imsi, msisdn=r.body.msisdn)
         case _:
             asked = es4.ES4AuditEIS(eid=eid, iccids=(iccid,) if iccid else ())
     question = operations.StartOperation(owner=r.tenant, operation=asked, validity=r.body.validity)
@@ -100,7 +106,7 @@ async def change_entry(r: Request) -> Body:
 
 _E = Endpoint
 ENDPOINTS = (
-    _E("POST", "/euiccs/{eid}/operations", rights.OPERATION_WRITE, "Enable, disable, delete or audit now",
+    _E("POST", "/euiccs/{eid}/operations", rights.OPERATION_WRITE, "Change or audit a profile now",
        start_operation, operations.OperationView, ACCEPTED, body=bodies.NewOperation, once=True,
        example={"function": "enable", "iccid": "8988211000000000011"}),
     _E("GET", "/operations", rights.OPERATION_READ, "Operations, by identifier", list_operations,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ferryman.contracts import admin, orders
 from ferryman.contracts.message import Body
 from ferryman.rest_api import bodies, rights
@@ -37,18 +39,7 @@ async def set_low_water(r: Request) -> orders.StockView:
 
 
 async def create_order(r: Request) -> Body:
-    given = r.body
-    question = orders.CreateOrder(
-        owner=r.tenant,
-        eid=given.eid,
-        iccid=given.iccid,
-        profile_type=given.profile_type,
-        enable=given.enable,
-        validity=given.validity,
-        pol2=given.pol2,
-        imsi=given.imsi,
-        msisdn=given.msisdn,
-    )
+    question = orders.CreateOrder(owner=r.tenant, **msgspec.structs.asdict(r.body))
     return await r.ask.sm_dp(r.tenant, question, orders.OrderView, r.call_id)
 
 

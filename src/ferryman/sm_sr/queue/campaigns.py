@@ -17,6 +17,8 @@ from ferryman.contracts import codes
 from ferryman.contracts.message import Body
 from ferryman.contracts.queue import (
     CampaignChange,
+    CampaignCount,
+    CampaignFits,
     CampaignList,
     CampaignPage,
     CampaignShow,
@@ -43,6 +45,8 @@ BY_OWNER = {
     "resume": (CampaignState.RUNNING, ""),
     "cancel": (CampaignState.CANCELLED, "its campaign was cancelled"),
 }
+
+type Asked = CampaignStart | CampaignCount | CampaignChange | CampaignShow | CampaignList
 
 log = structlog.get_logger("ferryman.sm_sr.campaigns")
 
@@ -77,11 +81,14 @@ class Campaigns:
 
     # -- what is asked ------------------------------------------------------------------------------------------
 
-    async def answer(self, body: CampaignStart | CampaignChange | CampaignShow | CampaignList) -> Body:
+    async def answer(self, body: Asked) -> Body:
         """One question; raises Refused or InputError, and then nothing is changed."""
         match body:
             case CampaignStart():
                 return await self._begin(body)
+            case CampaignCount(start=start):
+                self._check(start)
+                return CampaignFits(euiccs=await self._mailbox.store.read(lambda c: fitting.count(c, start)))
             case CampaignChange():
                 return await self._change(body)
             case CampaignShow():

@@ -8,6 +8,7 @@ from ferryman.contracts import codes
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.queue import (
     CampaignChange,
+    CampaignCount,
     CampaignList,
     CampaignShow,
     CampaignStart,
@@ -61,7 +62,7 @@ class QueueDesk:
                 return await self._show(body.eid, body.entry, body.owner)
             case QueueChange():
                 return await self._change(body)
-            case CampaignStart() | CampaignChange() | CampaignShow() | CampaignList():
+            case CampaignStart() | CampaignCount() | CampaignChange() | CampaignShow() | CampaignList():
                 return await self._campaigns.answer(body)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function on queues")

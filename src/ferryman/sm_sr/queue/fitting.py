@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Connection, bindparam, distinct, func, literal_column, select
 
 from ferryman.contracts.queue import CampaignStart
 from ferryman.platform.prepared import Prepared
@@ -88,6 +88,38 @@ def page(connection: Connection, asked: CampaignStart, after: str, size: int, is
     return Page(found, len(rows), len(kinds) - len(found), place)
 
 
+def count(connection: Connection, asked: CampaignStart) -> int:
+    """How many cards `page` would find in all: counted where they are stored."""
+    filters: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in (
+            (_c.eum_id, asked.eum_id),
+            (_c.platform_type, asked.platform_type),
+            (_c.platform_version, asked.platform_version),
+        )
+        if value
+    ]
+    if asked.tag_name:
+        filters.append(_c.eid.in_(select(tag.c.eid).where(tag.c.name == asked.tag_name)))
+    on_profiles = asked.item.function in ON_PROFILES
+    if not (on_profiles or asked.own_only):
+        return int(connection.execute(select(func.count()).select_from(euicc).where(*filters)).scalar_one())
+    filters += _mine(asked)
+    cards = select(func.count(distinct(isdp.c.eid))).select_from(isdp.join(euicc, _c.eid == isdp.c.eid))
+    return int(connection.execute(cards.where(*filters)).scalar_one())
+
+
+def _mine(asked: CampaignStart) -> list[ColumnElement[bool]]:
+    """Which profiles make a card one that is meant."""
+    found: list[ColumnElement[bool]] = [isdp.c.owner == asked.owner, isdp.c.state != IN_CREATION]
+    if asked.item.function in ON_PROFILES:
+        if asked.item.iccid:
+            found.append(isdp.c.iccid == asked.item.iccid)
+        else:
+            found.append(isdp.c.profile_type == asked.profile_type)
+    return found
+
+
 def _wanted(asked: CampaignStart, eum_id: str, platform_type: str, platform_version: str) -> bool:
     pairs = (
         (asked.eum_id, eum_id),
@@ -103,13 +135,10 @@ def _among(connection: Connection, statement: Any) -> set[str]:
 
 def _profiles(connection: Connection, asked: CampaignStart, eids: list[str]) -> dict[str, str]:
     """By EID the ICCID that is meant; a card without such a profile of the owner is not in it."""
-    if asked.item.function not in ON_PROFILES:
+    on_profiles = asked.item.function in ON_PROFILES
+    if not on_profiles and not asked.own_only:
         return dict.fromkeys(eids, "")
-    mine = (isdp.c.eid.in_(eids), isdp.c.owner == asked.owner, isdp.c.state != IN_CREATION)
-    chosen = select(isdp.c.eid, isdp.c.iccid).where(*mine)
-    if asked.item.iccid:
-        chosen = chosen.where(isdp.c.iccid == asked.item.iccid)
-    else:
-        chosen = chosen.where(isdp.c.profile_type == asked.profile_type)
+    chosen = select(isdp.c.eid, isdp.c.iccid).where(isdp.c.eid.in_(eids), *_mine(asked))
     # When a card has more than one, always the same one is meant.
-    return {row.eid: row.iccid for row in connection.execute(chosen.order_by(isdp.c.iccid.desc()))}
+    rows = connection.execute(chosen.order_by(isdp.c.iccid.desc()))
+    return {row.eid: row.iccid if on_profiles else "" for row in rows}

@@ -1,0 +1,151 @@
+"""Many eUICCs over REST: a campaign that is counted, paused and ends; a batch of orders from rows to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from sqlalchemy import update
+
+from e2e.bench import Bench, bench, pause
+from ferryman.contracts.eis import PolicyRule
+from ferryman.contracts.rest import KeyRole
+from ferryman.contracts.roles import SM_SR
+from ferryman.rest_api.settings import RESTSettings
+from ferryman.sm_sr.schema import isdp
+from rest_world import OTHER, Answer, RestWorld
+from rig import OWNER
+from virtual_loop import virtual
+
+REST = RESTSettings(listen=False, rate_per_address=0, rate_per_key=0)
+
+
+class Asking:
+    """One key, a new Idempotency-Key for each request."""
+
+    def __init__(self, world: RestWorld, token: str) -> None:
+        self.world, self.token, self.count = world, token, 0
+
+    async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        self.count += 1
+        given = {"idempotency-key": str(self.count), **headers}
+        return await self.world.ask(method, path, self.token, body, headers=given)
+
+    async def until(self, path: str, *states: str) -> Any:
+        for number in range(2000):
+            found = (await self("GET", path)).json
+            if found["state"] in states:
+                return found
+            await asyncio.sleep(pause(number))
+        raise AssertionError(found)
+
+
+async def asking(b: Bench, tenant: str = OWNER) -> Asking:
+    world = RestWorld(b.platform.installation)
+    return Asking(world, await world.token(KeyRole.ADMIN, tenant))
+
+
+@virtual
+async def test_a_batch_of_orders_and_a_campaign() -> None:
+    async with bench("sms", count=3, subscribers=6, rest=REST) as b:
+        own, other = await asking(b), await asking(b, OTHER)
+        # -- a batch: terms, rows (a repeat changes nothing), start
+        terms = {"name": "meters", "profile_type": "demo", "enable": False, "in_flight": 2}
+        assert (await own("POST", "/batches", terms)).status == 201
+        assert (await own("POST", "/batches", terms)).json["rows"] == 0  # the same one
+        assert (await own("POST", "/batches", {**terms, "enable": True})).status == 409
+        rows = {"first": 0, "rows": [{"eid": eid} for eid in b.eids]}
+        for _ in range(2):
+            assert (await own("POST", "/batches/meters/rows", rows)).json["rows"] == 3
+        assert (await own("POST", "/batches/meters/rows", {**rows, "first": 4})).status == 409
+        assert (await other("POST", "/batches/meters/rows", rows)).status == 404
+        bad = {"first": 3, "rows": [{"eid": b.eid[:-1] + str((int(b.eid[-1]) + 1) % 10)}]}
+        refused = await own("POST", "/batches/meters/rows", bad)
+        assert (refused.status, "check digits" in refused.json["detail"]) == (400, True)
+        seen = (await own("GET", "/batches/meters")).headers["etag"]
+        started = await own("POST", "/batches/meters/changes", {"action": "start"}, **{"if-match": seen})
+        assert (started.status, started.json["state"]) == (200, "running")
+        late = await own("POST", "/batches/meters/changes", {"action": "pause"}, **{"if-match": seen})
+        assert late.status == 412
+        done = await own.until("/batches/meters", "done")
+        assert (done["done"], done["failed"], done["refused"]) == (3, 0, 0)
+        first = (await own("GET", "/batches/meters/rows?limit=2")).json
+        rest = (await own("GET", f"/batches/meters/rows?limit=2&after={first['next']}")).json
+        orders = [row["order_id"] for row in (*first["items"], *rest["items"])]
+        assert len(set(orders)) == 3
+        order = (await own("GET", f"/orders/{orders[0]}")).json
+        assert order["status"]["status"] == "EXECUTED_SUCCESS"
+        # -- a campaign: counted, paused before it begins, resumed, ended
+        enable = {"function": "enable", "profile_type": "demo"}
+        assert (await own("POST", "/campaigns/count", enable)).json == {"euiccs": 3}
+        assert (await own("POST", "/campaigns/count", {"function": "enable"})).status == 400
+        await _give_away(b, b.eids[2])
+        assert (await own("POST", "/campaigns/count", enable)).json == {"euiccs": 2}
+        assert (await other("POST", "/campaigns/count", {"function": "audit"})).json == {"euiccs": 1}
+        held = await own("POST", "/campaigns", {"name": "spring", "hold": True, **enable})
+        assert held.status == 201, held.body
+        other_content = await own("POST", "/campaigns", {"name": "spring", **enable})
+        assert (other_content.status, other_content.json["identifier"]) == (400, "spring")
+        assert (await other("GET", "/campaigns/spring")).status == 404
+        (counted,) = [one async for one in _counted(own, "/campaigns/spring", "held", 2)]
+        assert set(counted) == {
+            *("campaign", "function", "state", "adding", "progress", "counts", "reason", "created", "updated")
+        }  # nothing that tells how many eUICCs others have
+        paused = await own("POST", "/campaigns/spring/changes", {"action": "pause"})
+        assert (paused.status, paused.json["state"]) == (200, "paused")
+        assert (await own("POST", "/campaigns/spring/changes", {"action": "cancel"})).json["state"] == "cancelled"
+        assert (await own("POST", "/campaigns/spring/changes", {"action": "resume"})).status == 409
+        assert (await own("POST", "/campaigns", {"name": "may", "function": "audit"})).status == 201
+        (ended,) = [one async for one in _counted(own, "/campaigns/may", "answered", 2)]
+        assert (ended["state"], ended["progress"]) == ("done", 1.0)
+        assert [one["campaign"] for one in (await own("GET", "/campaigns?limit=1")).json["items"]] == ["may"]
+
+
+@virtual
+async def test_rules_address_and_fallback() -> None:
+    """POL2, the subscription's address and the fallback attribute change over REST, and the dry run said so."""
+    async with bench("sms", rest=REST) as b:
+        own = await asking(b)
+        made = await own("POST", "/orders", {"eid": b.eid, "profile_type": "demo", "enable": False})
+        iccid = (await own.until(f"/orders/{made.json['order_id']}", "done"))["iccid"]
+        rules = [msgspec.to_builtins(PolicyRule("DELETE", "Not-Allowed"))]
+
+        async def run(function: str, **more: Any) -> Any:
+            path = f"/euiccs/{b.eid}/operations"
+            started = await own("POST", path, {"function": function, "iccid": iccid, **more})
+            assert started.status == 202, started.body
+            return (await own.until(f"/operations/{started.json['call_id']}", "done"))["status"]
+
+        said = await own(
+            "POST", f"/euiccs/{b.eid}/dry-runs", {"function": "UpdatePolicyRules", "iccid": iccid, "pol2": rules}
+        )
+        assert said.json["status"]["status"] == "EXECUTED_SUCCESS"
+        assert (await run("update-policy-rules", pol2=rules))["status"] == "EXECUTED_SUCCESS"
+        assert (await run("update-subscription-address", msisdn="4915112345678"))["status"] == "EXECUTED_SUCCESS"
+        (changed,) = [
+            one for one in (await own("GET", f"/euiccs/{b.eid}")).json["profiles"] if one["iccid"] == iccid
+        ]
+        assert (changed["pol2"], changed["msisdn"]) == (rules, "4915112345678")
+        forbidden = [msgspec.to_builtins(PolicyRule("FLY", "Not-Allowed"))]
+        assert (await run("update-policy-rules", pol2=forbidden))["status"] == "FAILED"
+        assert (await run("set-fallback"))["status"] == "EXECUTED_SUCCESS"
+        (marked,) = [one for one in (await own("GET", f"/euiccs/{b.eid}")).json["profiles"] if one["fallback"]]
+        assert marked["iccid"] == iccid
+
+
+async def _give_away(b: Bench, eid: str) -> None:
+    """The profiles of one eUICC are another operator's."""
+    (mailbox,) = (m for m in b.platform.installation.mailboxes if m.role == SM_SR)
+    given = update(isdp).where(isdp.c.eid == eid).values(owner=OTHER)
+    await mailbox.transact(lambda tx: tx.connection.execute(given))
+
+
+async def _counted(own: Asking, path: str, state: str, count: int) -> Any:
+    for number in range(2000):
+        found = (await own("GET", path)).json
+        if found["counts"][state] == count and not found["adding"]:
+            yield found
+            return
+        await asyncio.sleep(pause(number))
+    raise AssertionError(found)
