@@ -1,7 +1,7 @@
 """The SOAP gateway in a DMZ: a process with its own database, TLS key and NATS credential, and nothing else.
 
-zeep lives a profile's life through it over mutual TLS; the gateway is killed (SIGKILL) while a call is under way and
-while a callback waits for its peer. The other roles have data directories of their own, behind the broker.
+zeep lives a profile's life through it over mutual TLS; the gateway is killed (SIGKILL) while a call is under way,
+and while a callback waits for its peer. The other roles have data directories of their own, behind the broker.
 """
 
 from __future__ import annotations
