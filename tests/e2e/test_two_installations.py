@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import two_trees
-from ferryman.contracts import admin
+from ferryman.codec import isdr
+from ferryman.contracts import admin, es2_calls
+from ferryman.contracts.status import SUCCESS
 from parties import Party
 from rig import OWNER, World
 from virtual_loop import virtual
@@ -39,6 +41,18 @@ async def test_a_download_through_a_foreign_sm_sr(tmp_path: Path, parties: dict[
     mine = await a.sm_sr(admin.ListEUICCs(owner=OWNER))
     assert isinstance(mine, admin.EUICCPage)
     assert mine.euiccs == ()
+    # Behind the download: connectivity parameters (3.14), with the keys that A has and the session that B carries.
+    parameters = isdr.connectivity_parameters("+33609876543")
+    call = es2_calls.UpdateConnectivityParameters(
+        eid=eid, smsr_id=two_trees.B_SR, iccid=iccid, parameters=parameters
+    )
+    view = await a.sm_dp(es2_calls.StartES2(owner=OWNER, call=call, validity=3_600.0))
+    while isinstance(view, es2_calls.ES2View) and view.state == "running":
+        await asyncio.sleep(1.0)
+        view = await a.sm_dp(es2_calls.ShowES2(owner=OWNER, call_id=view.call_id))
+    assert isinstance(view, es2_calls.ES2View)
+    assert view.status == SUCCESS
+    assert world.terminal.devices[eid].card.smsc() == "+33609876543"
     await trees.a.close()
     await trees.b.close()
     await world.stop()

@@ -13,6 +13,8 @@ import msgspec
 from cyclopts import App
 
 from ferryman.cli import eis_file, output
+from ferryman.cli.connectivity import NONE as NO_CONNECTIVITY
+from ferryman.cli.connectivity import Connectivity, parameters_of
 from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator
 from ferryman.contracts import admin, crypto
@@ -230,6 +232,7 @@ async def order_create(
     imsi: str = "",
     msisdn: str = "",
     pol1: str | None = None,
+    connectivity: Connectivity = NO_CONNECTIVITY,
     keys: str = "keep",
     keys_under: str = "",
     hold: tuple[str, ...] | None = None,
@@ -278,6 +281,7 @@ async def order_create(
         imsi=imsi,
         msisdn=msisdn,
         pol1=None if pol1 is None else _octets("pol1", pol1),
+        connectivity=parameters_of(connectivity),
         keys=keys,
         keys_under=keys_under,
         delete_token=delete_token,

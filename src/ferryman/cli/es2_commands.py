@@ -10,9 +10,11 @@ from cyclopts import App, Parameter
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, POLL, public, read_rules
+from ferryman.cli.connectivity import NONE, Connectivity, parameters_of
 from ferryman.cli.session import operator
 from ferryman.contracts import es2, es2_calls
 from ferryman.contracts.es2_calls import ES2Call, ES2View
+from ferryman.errors import InputError
 
 app = App(name="es2", help="ES2 functions on profiles, by way of the SM-DP.")
 
@@ -121,6 +123,16 @@ async def address(eid: str, iccid: str, *, imsi: str = "", msisdn: str = "", com
     """Replace the subscription address."""
     call = es2.ES2UpdateSubscriptionAddress(eid=eid, smsr_id=common.smsr, iccid=iccid, imsi=imsi, msisdn=msisdn)
     return await _run(call, common, wait=True)
+
+
+@app.command(name="connectivity")
+async def connectivity(eid: str, iccid: str, *, given: Connectivity = NONE, common: Common = COMMON) -> int:
+    """Replace the connectivity parameters on the card, over the keys of its ISD-P; no function of ES2 itself."""
+    parameters = parameters_of(given)
+    if not parameters:
+        raise InputError("connectivity parameters", "are missing: give --smsc, --apn or --connectivity")
+    call = es2_calls.UpdateConnectivityParameters(eid=eid, smsr_id=common.smsr, iccid=iccid, parameters=parameters)
+    return await _run(call, common)
 
 
 @app.command(name="show")

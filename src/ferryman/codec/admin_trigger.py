@@ -19,6 +19,7 @@ _CONNECTION, _SECURITY, _RETRY, _HTTP = 0x84, 0x85, 0x86, 0x89
 _HOST, _AGENT_ID, _URI = 0x8A, 0x8B, 0x8C
 
 _BEARER, _BUFFER, _APN, _TRANSPORT, _ADDRESS, _TIMER = 0x35, 0x39, 0x47, 0x3C, 0x3E, 0x25
+_TEXT, _TEXT_8_BIT = 0x0D, b"\x04"  # text string and its coding (TS 102 223 8.15)
 _TCP_CLIENT = 0x02
 _IPV4, _IPV6 = 0x21, 0x57
 # The bit that says whether an object must be understood; cards and servers set it or not as they like.
@@ -99,6 +100,19 @@ def connection_objects(
     if address is not None:
         ip = ipaddress.ip_address(address)
         objects += tlv.encode(_ADDRESS, bytes((_IPV4 if ip.version == 4 else _IPV6,)) + ip.packed)
+    return objects
+
+
+def bearer_objects(apn: str, *, bearer: bytes = BEARER_DEFAULT, login: str = "", password: str = "") -> bytes:
+    """Bearer description, network access name, login and password (`sgp02-euicc.md` 6.2).
+
+    Login and password are told apart by their order: one without the other is an empty text. Raises ValueError for
+    a name that is none.
+    """
+    objects = tlv.encode(_BEARER, bearer) + tlv.encode(_APN, _apn_labels(apn))
+    if login or password:
+        for text in (login, password):
+            objects += tlv.encode(_TEXT, _TEXT_8_BIT + text.encode() if text else b"")
     return objects
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "KeyComponent",
     "Notification",
     "confirm_notification",
+    "connectivity_parameters",
     "create_isdp",
     "delete_profile",
     "disable_profile",
@@ -67,6 +68,7 @@ __all__ = [
     "set_fallback",
     "signature_input",
     "store_certificate",
+    "store_connectivity_parameters",
     "store_key_parameters",
     "update_connectivity_parameters",
     "update_smsr_addressing",
@@ -194,10 +196,13 @@ def update_smsr_addressing(sms_address: str | None = None, *, https: bytes | Non
     return _store_data(0x3A07, data)
 
 
-def update_connectivity_parameters(
+def connectivity_parameters(
     smsc_address: str | None = None, *, cat_tp: bytes | None = None, https: bytes | None = None
 ) -> bytes:
-    """UpdateConnectivityParameters (6.2), the plain form; ES8 wraps it in SCP03 to the ISD-P."""
+    """Connectivity parameters (6.2): SMSC as `+33612345678`, bearer objects for CAT_TP and HTTPS.
+
+    InputError for a wrong number, ValueError for nothing at all.
+    """
     data = b""
     if smsc_address is not None:
         data += tlv.encode(0xA0, tlv.encode(0x06, address.encode_uncounted(smsc_address)))
@@ -207,7 +212,19 @@ def update_connectivity_parameters(
         data += tlv.encode(0xA2, https)
     if not data:
         raise ValueError("no parameter to update")
-    return _store_data(0x3A07, data)
+    return data
+
+
+def store_connectivity_parameters(parameters: bytes) -> bytes:
+    """UpdateConnectivityParameters (6.2), the plain form; ES8 wraps it in SCP03 to the ISD-P."""
+    return _store_data(0x3A07, parameters)
+
+
+def update_connectivity_parameters(
+    smsc_address: str | None = None, *, cat_tp: bytes | None = None, https: bytes | None = None
+) -> bytes:
+    """`store_connectivity_parameters` of `connectivity_parameters`."""
+    return store_connectivity_parameters(connectivity_parameters(smsc_address, cat_tp=cat_tp, https=https))
 
 
 def confirm_notification(sequence: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ferryman.contracts import envelopes, imports
+from ferryman.contracts import envelopes, es8, imports
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -505,6 +505,7 @@ REQUESTS: tuple[type[Body], ...] = (
     SignHookCall,
     *imports.CRYPTO_REQUESTS,
     *envelopes.REQUESTS,
+    *es8.REQUESTS,
 )
 ANSWERS: tuple[type[Body], ...] = (
     CryptoRefused,
@@ -527,6 +528,7 @@ ANSWERS: tuple[type[Body], ...] = (
     HookCallSigned,
     *imports.CRYPTO_ANSWERS,
     *envelopes.ANSWERS,
+    *es8.ANSWERS,
 )
 REQUEST_CODEC: Codec[Body] = Codec(*REQUESTS)
 ANSWER_CODEC: Codec[Body] = Codec(*ANSWERS)

@@ -1,4 +1,4 @@
-"""Calls of ES2 that an operator's own tools start and look at; and those functions that ES2 has from v4 on."""
+"""Calls that an operator's own tools start and look at: of ES2, of ES2 from v4 on, and one that ES2 lacks."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ class ES2SetFallBackAttributeResponse(Body, frozen=True, kw_only=True, tag=True)
     status: ExecutionStatus
 
 
+class UpdateConnectivityParameters(Body, frozen=True, kw_only=True, tag=True):
+    """New connectivity parameters for a profile, over ES8 (SGP.02 3.14); ES2 has no such function.
+
+    `parameters` is a run of the objects A0 (SMS), A1 (CAT_TP) and A2 (HTTPS) (`sgp02-euicc.md` 6.2).
+    """
+
+    eid: str
+    smsr_id: str
+    iccid: str
+    parameters: bytes
+
+
+class UpdateConnectivityParametersResponse(Body, frozen=True, kw_only=True, tag=True):
+    """Base response."""
+
+    status: ExecutionStatus
+
+
 type ES2Call = (
     es2.ES2GetEIS
     | ES2AuditEIS
@@ -46,6 +64,7 @@ type ES2Call = (
     | es2.ES2EnableProfile
     | es2.ES2DisableProfile
     | es2.ES2DeleteProfile
+    | UpdateConnectivityParameters
 )
 CALLS: tuple[type[Body], ...] = (
     es2.ES2GetEIS,
@@ -56,6 +75,7 @@ CALLS: tuple[type[Body], ...] = (
     es2.ES2EnableProfile,
     es2.ES2DisableProfile,
     es2.ES2DeleteProfile,
+    UpdateConnectivityParameters,
 )
 
 

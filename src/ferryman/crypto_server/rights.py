@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferryman.contracts import crypto, envelopes, imports
+from ferryman.contracts import crypto, envelopes, es8, imports
 from ferryman.contracts.message import Body
 from ferryman.contracts.roles import OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS
 
@@ -34,6 +34,7 @@ ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.LoadTokenKey: frozenset({SM_DP}),
     crypto.ConfirmTokenKey: frozenset({SM_DP}),
     crypto.IssueDeleteToken: frozenset({SM_DP}),
+    **dict.fromkeys(es8.REQUESTS, frozenset({SM_DP})),
     crypto.ImportHookKey: frozenset({OPERATOR}),
     crypto.SignHookCall: frozenset({SM_DP}),
 }

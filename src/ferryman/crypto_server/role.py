@@ -7,10 +7,11 @@ from typing import Any
 
 import structlog
 
-from ferryman.contracts import codes, crypto, envelopes, imports
+from ferryman.contracts import codes, crypto, envelopes, es8, imports
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.crypto_server import card_keysets, handover_keys, hook_keys, keys_at_rest, profile_keys, trust
+from ferryman.crypto_server.connectivity import ConnectivityCommands
 from ferryman.crypto_server.envelopes import Envelopes
 from ferryman.crypto_server.openpgp_keys import OpenPGPKeys
 from ferryman.crypto_server.rights import ALLOWED
@@ -39,6 +40,7 @@ class CryptoServer:
         keysets = card_keysets.CardKeysets(mailbox, vault, entropy)
         handover = handover_keys.HandoverKeys(mailbox, vault)
         hooks = hook_keys.HookKeys(mailbox, vault)
+        connectivity = ConnectivityCommands(mailbox, vault)
         anchors = trust.Trust(mailbox, vault, entropy)
         self._functions: dict[type[Body], Callable[[Header, Any], Awaitable[Body]]] = {
             crypto.ImportTransportKey: card.import_transport_key,
@@ -83,6 +85,8 @@ class CryptoServer:
             crypto.LoadTokenKey: tokens.load,
             crypto.ConfirmTokenKey: tokens.confirm,
             crypto.IssueDeleteToken: tokens.issue,
+            es8.ProtectConnectivity: connectivity.protect,
+            es8.ConfirmConnectivity: connectivity.confirm,
             crypto.ImportHookKey: hooks.store,
             crypto.SignHookCall: hooks.sign,
         }

@@ -16,8 +16,10 @@ POL1, CONNECTIVITY = "pol", "connectivityParameters"
 COMPONENTS: Mapping[str, bytes] = {POL1: b"\x84", CONNECTIVITY: b"\x87"}
 """Header components and their tags."""
 
-MAX_CONNECTIVITY_BYTES = 255
-"""Of connectivity parameters: they also have to fit one STORE DATA later (SGP.02 4.1.3)."""
+MAX_CONNECTIVITY_BYTES = 236
+"""Of connectivity parameters: they also have to fit one STORE DATA later (SGP.02 4.1.3), under SCP03. Of its 255
+octets 8 are the MAC and 240 the whole blocks that are left; those end with an octet of padding at least, and begin
+with DGI 3A07 and its length."""
 
 POL1_RULES = 0x07
 """Bits of POL1: disabling not allowed, deletion not allowed, deletion after disabling."""

@@ -14,6 +14,7 @@ from ferryman.errors import InputError, Refused
 from ferryman.platform.clock import Clock
 from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.profile.overrides import check_connectivity
 from ferryman.sm_dp.procedures import relay
 from ferryman.sm_dp.records import DPSettings
 
@@ -100,6 +101,10 @@ class OperatorPort:
             raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function of ES2")
         eid: str = body.eid  # type: ignore[attr-defined]  # every function of ES2 has these two
         smsr_id: str = body.smsr_id  # type: ignore[attr-defined]
+        if isinstance(body, es2_calls.UpdateConnectivityParameters):
+            if not body.parameters:
+                raise InputError("connectivity parameters", "are missing")
+            check_connectivity(body.parameters)
         if not EID.parse(eid).check_digits_ok:
             raise Refused(*codes.EID_UNKNOWN, "the check digits of the EID are wrong", identifier=eid)
         name = hashlib.sha256(f"{header.requester}\0{header.function_call_id}".encode()).hexdigest()[:16]

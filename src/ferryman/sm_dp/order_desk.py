@@ -18,6 +18,7 @@ from ferryman.platform.clock import Clock
 from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import Signalled
+from ferryman.profile.overrides import check_connectivity, check_pol1
 from ferryman.sm_dp.factory import hooks, orders, stock
 from ferryman.sm_dp.factory.announcing import announce
 from ferryman.sm_dp.hooks.desk import check_holds, verdict_of
@@ -235,8 +236,10 @@ def check_order(body: CreateOrder) -> None:
         raise InputError("keys_under", "names the transport key, for hand-over only")
     if body.delete_token and body.keys != order_calls.KEEP:
         raise InputError("delete_token", "needs keys that are kept: the token key is one of the ISD-P's")
-    if body.pol1 is not None and len(body.pol1) > 1:
-        raise InputError("pol1", "must be one byte, or none")
+    if body.pol1 is not None:
+        check_pol1(body.pol1)
+    if body.connectivity is not None:
+        check_connectivity(body.connectivity)
     for rule in body.pol2:
         if (rule.action, rule.qualification) not in POL2_RULES:
             raise InputError("pol2", "DISABLE and DELETE may be Not-Allowed, DISABLE may be Auto-Delete")

@@ -37,7 +37,7 @@ from ferryman.sm_dp.scrubber import Scrubber
 from ferryman.sm_dp.token_desk import TokenDesk
 
 INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES)
-ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, *v4.FROM_SM_DP)
+ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, *v4.FROM_SM_DP, es2_calls.UpdateConnectivityParametersResponse)
 OLD_TEMPLATE_FACTOR = 4  # bytes on the card for one of a package whose files were never counted
 
 

@@ -79,6 +79,16 @@ def session_lost(data: bytes) -> bool:
     return any(item.tag == CHAIN or (item.tag in (0x9F45, 0x9F46) and item.value == gone) for item in items)
 
 
+def session_gone(data: bytes) -> bool:
+    """Whether the card has no SCP03 session for the EXTERNAL AUTHENTICATE, or no script chain, to go on with."""
+    try:
+        items = responses(data)
+        statuses = [ResponseAPDU.parse(item.value).sw for item in items if item.tag == R_APDU]
+    except PeerError:
+        return False
+    return any(item.tag == CHAIN for item in items) or statuses[:1] == [SW_CONDITIONS]
+
+
 def challenge_lost(data: bytes) -> bool:
     """Whether the card knows nothing of the certificate that we sent before: reset, or another session."""
     try:

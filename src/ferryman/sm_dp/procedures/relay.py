@@ -1,5 +1,6 @@
 """ES2 functions by way of ES3: GetEIS, AuditEIS, Enable, Disable, Delete, policy rules, subscription address
-(SGP.02 5.3, 3.3, 3.5, 3.7, 3.11; `sgp02-interfaces.md` 2.3, 7.3 to 7.5, 7.8, 7.9, 7.16).
+(SGP.02 5.3, 3.3, 3.5, 3.7, 3.11; `sgp02-interfaces.md` 2.3, 7.3 to 7.5, 7.8, 7.9, 7.16); and connectivity
+parameters (3.14), whose own steps are in `connectivity`.
 
 The SM-SR is asked for the EIS first: it knows every profile, and whose it is. What it says to the function itself
 is handed on with its own codes. A lost answer is never taken for a failure: the SM-SR answers by the end of the
@@ -20,6 +21,8 @@ from ferryman.contracts.es2_calls import (
     ES2Call,
     ES2SetFallBackAttribute,
     ES2SetFallBackAttributeResponse,
+    UpdateConnectivityParameters,
+    UpdateConnectivityParametersResponse,
 )
 from ferryman.contracts.message import Body
 from ferryman.contracts.roles import SM_SR, SOAP_GATEWAY
@@ -43,7 +46,8 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
-from ferryman.sm_dp.records import ProfileGone
+from ferryman.sm_dp.procedures import connectivity
+from ferryman.sm_dp.records import Facts, ProfileGone
 
 LOOKING, CALLING, FORGETTING, ENDED = "looking", "calling", "forgetting", "ended"
 LAST_WORD = "last-word"
@@ -71,6 +75,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     phase: str = ""
     calls: int = 0
     isdp_aid: bytes = b""
+    session: connectivity.Session | None = None
     result: ExecutionStatus | None = None
 
 
@@ -83,6 +88,7 @@ RESPONSES: dict[type[Body], type[Body]] = {
     es2.ES2EnableProfile: es2.ES2EnableProfileResponse,
     es2.ES2DisableProfile: es2.ES2DisableProfileResponse,
     es2.ES2DeleteProfile: es2.ES2DeleteProfileResponse,
+    UpdateConnectivityParameters: UpdateConnectivityParametersResponse,
 }
 
 
@@ -98,6 +104,8 @@ def step(state: State, event: Event, context: Context) -> Step[State]:
             return _ask(state, LOOKING, es3.ES3GetEIS(eid=context.eid))
         case Received(header, body) if header.function_call_id == call_id(state):
             return _received(state, body, context)
+        case Answered(tag=tag) if tag in connectivity.TAGS and state.session is not None:
+            return _moved(state, connectivity.answered(state.session, event))
         case Answered():
             return _end(state, state.result or _odd())
         case TimerFired(name):
@@ -119,6 +127,8 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
             if body.eis is None:
                 return _end(state, body.status if not body.status.ok else _odd())
             return _known(state, body.eis, body.status, context)
+        case "calling", es3.ES3SendDataResponse() | es3.ES3UpdateConnectivityParametersResponse():
+            return _answered_in(state, body, context)
         case "calling", es3.ES3AuditEISResponse():
             return _end(state, body.status, eis=body.eis)
         case "calling", es3.ES3DeleteISDPResponse() if body.status.ok:
@@ -152,7 +162,36 @@ def _known(state: State, eis: EIS, status: ExecutionStatus, context: Context) ->
         return _end(state, failed(*codes.ICCID_UNKNOWN, "no such profile on this eUICC", call.iccid))
     if found.owner != state.owner:
         return _end(state, failed(*codes.ICCID_NOT_ALLOWED, "the profile is another Operator's", call.iccid))
-    return _ask(_with(state, isdp_aid=found.isdp_aid), CALLING, _function(context.eid, call))
+    state = _with(state, isdp_aid=found.isdp_aid)
+    if isinstance(call, UpdateConnectivityParameters):
+        session = connectivity.Session(
+            eid=context.eid, iccid=call.iccid, isdp_aid=found.isdp_aid, parameters=call.parameters
+        )
+        return _moved(state, connectivity.begin(session, context.entropy))
+    return _ask(state, CALLING, _function(context.eid, call))
+
+
+def _answered_in(
+    state: State,
+    body: es3.ES3SendDataResponse | es3.ES3UpdateConnectivityParametersResponse,
+    context: Context,
+) -> Step[State]:
+    facts: Facts = context.facts
+    if state.session is None:
+        return Step(state)
+    most = facts.settings.session_attempts
+    return _moved(state, connectivity.sent(state.session, body, most=most, entropy=context.entropy))
+
+
+def _moved(state: State, moved: tuple[connectivity.Session, connectivity.Move]) -> Step[State]:
+    """A move within a session: another call, a question, or the end."""
+    session, move = moved
+    state = _with(state, session=session)
+    if isinstance(move, Ask):
+        return Step(state, (move,))
+    if isinstance(move, ExecutionStatus):
+        return _end(state, move)
+    return _ask(state, CALLING, move)
 
 
 def _function(eid: str, call: ES2Call) -> Body:
