@@ -93,7 +93,7 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, Any], components: dict[
         "operationId": endpoint.name,
         "tags": [endpoint.area],
         "summary": endpoint.summary,
-        "description": f"{endpoint.summary}. {_needs(endpoint)}",
+        "description": f"{endpoint.summary}. {needs(endpoint)}",
         "parameters": parameters,
         "responses": {
             str(endpoint.status): _success(endpoint, schema_of),
@@ -116,7 +116,8 @@ def _header(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "schema": schema, "description": text}
 
 
-def _needs(endpoint: Endpoint) -> str:
+def needs(endpoint: Endpoint) -> str:
+    """The right that a route asks for, as a sentence."""
     match endpoint.scope:
         case rights.OPEN:
             return "Needs no key."

@@ -47,7 +47,8 @@ class Streams:
     async def _lines(self, tenant: str, after: int, eid: str) -> AsyncIterator[bytes]:
         self._open[tenant] += 1  # here, because what is never begun never ends
         try:
-            yield f"retry: {RETRY_MS}\n\n".encode()
+            # The place at once: who is cut off before the first event comes again to the same place.
+            yield f"id: {after}\nretry: {RETRY_MS}\n\n".encode()
             async with aclosing(self._events.follow(tenant, after, eid=eid, patience=self._beat)) as found:
                 while not self._over.is_set():
                     one = await self._next(found)

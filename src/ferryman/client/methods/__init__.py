@@ -1,0 +1,40 @@
+# Made by tools/client_methods.py from the table of endpoints: change it there.
+"""Every route of the REST API as a method."""
+
+from __future__ import annotations
+
+from ferryman.client.methods.approvals import Approvals, AsyncApprovals
+from ferryman.client.methods.euiccs import AsyncEuiccs, Euiccs
+from ferryman.client.methods.events import AsyncEvents, Events
+from ferryman.client.methods.operations import AsyncOperations, Operations
+from ferryman.client.methods.orders import AsyncOrders, Orders
+from ferryman.client.methods.oversight import AsyncOversight, Oversight
+from ferryman.client.methods.people import AsyncPeople, People
+from ferryman.client.methods.platform import AsyncPlatform, Platform
+from ferryman.client.methods.scripts import AsyncScripts, Scripts
+from ferryman.client.methods.session import AsyncSession, Session
+from ferryman.client.methods.stock import AsyncStock, Stock
+from ferryman.client.methods.webhooks import AsyncWebhooks, Webhooks
+
+
+class Methods(
+    Approvals, Euiccs, Events, Operations, Orders, Oversight, People, Platform, Scripts, Session, Stock, Webhooks
+):
+    """Methods that block."""
+
+
+class AsyncMethods(
+    AsyncApprovals,
+    AsyncEuiccs,
+    AsyncEvents,
+    AsyncOperations,
+    AsyncOrders,
+    AsyncOversight,
+    AsyncPeople,
+    AsyncPlatform,
+    AsyncScripts,
+    AsyncSession,
+    AsyncStock,
+    AsyncWebhooks,
+):
+    """Methods that are awaited."""

@@ -1,0 +1,135 @@
+# Made by tools/client_methods.py from the table of endpoints: change it there.
+"""What the REST API answers that is no contract's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ferryman.contracts.events import EventKind
+from ferryman.contracts.rest import AccountView, KeyRole
+from ferryman.contracts.status import ExecutionStatus
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """What two people must want.
+
+    Times in seconds since 1970; `state` is waiting, expired, rejected, approved (and being carried out), done
+    or failed; `asked_by` and `decided_by` name account or key.
+    """
+
+    approval_id: str
+    action: str
+    sentence: str
+    request: Any
+    asked_by: str
+    asked_at: float
+    expires: float
+    state: str
+    decided_by: str
+    decided_at: float
+    result: Any = None
+    problem: str = ""
+
+
+class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way to one webhook. `http_status` of the last attempt, 0 when there was no answer."""
+
+    id: str
+    event: str
+    seq: int
+    eid: str
+    state: str
+    attempts: int
+    next_try: float
+    changed: float
+    http_status: int = 0
+    note: str = ""
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """One event. `seq` orders the events of an installation and is the cursor behind it; `at` in s since 1970."""
+
+    id: str
+    seq: int
+    type: EventKind
+    at: float
+    eid: str
+    iccid: str = ""
+    subject: str = ""
+    word: str = ""
+    status: ExecutionStatus | None = None
+
+
+class FleetCard(msgspec.Struct, frozen=True, kw_only=True):
+    """An eUICC of the platform; `smsr_id` is the SM-SR that has it."""
+
+    eid: str
+    eum_id: str
+    platform_type: str
+    platform_version: str
+    smsr_id: str
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many deliveries wait again."""
+
+    deliveries: int
+
+
+class RoleAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """`role` tells of it; `kind` is a word for programs, `object` what it is about, `text` a sentence."""
+
+    role: str
+    kind: str
+    object: str
+    text: str
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who you are. `csrf` belongs into X-CSRF-Token of every request that changes something by cookie."""
+
+    kind: str
+    id: str
+    name: str
+    role: KeyRole
+    tenant: str
+    rights: tuple[str, ...]
+    must_change: bool = False
+    csrf: str = ""
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """What is no secret of a subscription."""
+
+    iccid: str
+    imsi: str
+    msisdn: str
+
+
+class TOTPSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """For an authenticator app, shown this once: the secret (base32) and the same as URI."""
+
+    secret: str
+    uri: str
+
+
+class UserChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """The user, and after recovery the one-time password, shown this once."""
+
+    account: AccountView
+    password: str = ""
+
+
+class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook. `reason` says why it is paused; `secret` is shown once, when it is made or rotated."""
+
+    id: str
+    url: str
+    types: tuple[EventKind, ...]
+    state: str
+    created: float
+    waiting: int
+    reason: str = ""
+    secret: str = ""

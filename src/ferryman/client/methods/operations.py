@@ -1,0 +1,289 @@
+# Made by tools/client_methods.py from the table of endpoints: change it there.
+"""Routes of the REST API: operations."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ferryman.client.calls import Operation, Page
+from ferryman.client.paging import AsyncPages, Pages
+from ferryman.client.sender import AsyncSender, Sender
+from ferryman.contracts.operations import JournalLine, OperationView
+from ferryman.contracts.queue import EntryView
+
+START_OPERATION: Operation[OperationView] = Operation(
+    "start_operation",
+    "POST",
+    "/euiccs/{eid}/operations",
+    OperationView,
+    once=True,
+    defaults={"iccid": "", "validity": 86_400.0},
+)
+LIST_OPERATIONS: Operation[Page[OperationView]] = Operation(
+    "list_operations", "GET", "/operations", Page[OperationView], defaults={"after": "", "limit": 50}
+)
+SHOW_JOURNAL: Operation[Page[JournalLine]] = Operation(
+    "show_journal", "GET", "/operations/{operation_id}/journal", Page[JournalLine]
+)
+SHOW_OPERATION: Operation[OperationView] = Operation(
+    "show_operation", "GET", "/operations/{operation_id}", OperationView
+)
+LIST_QUEUE: Operation[Page[EntryView]] = Operation(
+    "list_queue",
+    "GET",
+    "/euiccs/{eid}/queue",
+    Page[EntryView],
+    defaults={"after": "", "limit": 50, "open_only": False},
+)
+ADD_TO_QUEUE: Operation[EntryView] = Operation(
+    "add_to_queue",
+    "POST",
+    "/euiccs/{eid}/queue",
+    EntryView,
+    once=True,
+    defaults={"iccid": "", "priority": 0, "not_before": 0.0, "validity": 604_800.0, "hold": False},
+)
+SHOW_ENTRY: Operation[EntryView] = Operation("show_entry", "GET", "/euiccs/{eid}/queue/{entry}", EntryView)
+CHANGE_ENTRY: Operation[EntryView] = Operation(
+    "change_entry", "POST", "/euiccs/{eid}/queue/{entry}/changes", EntryView, defaults={"priority": 0}
+)
+
+
+class Operations(Sender):
+    """Methods that block."""
+
+    def start_operation(
+        self,
+        eid: str,
+        *,
+        function: Literal["enable", "disable", "delete", "audit"],
+        iccid: str = "",
+        validity: float = 86_400.0,
+        idempotency_key: str = "",
+    ) -> OperationView:
+        """Enable, disable, delete or audit now.
+
+        What is to be done with the card now; `iccid` names the profile, and may be empty for an audit of all.
+        Needs the right `operation:write`.
+        `validity`: Seconds from now.
+        """
+        return self._send(
+            START_OPERATION.call(
+                eid,
+                body={"function": function, "iccid": iccid, "validity": validity},
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def list_operations(self, *, after: str = "", page_size: int = 50) -> Pages[OperationView]:
+        """Operations, by identifier.
+
+        Needs the right `operation:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        """
+        return self._pages(LIST_OPERATIONS.call(query={"after": after, "limit": page_size}))
+
+    def show_journal(self, operation_id: str) -> Pages[JournalLine]:
+        """Messages of an operation, their kinds.
+
+        Needs the right `operation:read`.
+        """
+        return self._pages(SHOW_JOURNAL.call(operation_id))
+
+    def show_operation(self, operation_id: str) -> OperationView:
+        """State of an operation.
+
+        Needs the right `operation:read`.
+        """
+        return self._send(SHOW_OPERATION.call(operation_id))
+
+    def list_queue(
+        self, eid: str, *, after: str = "", page_size: int = 50, open_only: bool = False
+    ) -> Pages[EntryView]:
+        """Command queue of an eUICC.
+
+        Which entries. Needs the right `queue:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        """
+        return self._pages(
+            LIST_QUEUE.call(eid, query={"after": after, "limit": page_size, "open_only": open_only})
+        )
+
+    def add_to_queue(
+        self,
+        eid: str,
+        *,
+        function: Literal["enable", "disable", "delete", "audit"],
+        iccid: str = "",
+        priority: int = 0,
+        not_before: float = 0.0,
+        validity: float = 604_800.0,
+        hold: bool = False,
+        idempotency_key: str = "",
+    ) -> EntryView:
+        """Put a command into the queue.
+
+        What is to be done when the card can be reached. A higher `priority` goes first. Needs the right
+        `queue:write`.
+        `validity`: Seconds from now.
+        """
+        return self._send(
+            ADD_TO_QUEUE.call(
+                eid,
+                body={
+                    "function": function,
+                    "iccid": iccid,
+                    "priority": priority,
+                    "not_before": not_before,
+                    "validity": validity,
+                    "hold": hold,
+                },
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def show_entry(self, eid: str, entry: str) -> EntryView:
+        """One entry of a queue.
+
+        Needs the right `queue:read`.
+        """
+        return self._send(SHOW_ENTRY.call(eid, entry))
+
+    def change_entry(
+        self,
+        eid: str,
+        entry: str,
+        *,
+        action: Literal["move", "hold", "release", "cancel"],
+        priority: int = 0,
+        if_match: str = "",
+    ) -> EntryView:
+        """Move, hold, release or cancel an entry.
+
+        Move (to `priority`), hold, release or cancel an entry that waits. Needs the right `queue:write`.
+        """
+        return self._send(
+            CHANGE_ENTRY.call(eid, entry, body={"action": action, "priority": priority}, if_match=if_match)
+        )
+
+
+class AsyncOperations(AsyncSender):
+    """Methods that are awaited."""
+
+    async def start_operation(
+        self,
+        eid: str,
+        *,
+        function: Literal["enable", "disable", "delete", "audit"],
+        iccid: str = "",
+        validity: float = 86_400.0,
+        idempotency_key: str = "",
+    ) -> OperationView:
+        """Enable, disable, delete or audit now.
+
+        What is to be done with the card now; `iccid` names the profile, and may be empty for an audit of all.
+        Needs the right `operation:write`.
+        `validity`: Seconds from now.
+        """
+        return await self._send(
+            START_OPERATION.call(
+                eid,
+                body={"function": function, "iccid": iccid, "validity": validity},
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def list_operations(self, *, after: str = "", page_size: int = 50) -> AsyncPages[OperationView]:
+        """Operations, by identifier.
+
+        Needs the right `operation:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        """
+        return self._pages(LIST_OPERATIONS.call(query={"after": after, "limit": page_size}))
+
+    def show_journal(self, operation_id: str) -> AsyncPages[JournalLine]:
+        """Messages of an operation, their kinds.
+
+        Needs the right `operation:read`.
+        """
+        return self._pages(SHOW_JOURNAL.call(operation_id))
+
+    async def show_operation(self, operation_id: str) -> OperationView:
+        """State of an operation.
+
+        Needs the right `operation:read`.
+        """
+        return await self._send(SHOW_OPERATION.call(operation_id))
+
+    def list_queue(
+        self, eid: str, *, after: str = "", page_size: int = 50, open_only: bool = False
+    ) -> AsyncPages[EntryView]:
+        """Command queue of an eUICC.
+
+        Which entries. Needs the right `queue:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        """
+        return self._pages(
+            LIST_QUEUE.call(eid, query={"after": after, "limit": page_size, "open_only": open_only})
+        )
+
+    async def add_to_queue(
+        self,
+        eid: str,
+        *,
+        function: Literal["enable", "disable", "delete", "audit"],
+        iccid: str = "",
+        priority: int = 0,
+        not_before: float = 0.0,
+        validity: float = 604_800.0,
+        hold: bool = False,
+        idempotency_key: str = "",
+    ) -> EntryView:
+        """Put a command into the queue.
+
+        What is to be done when the card can be reached. A higher `priority` goes first. Needs the right
+        `queue:write`.
+        `validity`: Seconds from now.
+        """
+        return await self._send(
+            ADD_TO_QUEUE.call(
+                eid,
+                body={
+                    "function": function,
+                    "iccid": iccid,
+                    "priority": priority,
+                    "not_before": not_before,
+                    "validity": validity,
+                    "hold": hold,
+                },
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def show_entry(self, eid: str, entry: str) -> EntryView:
+        """One entry of a queue.
+
+        Needs the right `queue:read`.
+        """
+        return await self._send(SHOW_ENTRY.call(eid, entry))
+
+    async def change_entry(
+        self,
+        eid: str,
+        entry: str,
+        *,
+        action: Literal["move", "hold", "release", "cancel"],
+        priority: int = 0,
+        if_match: str = "",
+    ) -> EntryView:
+        """Move, hold, release or cancel an entry.
+
+        Move (to `priority`), hold, release or cancel an entry that waits. Needs the right `queue:write`.
+        """
+        return await self._send(
+            CHANGE_ENTRY.call(eid, entry, body={"action": action, "priority": priority}, if_match=if_match)
+        )
