@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from ferryman.client.methods.approvals import Approvals, AsyncApprovals
+from ferryman.client.methods.batches import AsyncBatches, Batches
+from ferryman.client.methods.campaigns import AsyncCampaigns, Campaigns
 from ferryman.client.methods.euiccs import AsyncEuiccs, Euiccs
 from ferryman.client.methods.events import AsyncEvents, Events
 from ferryman.client.methods.operations import AsyncOperations, Operations
@@ -18,13 +20,28 @@ from ferryman.client.methods.webhooks import AsyncWebhooks, Webhooks
 
 
 class Methods(
-    Approvals, Euiccs, Events, Operations, Orders, Oversight, People, Platform, Scripts, Session, Stock, Webhooks
+    Approvals,
+    Batches,
+    Campaigns,
+    Euiccs,
+    Events,
+    Operations,
+    Orders,
+    Oversight,
+    People,
+    Platform,
+    Scripts,
+    Session,
+    Stock,
+    Webhooks,
 ):
     """Methods that block."""
 
 
 class AsyncMethods(
     AsyncApprovals,
+    AsyncBatches,
+    AsyncCampaigns,
     AsyncEuiccs,
     AsyncEvents,
     AsyncOperations,

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ferryman.contracts.events import EventKind
+from ferryman.contracts.queue import CampaignCounts, CampaignState
 from ferryman.contracts.rest import AccountView, KeyRole
 from ferryman.contracts.status import ExecutionStatus
 
@@ -31,6 +32,30 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: float
     result: Any = None
     problem: str = ""
+
+
+class Campaign(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign.
+
+    `progress` (0 to 1) is how far the adding of its entries is; `counts` are of what was added. `reason` says
+    why it does not run. Times in seconds since 1970.
+    """
+
+    campaign: str
+    function: str
+    state: CampaignState
+    adding: bool
+    progress: float
+    counts: CampaignCounts
+    reason: str
+    created: float
+    updated: float
+
+
+class CampaignSize(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of your eUICCs would get a command now."""
+
+    euiccs: int
 
 
 class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +95,14 @@ class FleetCard(msgspec.Struct, frozen=True, kw_only=True):
     platform_type: str
     platform_version: str
     smsr_id: str
+
+
+class NewRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One order: an ICCID or a profile type where they are not the batch's."""
+
+    eid: str
+    iccid: str = ""
+    profile_type: str = ""
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from ferryman.client.calls import Operation, Page
 from ferryman.client.paging import AsyncPages, Pages
 from ferryman.client.sender import AsyncSender, Sender
+from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.operations import JournalLine, OperationView
 from ferryman.contracts.queue import EntryView
 
@@ -17,7 +19,7 @@ START_OPERATION: Operation[OperationView] = Operation(
     "/euiccs/{eid}/operations",
     OperationView,
     once=True,
-    defaults={"iccid": "", "validity": 86_400.0},
+    defaults={"iccid": "", "validity": 86_400.0, "pol2": (), "imsi": "", "msisdn": ""},
 )
 LIST_OPERATIONS: Operation[Page[OperationView]] = Operation(
     "list_operations", "GET", "/operations", Page[OperationView], defaults={"after": "", "limit": 50}
@@ -41,7 +43,7 @@ ADD_TO_QUEUE: Operation[EntryView] = Operation(
     "/euiccs/{eid}/queue",
     EntryView,
     once=True,
-    defaults={"iccid": "", "priority": 0, "not_before": 0.0, "validity": 604_800.0, "hold": False},
+    defaults={"priority": 0, "not_before": 0.0, "validity": 604_800.0, "hold": False, "iccid": ""},
 )
 SHOW_ENTRY: Operation[EntryView] = Operation("show_entry", "GET", "/euiccs/{eid}/queue/{entry}", EntryView)
 CHANGE_ENTRY: Operation[EntryView] = Operation(
@@ -56,21 +58,41 @@ class Operations(Sender):
         self,
         eid: str,
         *,
-        function: Literal["enable", "disable", "delete", "audit"],
+        function: Literal[
+            "enable",
+            "disable",
+            "delete",
+            "audit",
+            "set-fallback",
+            "update-policy-rules",
+            "update-subscription-address",
+        ],
         iccid: str = "",
         validity: float = 86_400.0,
+        pol2: Sequence[PolicyRule] = (),
+        imsi: str = "",
+        msisdn: str = "",
         idempotency_key: str = "",
     ) -> OperationView:
-        """Enable, disable, delete or audit now.
+        """Change or audit a profile now.
 
-        What is to be done with the card now; `iccid` names the profile, and may be empty for an audit of all.
-        Needs the right `operation:write`.
+        What is to be done now. `iccid` names the profile, and may be empty for an audit of all. `pol2` replaces
+        all rules (update-policy-rules); `imsi` and `msisdn` are the new address, what is empty stays as it is
+        (update-subscription-address). Needs the right `operation:write`.
+        `iccid`: ICCID, or nothing.
         `validity`: Seconds from now.
         """
         return self._send(
             START_OPERATION.call(
                 eid,
-                body={"function": function, "iccid": iccid, "validity": validity},
+                body={
+                    "function": function,
+                    "iccid": iccid,
+                    "validity": validity,
+                    "pol2": pol2,
+                    "imsi": imsi,
+                    "msisdn": msisdn,
+                },
                 idempotency_key=idempotency_key,
             )
         )
@@ -116,29 +138,29 @@ class Operations(Sender):
         eid: str,
         *,
         function: Literal["enable", "disable", "delete", "audit"],
-        iccid: str = "",
         priority: int = 0,
         not_before: float = 0.0,
         validity: float = 604_800.0,
         hold: bool = False,
+        iccid: str = "",
         idempotency_key: str = "",
     ) -> EntryView:
         """Put a command into the queue.
 
-        What is to be done when the card can be reached. A higher `priority` goes first. Needs the right
-        `queue:write`.
+        What is to be done when the card can be reached. Needs the right `queue:write`.
         `validity`: Seconds from now.
+        `iccid`: ICCID, or nothing.
         """
         return self._send(
             ADD_TO_QUEUE.call(
                 eid,
                 body={
-                    "function": function,
-                    "iccid": iccid,
                     "priority": priority,
                     "not_before": not_before,
                     "validity": validity,
                     "hold": hold,
+                    "function": function,
+                    "iccid": iccid,
                 },
                 idempotency_key=idempotency_key,
             )
@@ -176,21 +198,41 @@ class AsyncOperations(AsyncSender):
         self,
         eid: str,
         *,
-        function: Literal["enable", "disable", "delete", "audit"],
+        function: Literal[
+            "enable",
+            "disable",
+            "delete",
+            "audit",
+            "set-fallback",
+            "update-policy-rules",
+            "update-subscription-address",
+        ],
         iccid: str = "",
         validity: float = 86_400.0,
+        pol2: Sequence[PolicyRule] = (),
+        imsi: str = "",
+        msisdn: str = "",
         idempotency_key: str = "",
     ) -> OperationView:
-        """Enable, disable, delete or audit now.
+        """Change or audit a profile now.
 
-        What is to be done with the card now; `iccid` names the profile, and may be empty for an audit of all.
-        Needs the right `operation:write`.
+        What is to be done now. `iccid` names the profile, and may be empty for an audit of all. `pol2` replaces
+        all rules (update-policy-rules); `imsi` and `msisdn` are the new address, what is empty stays as it is
+        (update-subscription-address). Needs the right `operation:write`.
+        `iccid`: ICCID, or nothing.
         `validity`: Seconds from now.
         """
         return await self._send(
             START_OPERATION.call(
                 eid,
-                body={"function": function, "iccid": iccid, "validity": validity},
+                body={
+                    "function": function,
+                    "iccid": iccid,
+                    "validity": validity,
+                    "pol2": pol2,
+                    "imsi": imsi,
+                    "msisdn": msisdn,
+                },
                 idempotency_key=idempotency_key,
             )
         )
@@ -236,29 +278,29 @@ class AsyncOperations(AsyncSender):
         eid: str,
         *,
         function: Literal["enable", "disable", "delete", "audit"],
-        iccid: str = "",
         priority: int = 0,
         not_before: float = 0.0,
         validity: float = 604_800.0,
         hold: bool = False,
+        iccid: str = "",
         idempotency_key: str = "",
     ) -> EntryView:
         """Put a command into the queue.
 
-        What is to be done when the card can be reached. A higher `priority` goes first. Needs the right
-        `queue:write`.
+        What is to be done when the card can be reached. Needs the right `queue:write`.
         `validity`: Seconds from now.
+        `iccid`: ICCID, or nothing.
         """
         return await self._send(
             ADD_TO_QUEUE.call(
                 eid,
                 body={
-                    "function": function,
-                    "iccid": iccid,
                     "priority": priority,
                     "not_before": not_before,
                     "validity": validity,
                     "hold": hold,
+                    "function": function,
+                    "iccid": iccid,
                 },
                 idempotency_key=idempotency_key,
             )

@@ -35,13 +35,19 @@ CREATE_ORDER: Operation[OrderView] = Operation(
     OrderView,
     once=True,
     defaults={
-        "iccid": "",
-        "profile_type": "",
         "enable": True,
         "validity": 86_400.0,
         "pol2": (),
         "imsi": "",
         "msisdn": "",
+        "pol1": None,
+        "connectivity": None,
+        "keys": "keep",
+        "keys_under": "",
+        "hold": None,
+        "delete_token": False,
+        "iccid": "",
+        "profile_type": "",
     },
 )
 SHOW_ORDER: Operation[OrderView] = Operation("show_order", "GET", "/orders/{order_id}", OrderView)
@@ -109,33 +115,46 @@ class Orders(Sender):
         self,
         *,
         eid: str,
-        iccid: str = "",
-        profile_type: str = "",
         enable: bool = True,
         validity: float = 86_400.0,
         pol2: Sequence[PolicyRule] = (),
         imsi: str = "",
         msisdn: str = "",
+        pol1: bytes | None = None,
+        connectivity: bytes | None = None,
+        keys: Literal["keep", "destroy", "hand-over"] = "keep",
+        keys_under: str = "",
+        hold: Sequence[Literal["before-download", "after-enable"]] | None = None,
+        delete_token: bool = False,
+        iccid: str = "",
+        profile_type: str = "",
         idempotency_key: str = "",
     ) -> OrderView:
         """Order the download of a profile (ES2.DownloadProfile).
 
         ES2.DownloadProfile: `iccid`, or `profile_type` to take the next free subscription of that type. Needs the
         right `order:write`.
-        `eid`: EID, 32 decimal digits.
         `validity`: Seconds from now.
+        `eid`: EID, 32 decimal digits.
+        `iccid`: ICCID, or nothing.
         """
         return self._send(
             CREATE_ORDER.call(
                 body={
-                    "eid": eid,
-                    "iccid": iccid,
-                    "profile_type": profile_type,
                     "enable": enable,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,
                     "msisdn": msisdn,
+                    "pol1": pol1,
+                    "connectivity": connectivity,
+                    "keys": keys,
+                    "keys_under": keys_under,
+                    "hold": hold,
+                    "delete_token": delete_token,
+                    "eid": eid,
+                    "iccid": iccid,
+                    "profile_type": profile_type,
                 },
                 idempotency_key=idempotency_key,
             )
@@ -230,33 +249,46 @@ class AsyncOrders(AsyncSender):
         self,
         *,
         eid: str,
-        iccid: str = "",
-        profile_type: str = "",
         enable: bool = True,
         validity: float = 86_400.0,
         pol2: Sequence[PolicyRule] = (),
         imsi: str = "",
         msisdn: str = "",
+        pol1: bytes | None = None,
+        connectivity: bytes | None = None,
+        keys: Literal["keep", "destroy", "hand-over"] = "keep",
+        keys_under: str = "",
+        hold: Sequence[Literal["before-download", "after-enable"]] | None = None,
+        delete_token: bool = False,
+        iccid: str = "",
+        profile_type: str = "",
         idempotency_key: str = "",
     ) -> OrderView:
         """Order the download of a profile (ES2.DownloadProfile).
 
         ES2.DownloadProfile: `iccid`, or `profile_type` to take the next free subscription of that type. Needs the
         right `order:write`.
-        `eid`: EID, 32 decimal digits.
         `validity`: Seconds from now.
+        `eid`: EID, 32 decimal digits.
+        `iccid`: ICCID, or nothing.
         """
         return await self._send(
             CREATE_ORDER.call(
                 body={
-                    "eid": eid,
-                    "iccid": iccid,
-                    "profile_type": profile_type,
                     "enable": enable,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,
                     "msisdn": msisdn,
+                    "pol1": pol1,
+                    "connectivity": connectivity,
+                    "keys": keys,
+                    "keys_under": keys_under,
+                    "hold": hold,
+                    "delete_token": delete_token,
+                    "eid": eid,
+                    "iccid": iccid,
+                    "profile_type": profile_type,
                 },
                 idempotency_key=idempotency_key,
             )
