@@ -175,6 +175,7 @@ class OperatorSystem:
     heads: list[dict[str, str]] = field(default_factory=list)
     clock: Callable[[], float] = lambda: 0.0
     port: int = 0
+    key: bytes = KEY
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -230,7 +231,7 @@ class OperatorSystem:
     def check(self, fields: dict[str, str], raw: bytes) -> None:
         """As the Standard Webhooks describe it: name, time and body under HMAC-SHA-256."""
         name, moment = fields["webhook-id"], fields["webhook-timestamp"]
-        mac = hmac.new(KEY, f"{name}.{moment}.".encode() + raw, hashlib.sha256).digest()
+        mac = hmac.new(self.key, f"{name}.{moment}.".encode() + raw, hashlib.sha256).digest()
         assert fields["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
         assert fields["idempotency-key"] == name == json.loads(raw)["id"]
         assert abs(int(moment) - self.clock()) < 5

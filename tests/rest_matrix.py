@@ -31,6 +31,8 @@ AGREED = {
     "imports": {"GET": "AKOR", "POST": "AK", "DELETE": "AK"},
     "raw-scripts": {"POST": "AO"},
     "events": {"GET": "AORM"},
+    "order-hooks": {"GET": "AOR", "PUT": "AO", "DELETE": "AO"},
+    "hook-keys": {"POST": "AO"},
     "webhooks": {"GET": "AOR", "POST": "AO", "DELETE": "AO"},
     "session": {"GET": EVERYBODY, "POST": EVERYBODY, "DELETE": EVERYBODY},
 }

@@ -350,6 +350,7 @@ SAYS = {
     ],
     CRYPTO_SERVER: [],
     REST_API: [
+        "ferryman.call.crypto-server.rest-api",
         "ferryman.call.sm-sr.rest-api",
         "ferryman.call.sm-dp.rest-api",
         "ferryman.call.soap-gateway.rest-api",

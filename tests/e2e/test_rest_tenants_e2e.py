@@ -170,6 +170,12 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "show_import": Good(batch),
         "list_subscriptions": Good(batch),
         "ask_for_deletion": Good(batch),
+        "list_hooks": Good(),
+        "set_hook": Good({}, {}),
+        "remove_hook": Good(),
+        "make_hook_key": Good({}, {"name": "hlr"}),
+        "release_order": Good(placed, {}),
+        "refuse_order": Good(placed, {}),
         "list_campaigns": Good(),
         "count_campaign": Good({}, {"function": "audit"}),
         "create_campaign": Good({}, {**spring, "name": "summer"}),
@@ -201,11 +207,13 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
 # There is no gateway here that has peers.
 OTHERWISE = {
     **{key: {403} for key in ("approve", "reject", "cancel_order", "retry_order")},
+    **{key: {403} for key in ("release_order", "refuse_order")},
     **{
         key: {503} for key in ("list_peers", "put_peer", "show_peer", "remove_peer", "test_peer")
     },  # no gateway here
     "activate_script": {400},
     "delete_webhook": {204, 404},  # each role deletes the same one
+    "remove_hook": {204, 404},
 }
 
 

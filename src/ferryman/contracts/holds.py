@@ -20,7 +20,8 @@ class SetHook(Body, frozen=True, kw_only=True, tag=True):
 
     `url` empty: nobody is asked, the orders wait for a release. `key` names the key under which the calls are
     signed (CryptoServer). `limit` in seconds; what follows it, or a refusal, behind the enabling is `undo`: keep
-    the profile enabled and raise an alarm, disable it, or disable and delete it.
+    the profile enabled and raise an alarm, disable it, or disable and delete it. `confined`: a tenant names the
+    address, so it may be public alone, or in `sm_dp.hook_networks`; whatever comes over the REST API is.
     """
 
     owner: str
@@ -30,6 +31,7 @@ class SetHook(Body, frozen=True, kw_only=True, tag=True):
     holds: tuple[str, ...] = HOLDS
     limit: float = 3_600.0
     undo: str = DISABLE
+    confined: bool = False
 
 
 class RemoveHook(Body, frozen=True, kw_only=True, tag=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ferryman.contracts import admin, batches, imports, operations, orders, oversight, queue, workflow
+from ferryman.contracts import admin, batches, holds, imports, operations, orders, oversight, queue, workflow
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -163,4 +163,5 @@ ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     imports.ListImports,
     imports.ListSubscriptions,
     *batches.REQUESTS,
+    *holds.REQUESTS,
 )

@@ -54,9 +54,12 @@ MESSAGES: dict[tuple[str, str], frozenset[str]] = {
     (SM_DP, REST_API): _names(events.TO_REST_API),
 }
 
-# Server -> roles that may call it at all; which question each may ask is the server's own table.
+# Server -> roles that may call it at all; which question each may ask is the server's own table. The REST API has
+# keys stored by the CryptoServer, and none used.
 CALLERS: dict[str, frozenset[str]] = {
-    CRYPTO_SERVER: frozenset({OPERATOR, SM_SR, SM_DP, TRANSPORT_HTTPS}),
+    CRYPTO_SERVER: frozenset(
+        {OPERATOR, SM_SR, SM_DP, TRANSPORT_HTTPS, REST_API}
+    ),  # REST_API: to store, not to use
     SM_SR: frozenset({OPERATOR, SOAP_GATEWAY, REST_API}),
     SM_DP: frozenset({OPERATOR, REST_API}),
     SOAP_GATEWAY: frozenset({OPERATOR, REST_API}),

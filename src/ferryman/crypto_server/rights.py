@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ferryman.contracts import crypto, envelopes, es8, imports
 from ferryman.contracts.message import Body
-from ferryman.contracts.roles import OPERATOR, SM_DP, SM_SR, TRANSPORT_HTTPS
+from ferryman.contracts.roles import OPERATOR, REST_API, SM_DP, SM_SR, TRANSPORT_HTTPS
 
 ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.ImportTransportKey: frozenset({OPERATOR}),
@@ -35,6 +35,6 @@ ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.ConfirmTokenKey: frozenset({SM_DP}),
     crypto.IssueDeleteToken: frozenset({SM_DP}),
     **dict.fromkeys(es8.REQUESTS, frozenset({SM_DP})),
-    crypto.ImportHookKey: frozenset({OPERATOR}),
+    crypto.ImportHookKey: frozenset({OPERATOR, REST_API}),
     crypto.SignHookCall: frozenset({SM_DP}),
 }

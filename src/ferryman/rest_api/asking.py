@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ferryman.contracts import admin, codes, peers
+from ferryman.contracts import admin, codes, crypto, peers
 from ferryman.contracts.eis import EIS, ProfileInfo
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
-from ferryman.contracts.roles import REST_API, SM_DP, SM_SR, SOAP_GATEWAY
+from ferryman.contracts.roles import CRYPTO_SERVER, REST_API, SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.errors import PeerError, Refused, Unavailable
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
@@ -34,6 +34,10 @@ class Asking:
     async def gateway[B: Body](self, tenant: str, body: Body, kind: type[B]) -> B:
         """Ask the SOAP gateway about its peers; raises Refused, Unavailable."""
         return await self._ask(SOAP_GATEWAY, tenant, body, kind, "", peers.ANSWER_CODEC)
+
+    async def crypto_server[B: Body](self, tenant: str, body: Body, kind: type[B]) -> B:
+        """Have the CryptoServer store what it never gives back; raises Refused, Unavailable."""
+        return await self._ask(CRYPTO_SERVER, tenant, body, kind, "", crypto.ANSWER_CODEC)
 
     async def card(self, tenant: str, eid: str) -> EIS:
         """A card with a profile of this tenant; raises Refused, for all others as if they did not exist."""
@@ -77,7 +81,7 @@ class Asking:
             _, answer = decode(raw, answers)
         except PeerError as problem:  # of another version: nothing that the requester could mend
             raise Unavailable(f"{role} ({problem.field})", retry_after=AWAY_SECONDS) from None
-        if isinstance(answer, admin.AdminRefused | peers.PeerRefused):
+        if isinstance(answer, admin.AdminRefused | peers.PeerRefused | crypto.CryptoRefused):
             status = answer.status
             raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
         if not isinstance(answer, kind):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ferryman.contracts.eis import EIS, AuditRecord, PolicyRule
+from ferryman.contracts.holds import HookView
 from ferryman.contracts.imports import ImportView
 from ferryman.contracts.operations import JournalLine, OperationView
 from ferryman.contracts.orders import OrderView, StockView
@@ -109,6 +110,62 @@ class NewOrder(OrderTerms, frozen=True, kw_only=True):
     eid: EIDText
     iccid: AnyICCID = ""
     profile_type: ProfileType = ""
+
+
+class NewHook(Closed, frozen=True, kw_only=True):
+    """Where and how orders hold; `profile_type` empty: those of every type without a hook of its own.
+
+    `url` empty: nobody is asked, and the orders wait for a release; else calls are signed with the key `key`.
+    What follows a refusal or silence of `limit` seconds behind the enabling is `undo`.
+    """
+
+    profile_type: ProfileType = ""
+    url: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+    key: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    holds: Annotated[tuple[Hold, ...], msgspec.Meta(min_length=1, max_length=2)] = (
+        "before-download",
+        "after-enable",
+    )
+    limit: Seconds = 3_600.0
+    undo: Literal["keep", "disable", "delete"] = "disable"
+
+
+class HookQuery(Closed, frozen=True, kw_only=True):
+    """Of which profile type; empty: the one for every type."""
+
+    profile_type: ProfileType = ""
+
+
+class HookList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of hooks, by profile type; `next` is empty at the end."""
+
+    items: tuple[HookView, ...]
+    next: str = ""
+
+
+class NewHookKey(Closed, frozen=True, kw_only=True):
+    """A key for calls of hooks; one of this name is replaced."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,100}$")]
+
+
+class HookKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The key as in Standard Webhooks, shown this once: it stays in the CryptoServer."""
+
+    name: str
+    secret: str
+
+
+class Release(Closed, frozen=True, kw_only=True):
+    """`hold` names the hold that is meant; empty: the one in which the order is."""
+
+    hold: Literal["", "before-download", "after-enable"] = ""
+
+
+class Refusal(Release, frozen=True, kw_only=True):
+    """Why the order must not go on."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class NewOperation(Closed, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ferryman.contracts.rest import KeyRole
 from ferryman.errors import InputError
+from ferryman.platform.destination import Network, networks
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,9 +103,9 @@ class RESTSettings:
             )
 
     @property
-    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    def networks(self) -> tuple[Network, ...]:
         """Those of `webhook_networks`."""
-        return tuple(ipaddress.ip_network(one) for one in self.webhook_networks)
+        return networks(self.webhook_networks)
 
 
 def _is_loopback(host: str) -> bool:

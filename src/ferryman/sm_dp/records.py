@@ -9,6 +9,7 @@ import msgspec
 from ferryman.contracts.crypto import PackageElement
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import InputError
+from ferryman.platform.destination import networks
 
 MIN_SEGMENT = 16  # octets: shorter ones are more framing than profile
 MAX_SEGMENT = 1007  # plain bytes of a profile in one SCP03t TLV of at most 1024 octets (SGP.02 4.1.3.3)
@@ -33,12 +34,18 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_delivered: bool = False
     hook_timeout: float = 10.0  # s for one call to an operator's system
     hook_ca_file: str = ""  # CAs of those systems (PEM, in the data directory); empty: the system's own
+    # Networks that are not public and where hooks that were set over the REST API may lead, also by http.
+    hook_networks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not MIN_SEGMENT <= self.segment <= MAX_SEGMENT:
             raise InputError("sm_dp.segment", f"must be between {MIN_SEGMENT} and {MAX_SEGMENT}")
         if self.hook_timeout <= 0:
             raise InputError("sm_dp.hook_timeout", "must be more than 0 seconds")
+        try:
+            networks(self.hook_networks)
+        except ValueError as problem:
+            raise InputError("sm_dp.hook_networks", str(problem)) from None
         if self.segments_per_message < 1:
             raise InputError("sm_dp.segments_per_message", "must be at least 1")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy import Connection, Row
 
 from ferryman.contracts import admin, codes, es2, es2_calls, es3, rest, v4
-from ferryman.contracts.holds import HoldVerdict
+from ferryman.contracts.holds import HoldVerdict, SetHook
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import REST_API, SM_DP
 from ferryman.contracts.status import failed, from_refusal
@@ -13,6 +14,7 @@ from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.crypto_client import CryptoClient
+from ferryman.platform.destination import networks
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received, Signalled
@@ -81,7 +83,11 @@ class SMDP:
             mailbox=mailbox,
             clock=clock,
             ask=crypto.ask,
-            sender=HookPost(timeout=settings.hook_timeout, ca_file=settings.hook_ca_file),
+            sender=HookPost(
+                timeout=settings.hook_timeout,
+                ca_file=settings.hook_ca_file,
+                networks=networks(settings.hook_networks),
+            ),
             tell=self._tell,
         )
         self.tokens = TokenDesk(mailbox, crypto.ask)
@@ -136,6 +142,8 @@ class SMDP:
         try:
             if caller == REST_API and not isinstance(body, rest.ASKED_OF_SM_DP):
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function for the REST API")
+            if caller == REST_API and isinstance(body, SetHook):
+                body = msgspec.structs.replace(body, confined=True)
             answer = await self._answer(header, body)
         except Refused as refusal:
             answer = admin.AdminRefused(status=from_refusal(refusal))

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from ferryman.platform.schema import Sequence, platform_tables
@@ -104,6 +105,7 @@ hook = Table(
     Column("max_hold", Double, nullable=False),  # s
     Column("undo", String(10), nullable=False),  # keep | disable | delete
     Column("created", Double, nullable=False),
+    Column("confined", Boolean, nullable=False, server_default=false()),  # to addresses that a tenant may name
 )
 
 hook_call = Table(

@@ -30,7 +30,7 @@ def test_each_role_knows_exactly_those_it_speaks_with(tmp_path: Path) -> None:
     assert set(made[TRANSPORT_SMS].peers) == {SM_SR}
     assert set(made[TRANSPORT_HTTPS].peers) == {SM_SR, CRYPTO_SERVER}
     assert set(made[OPERATOR].peers) == {SM_SR, SM_DP, CRYPTO_SERVER, SOAP_GATEWAY, REST_API}
-    assert set(made[CRYPTO_SERVER].peers) == {SM_SR, SM_DP, TRANSPORT_HTTPS, OPERATOR}
+    assert set(made[CRYPTO_SERVER].peers) == {SM_SR, SM_DP, TRANSPORT_HTTPS, OPERATOR, REST_API}
     assert made[PROVISIONER].peers == {}
     for credential in made.values():
         for peer, key in credential.peers.items():

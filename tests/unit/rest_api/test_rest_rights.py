@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from ferryman.contracts.admin import ANSWER_CODEC, SM_SR_REQUESTS, AdminRefused, RegisterEIS
+from ferryman.contracts.crypto import ImportHookKey
 from ferryman.contracts.imports import OpenRegistration
 from ferryman.contracts.message import Header, decode, encode
 from ferryman.contracts.rest import KeyRole
-from ferryman.contracts.roles import CRYPTO_SERVER, REST_API, SM_DP, SM_SR
-from ferryman.contracts.routes import CALLERS
+from ferryman.contracts.roles import REST_API, SM_DP, SM_SR
+from ferryman.crypto_server.rights import ALLOWED
 from ferryman.rest_api.endpoints import ENDPOINTS
 from ferryman.rest_api.rights import OPEN
 from rest_matrix import allowed
@@ -74,7 +75,8 @@ async def test_what_is_not_there_is_404(tmp_path: Path, path: str) -> None:
 
 async def test_the_role_may_ask_no_more_than_its_table(tmp_path: Path) -> None:
     """Whoever took the REST API over registers no card and reads no key."""
-    assert REST_API not in CALLERS[CRYPTO_SERVER]
+    stored = {kind for kind, roles in ALLOWED.items() if REST_API in roles}
+    assert stored == {ImportHookKey}  # whose answers hold nothing
     assert RegisterEIS in SM_SR_REQUESTS
     async with rest_world(tmp_path) as world:
         for dest, body in (

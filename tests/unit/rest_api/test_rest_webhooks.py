@@ -15,8 +15,8 @@ from ferryman.contracts.message import Header, encode
 from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.status import failed
 from ferryman.errors import InputError
+from ferryman.platform.destination import NotAllowed, check, judge, resolve
 from ferryman.rest_api.events import sender
-from ferryman.rest_api.events.destination import NotAllowed, check, judge, resolve
 from patience import until
 from rest_world import OTHER, TENANT, RestWorld, rest_world
 from rig import free_port

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx2
 
 from ferryman.errors import Unavailable
-from ferryman.rest_api.events.destination import Network, resolve
+from ferryman.platform.destination import Network, resolve
 
 MAX_ANSWER = 64 * 1024  # octets of an answer that are read, so that the connection can be used again
 

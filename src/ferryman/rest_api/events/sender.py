@@ -18,8 +18,8 @@ import structlog
 
 from ferryman.errors import Unavailable
 from ferryman.platform.clock import Clock
+from ferryman.platform.destination import NotAllowed
 from ferryman.rest_api.events.book import view
-from ferryman.rest_api.events.destination import NotAllowed
 from ferryman.rest_api.events.post import Outcome
 from ferryman.rest_api.events.signing import headers
 from ferryman.rest_api.events.views import DELIVERED, GIVEN_UP, WAITING

@@ -25,9 +25,9 @@ from ferryman.contracts import codes
 from ferryman.contracts.events import EventKind
 from ferryman.errors import Refused
 from ferryman.platform.clock import Clock, Entropy
+from ferryman.platform.destination import check
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.prepared import Prepared
-from ferryman.rest_api.events.destination import check
 from ferryman.rest_api.events.signing import SECRET_OCTETS, secret_text
 from ferryman.rest_api.events.views import (
     ACTIVE,

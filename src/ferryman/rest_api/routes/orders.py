@@ -53,7 +53,7 @@ async def list_orders(r: Request) -> bodies.OrderList:
     return bodies.OrderList(items=items, next=items[-1].order_id if len(found) > given.limit else "")
 
 
-async def show_order(r: Request) -> Body:
+async def show_order(r: Request) -> orders.OrderView:
     question = orders.ShowOrder(owner=r.tenant, order_id=r.path["order_id"])
     return await or_absent(r.ask.sm_dp(r.tenant, question, orders.OrderView), "order", r.path["order_id"])
 

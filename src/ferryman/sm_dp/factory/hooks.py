@@ -36,6 +36,7 @@ class Target:
     profile_type: str
     url: str
     key: str
+    confined: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def put(tx: Tx, wanted: SetHook) -> None:
             holds=" ".join(wanted.holds),
             max_hold=wanted.limit,
             undo=wanted.undo,
+            confined=wanted.confined,
             created=tx.now,
         )
     )
@@ -176,7 +178,7 @@ def targets(connection: Connection, now: float) -> list[Target]:
     """Hooks with calls that are due."""
     c = hook_call.c
     due = select(c.owner, c.profile_type).where(c.state == OPEN, c.due <= now).distinct().subquery()
-    statement = select(hook.c.owner, hook.c.profile_type, hook.c.url, hook.c.key).join(
+    statement = select(hook.c.owner, hook.c.profile_type, hook.c.url, hook.c.key, hook.c.confined).join(
         due, (due.c.owner == hook.c.owner) & (due.c.profile_type == hook.c.profile_type)
     )
     return [Target(*row) for row in connection.execute(statement.where(hook.c.url != ""))]

@@ -21,6 +21,7 @@ from ferryman.contracts.message import Body, Header
 from ferryman.contracts.roles import SM_DP
 from ferryman.errors import Refused, Unavailable
 from ferryman.platform.clock import Clock
+from ferryman.platform.destination import NotAllowed
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.webhook_form import signed_text
 from ferryman.sm_dp.factory import hooks
@@ -140,7 +141,11 @@ class HookCaller:
         signed = await self._ask(header, crypto.SignHookCall(owner=target.owner, name=target.key, message=text))
         if not isinstance(signed, crypto.HookCallSigned):
             return HookAnswer("", note="the CryptoServer gave no signature")
-        return await self._post.send(target.url, call.body, post.headers(call.call_id, timestamp, signed.mac))
+        fields = post.headers(call.call_id, timestamp, signed.mac)
+        try:
+            return await self._post.send(target.url, call.body, fields, confined=target.confined)
+        except NotAllowed as problem:  # the name leads elsewhere now; it may lead back
+            return HookAnswer("", note=str(problem))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

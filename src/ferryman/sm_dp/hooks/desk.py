@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from ferryman.contracts import codes, holds
 from ferryman.contracts.message import Body, Header
 from ferryman.errors import InputError, Refused
+from ferryman.platform.destination import check
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.sm_dp.factory import hooks, templates
 from ferryman.sm_dp.hooks.post import MAX_REASON, check_url
@@ -73,7 +74,9 @@ def _check(body: holds.SetHook) -> None:
     check_holds(body.holds)
     if not body.holds:
         raise InputError("holds", "must name one hold at least; remove the hook instead")
-    if body.url:
+    if body.url and body.confined:
+        check(body.url)  # where it leads is looked at when it is called: by the settings, and each time
+    elif body.url:
         check_url(body.url)
     if bool(body.url) != bool(body.key):
         raise InputError("key", "names the signing key of the calls: needed with an address, and only then")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ferryman.errors import InputError, Unavailable
+from ferryman.platform.destination import Network, resolve
 from ferryman.platform.webhook_form import fields
 
 if TYPE_CHECKING:
@@ -64,8 +66,9 @@ def headers(call_id: str, timestamp: int, mac: bytes) -> dict[str, str]:
 class HookPost:
     """Connections to operators' systems; made at the first call."""
 
-    def __init__(self, *, timeout: float, ca_file: str) -> None:
+    def __init__(self, *, timeout: float, ca_file: str, networks: Iterable[Network] = ()) -> None:
         self._timeout = timeout
+        self._networks = tuple(networks)
         self._ca_file = ca_file
         self._client: httpx2.AsyncClient | None = None
 
@@ -75,8 +78,11 @@ class HookPost:
         if client is not None:
             await client.aclose()
 
-    async def send(self, url: str, body: bytes, fields: dict[str, str]) -> HookAnswer:
-        """One attempt; Unavailable when nobody knows whether it arrived."""
+    async def send(self, url: str, body: bytes, fields: dict[str, str], *, confined: bool = False) -> HookAnswer:
+        """One attempt; Unavailable when nobody knows whether it arrived.
+
+        `confined`: the address was named by a tenant, and NotAllowed is raised when it leads where none may.
+        """
         try:
             import httpx2  # it takes half a second, which who has no hook need not wait
         except ModuleNotFoundError:
@@ -89,11 +95,14 @@ class HookPost:
             client = httpx2.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=None)
             self._client = client
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                client.stream("POST", url, content=body, headers=fields) as answer,
-            ):
-                return _read(answer.status_code, answer.headers, await _content(answer))
+            async with asyncio.timeout(self._timeout):
+                extensions = {}
+                if confined:
+                    to = await resolve(url, self._networks)
+                    url, fields, extensions = to.url, {"Host": to.host, **fields}, {"sni_hostname": to.name}
+                request = client.stream("POST", url, content=body, headers=fields, extensions=extensions)
+                async with request as answer:
+                    return _read(answer.status_code, answer.headers, await _content(answer))
         except (httpx2.HTTPError, httpx2.StreamError, OSError, TimeoutError) as problem:
             raise Unavailable(f"hook ({type(problem).__name__})") from None
 

@@ -1,4 +1,4 @@
-"""Where a webhook may lead: a tenant names the address, so it must not reach into the platform's own network.
+"""Where a webhook or a hook may lead: a tenant names it, so it must not reach into the platform's own network.
 
 Every address that the name has now is judged, and the connection goes to the one that was judged: a name that
 means something else a moment later gains nothing.
@@ -17,6 +17,12 @@ from ferryman.errors import InputError, Unavailable
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(named: Iterable[str]) -> tuple[Network, ...]:
+    """Networks as settings name them; raises ValueError."""
+    return tuple(ipaddress.ip_network(one) for one in named)
+
 
 PORTS = {"https": 443, "http": 80}
 
@@ -61,7 +67,7 @@ def judge(address: Address, scheme: str, allowed: Iterable[Network]) -> None:
     if scheme != "https":
         raise NotAllowed("url", "must be https")
     if not address.is_global or address.is_multicast:
-        raise NotAllowed("url", "leads to an address that is not public, and not in rest.webhook_networks")
+        raise NotAllowed("url", "leads to an address that is not public, and not listed in the settings")
 
 
 async def resolve(url: str, allowed: Iterable[Network]) -> Destination:
@@ -88,5 +94,5 @@ async def _addresses(host: str, port: int) -> list[Address]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise Unavailable("webhook (its name has no address)") from None
+        raise Unavailable("receiver (its name has no address)") from None
     return [ipaddress.ip_address(one[4][0]) for one in found]
