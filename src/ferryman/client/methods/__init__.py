@@ -8,6 +8,7 @@ from ferryman.client.methods.batches import AsyncBatches, Batches
 from ferryman.client.methods.campaigns import AsyncCampaigns, Campaigns
 from ferryman.client.methods.euiccs import AsyncEuiccs, Euiccs
 from ferryman.client.methods.events import AsyncEvents, Events
+from ferryman.client.methods.holds import AsyncHolds, Holds
 from ferryman.client.methods.operations import AsyncOperations, Operations
 from ferryman.client.methods.orders import AsyncOrders, Orders
 from ferryman.client.methods.oversight import AsyncOversight, Oversight
@@ -25,6 +26,7 @@ class Methods(
     Campaigns,
     Euiccs,
     Events,
+    Holds,
     Operations,
     Orders,
     Oversight,
@@ -44,6 +46,7 @@ class AsyncMethods(
     AsyncCampaigns,
     AsyncEuiccs,
     AsyncEvents,
+    AsyncHolds,
     AsyncOperations,
     AsyncOrders,
     AsyncOversight,

@@ -97,6 +97,13 @@ class FleetCard(msgspec.Struct, frozen=True, kw_only=True):
     smsr_id: str
 
 
+class HookKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The key as in Standard Webhooks, shown this once: it stays in the CryptoServer."""
+
+    name: str
+    secret: str
+
+
 class NewRow(msgspec.Struct, frozen=True, kw_only=True):
     """One order: an ICCID or a profile type where they are not the batch's."""
 
