@@ -92,6 +92,7 @@ def context(
     effective: Effective | None = None,
     waiting: bool = False,
     begun: bool = False,
+    scripted: bool = False,
 ) -> Context:
     header = Header(
         message_id="m", sender="sm-dp", requester=DP, function_call_id="call", deadline=DEADLINE, eid=EID
@@ -105,6 +106,7 @@ def context(
         type=effective,
         waiting=waiting,
         begun=begun,
+        scripted=scripted,
     )
     return Context(
         procedure_id=procedure_id,

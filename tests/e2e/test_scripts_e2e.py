@@ -108,6 +108,53 @@ async def test_silence_is_a_moment_of_its_own() -> None:
 
 
 @virtual
+async def test_a_receipt_comes_before_the_answer_and_is_asked_about() -> None:
+    """The phone has the command, its card's answer is lost: the script hears of it long before the silence."""
+    text = """
+def decide(q):
+    if q["moment"] == "receipt":
+        return send("sms", answer_timeout = 5, why = "it has it")
+    return send("sms", answer_timeout = 600)
+"""
+    async with bench("sms") as b:
+        await activate(b, text)
+        await b.fault(b.eid, drop_mo=1)
+        view, status = await b.run_order()
+        assert status.status is Status.SUCCESS
+        await checks.everything(b, view)
+        told = await decisions(b)
+        assert not [d for d in told if d.problem]
+        assert [d.question.moment.value for d in told][:2] == ["start", "receipt"]
+        assert told[1].question.history[-1].detail == "receipt: delivered"
+        steps = {step.name: step.at for step in view.steps}
+        assert steps["done"] - steps["GetEIS"] < 600.0
+
+
+@virtual
+async def test_what_waits_goes_when_the_card_comes() -> None:
+    """The script lets every command wait for most of a day; the card opens a session of its own each hour."""
+    text = """
+def decide(q):
+    if q["moment"] == "start" and not q["card"]["session_open"]:
+        return wait(20 * 3600, why = "until the card comes")
+    return send("https-pull")
+"""
+    async with bench("https-pull", poll=3600, smsc=False) as b:
+        await activate(b, text)
+        began = b.platform.installation.clock.now()
+        order = await b.order(validity=3 * DAY)
+        await b.sleep(DAY)
+        view, status = await b.ended(order)
+        assert status.status is Status.SUCCESS
+        await checks.everything(b, view)
+        assert next(step.at for step in view.steps if step.name == "done") < began + 10 * 3600.0
+        told = await decisions(b)
+        assert not [d for d in told if d.problem]
+        assert "session" in {d.question.moment.value for d in told}
+        assert "waited" not in {d.question.moment.value for d in told}
+
+
+@virtual
 async def test_versions_and_rollback_survive_a_restart() -> None:
     async with bench("sms") as b:
         await activate(b, 'def decide(q):\n    return send("sms", why = "one")\n', "one")

@@ -33,7 +33,7 @@ from ferryman.sm_sr.operator_calls import OperatorCalls
 from ferryman.sm_sr.plma_desk import PLMADesk
 from ferryman.sm_sr.procedures import handover, prepare_change, smsr_change
 from ferryman.sm_sr.procedures.channel_notification import CHANGES as CHANGING
-from ferryman.sm_sr.procedures.channel_sms import KIND_COMMAND
+from ferryman.sm_sr.procedures.channel_proof import KIND_COMMAND
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import channel_id
 from ferryman.sm_sr.queue import store as queue_store

@@ -15,7 +15,10 @@ class Moment(StrEnum):
     WAITED = "waited"  # a wait is over
     SILENCE = "silence"  # SMS: no proof of receipt
     REJECTED = "rejected"  # SMS: the SMSC refused every copy for good
+    RECEIPT = "receipt"  # SMS: the SMSC tells what became of a copy; to send it by SMS is to go on as planned
+    POR = "por"  # SMS: a proof of receipt that says no
     NO_SESSION = "no-session"  # HTTPS: the card did not come
+    SESSION = "session"  # the card has opened a session while the command waits
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

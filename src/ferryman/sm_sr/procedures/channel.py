@@ -23,7 +23,7 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
-from ferryman.sm_sr.procedures import channel_https, channel_notification, channel_plan, channel_sms
+from ferryman.sm_sr.procedures import channel_https, channel_notification, channel_plan, channel_proof, channel_sms
 from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects
 from ferryman.sm_sr.procedures.delivery import Cancel, Command, Outcome, OutcomeKind, Settled
 from ferryman.sm_sr.procedures.structs import replace
@@ -78,16 +78,19 @@ def _withdraw(state: Channel, command_id: str, effects: Effects) -> Channel:
 def _received(state: Channel, body: object, effects: Effects) -> Channel:
     match body:
         case es5.SMSReceived():
-            return channel_sms.received(state, body, effects)
+            return channel_proof.received(state, body, effects)
         case es5.SMSReceipt():
-            return channel_sms.receipt(state, body, effects)
+            state, told = channel_sms.receipt(state, body, effects)
+            return channel_plan.receipt(state, told, effects) if told is not None else state
         case es5.SMSAccepted():
             return state  # a hint; only the card's own answer counts
         case es5.SMSRejected():
             state, refused = channel_sms.rejected(state, body, effects)
             return channel_plan.consult(state, refused, effects) if refused is not None else state
         case es5.HTTPSPosted():
-            return channel_https.posted(state, body, effects)
+            is_new = body.session_id != state.session
+            state = channel_https.posted(state, body, effects)
+            return channel_plan.session(state, effects) if is_new else state
         case es5.HTTPSClosed():
             return channel_https.closed(state, body, effects)
         case _:
@@ -101,7 +104,8 @@ def _answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Ch
         case crypto.SCP80Wrapped(packet=packet):
             return channel_sms.wrapped(state, packet, effects)
         case crypto.SCP80Response() as response:
-            return channel_sms.opened(state, response, effects)
+            state, refused = channel_proof.opened(state, response, effects)
+            return channel_plan.consult(state, refused, effects) if refused is not None else state
         case crypto.SCP80Command() as command:
             return channel_notification.opened(state, command, effects)
         case _:

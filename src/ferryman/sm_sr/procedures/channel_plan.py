@@ -45,7 +45,7 @@ def _reply_way(command: Command, effects: Effects) -> Send:
 
 def consult(state: Channel, pending: Pending, effects: Effects) -> Channel:
     """Ask how to go on; the built-in policy answers at once, a script as the answer to a question."""
-    pending = replace(pending, command=_remembering(pending, effects))
+    pending = replace(pending, command=_remembering(pending, effects), waiting=False)
     question = ask(state, pending, effects)
     if effects.facts.scripted:
         effects.ask(PLAN + pending.command.id, Decide(question=question))
@@ -118,6 +118,8 @@ def answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Cha
     pending = next((p for p in state.pending if p.command.id == command_id), None)
     if pending is None:
         return state
+    if pending.waiting:
+        return state  # the answer to a question that another one has overtaken
     state = replace(state, pending=_without(state, command_id))
     question = ask(state, pending, effects)
     try:
@@ -127,6 +129,8 @@ def answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Cha
     except InputError as problem:
         effects.audit("script", "alarm", f"{problem}; the built-in policy decided")
         effects.apply(Decision(question, None, str(problem)))
+        if pending.moment is Moment.RECEIPT and not pending.held:
+            return state  # it goes on as it was planned
         plan = builtin.decide(question)
     return _carry_out(state, pending, plan, effects)
 
@@ -147,6 +151,29 @@ def waited(state: Channel, name: str, effects: Effects) -> Channel:
     return consult(state, replace(pending, moment=Moment.WAITED), effects)
 
 
+def receipt(state: Channel, told: Pending, effects: Effects) -> Channel:
+    """The SMSC says what became of a copy of the packet in flight: a script may change its mind."""
+    known = next((p for p in state.pending if p.command.id == told.command.id), None)
+    if not effects.facts.scripted or (known is not None and not known.waiting):
+        return state  # nobody to ask, or somebody who is being asked
+    if known is None:
+        return consult(state, told, effects)
+    return _instead_of_waiting(state, replace(known, moment=told.moment, detail=told.detail), effects)
+
+
+def session(state: Channel, effects: Effects) -> Channel:
+    """The card is there: what waits may go now."""
+    for one in state.pending:
+        if one.waiting:
+            state = _instead_of_waiting(state, replace(one, moment=Moment.SESSION), effects)
+    return state
+
+
+def _instead_of_waiting(state: Channel, pending: Pending, effects: Effects) -> Channel:
+    effects.no_timer(WAIT + pending.command.id)
+    return consult(replace(state, pending=_without(state, pending.command.id)), pending, effects)
+
+
 def forget(state: Channel, command_id: str, effects: Effects) -> Channel:
     """Nobody waits for this command any more."""
     effects.no_timer(WAIT + command_id)
@@ -161,18 +188,20 @@ def _carry_out(state: Channel, pending: Pending, plan: Plan, effects: Effects) -
     match plan:
         case Send():
             command = replace(pending.command, plan=plan, at=effects.now)
+            if pending.moment is Moment.RECEIPT and not pending.held and plan.transport is Transport.SMS:
+                return channel_sms.go_on(state, command, effects)
             return _again(state, command, effects) if pending.aloft else _go(state, command, effects)
         case Wait(seconds=seconds):
             effects.timer(WAIT + pending.command.id, seconds)
-            state = replace(state, pending=(*state.pending, pending))
+            state = replace(state, pending=(*state.pending, replace(pending, waiting=True, held=pending.aloft)))
             return channel_sms.hold(state, effects) if pending.aloft else state
         case GiveUp(why=why):
             detail = why or pending.detail
             if pending.aloft:
                 return channel_sms.give_up(state, effects, detail)
             command = pending.command
-            outcome = Outcome(command_id=command.id, kind=OutcomeKind.UNREACHABLE, detail=detail)
-            effects.outcome(command.owner, outcome)
+            kind = OutcomeKind.REJECTED if pending.refused else OutcomeKind.UNREACHABLE
+            effects.outcome(command.owner, Outcome(command_id=command.id, kind=kind, detail=detail))
             return state
 
 

@@ -7,14 +7,13 @@ answers 02 (counter low), which proves execution without telling the result.
 from __future__ import annotations
 
 from ferryman.codec import admin_trigger, ids, ota_script, tlv
-from ferryman.codec.ota_packet import peek_response
-from ferryman.contracts import crypto, es5
+from ferryman.contracts import es5
 from ferryman.contracts.crypto import SCP80Wrap
 from ferryman.errors import PeerError
 from ferryman.sm_sr import targets
 from ferryman.sm_sr.procedures import channel_notification
 from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects, Flight, Pending
-from ferryman.sm_sr.procedures.delivery import R_APDU, Command, Outcome, OutcomeKind, entry_delivered
+from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, entry_delivered
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import EUICC
 from ferryman.workflow.plan import Packaging, Trigger
@@ -22,18 +21,8 @@ from ferryman.workflow.question import Moment
 
 TIMER = "sms"
 WRAP = "wrap"
-OPEN = "open"
-NOTIFICATION = "notification"
 
 C_APDU = 0x22
-KIND_COMMAND = 0x70  # user data header element: a command packet, from a card its notification
-KIND_RESPONSE = 0x71
-
-POR_OK = 0x00
-POR_COUNTER_LOW = 0x02
-POR_MORE_TIME = 0x08
-POR_FOLLOWS = (0x0B, 0x0C)
-POR_BEFORE_COUNTER = (0x01, 0x05, 0x09, 0x0A)  # of checks that come before the counter (SGP.02 2.4.3)
 
 SMS_PACKET = 122  # octets of one short message's packet at this security level (SGP.02 2.4.3, TS 31.115)
 COUNTER_JUMP = 0x1000  # far more than the packets a lost day could have used, far less than 2^40 allows
@@ -62,7 +51,7 @@ def make_way(state: Channel, command: Command, effects: Effects) -> Channel:
     if flight is None or not command.destination or command.destination == flight.destination:
         return state
     if flight.command is None:
-        return replace(_land(state, effects), trigger_wanted=True)
+        return replace(land(state, effects), trigger_wanted=True)
     return _give_up(state, flight, effects, "the card is under another number")
 
 
@@ -183,7 +172,7 @@ def wrapped(state: Channel, packet: bytes, effects: Effects) -> Channel:
 
 def unwrappable(state: Channel, effects: Effects, detail: str) -> Channel:
     """The CryptoServer refused to secure the packet: it never left."""
-    return _end(state, effects, OutcomeKind.UNREACHABLE, detail=detail)
+    return end(state, effects, OutcomeKind.UNREACHABLE, detail=detail)
 
 
 def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
@@ -191,7 +180,7 @@ def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
     sms_id = f"{effects.context.eid}/{flight.counter}/{attempt}"
     plan = flight.command.plan if flight.command is not None else None
     spacing = plan.spacing if plan is not None and plan.spacing else RETRY_SPACING
-    wait = _patience(flight, effects) * spacing ** (attempt - 1)
+    wait = patience(flight, effects) * spacing ** (attempt - 1)
     effects.to_sms(
         es5.SubmitSMS(sms_id=sms_id, destination=flight.destination, packet=flight.packet, validity=wait)
     )
@@ -199,7 +188,7 @@ def _send(state: Channel, flight: Flight, effects: Effects) -> Channel:
     return replace(state, flight=replace(flight, attempt=attempt, sms_id=sms_id, doubt=flight.doubt + 1))
 
 
-def _patience(flight: Flight, effects: Effects) -> float:
+def patience(flight: Flight, effects: Effects) -> float:
     parts = 1 + len(flight.packet) // SMS_PACKET
     plan = flight.command.plan if flight.command is not None else None
     timeout = (
@@ -231,7 +220,7 @@ def give_up(state: Channel, effects: Effects, detail: str) -> Channel:
 
 def leave(state: Channel, effects: Effects) -> Channel:
     """The command goes on another way; this packet will not be sent again."""
-    return _land(state, effects)
+    return land(state, effects)
 
 
 def silence(state: Channel, effects: Effects) -> tuple[Channel, Pending | None]:
@@ -240,14 +229,14 @@ def silence(state: Channel, effects: Effects) -> tuple[Channel, Pending | None]:
     if flight is None:
         return state, None
     if flight.command is None and state.session:
-        return _land(state, effects), None  # the session that the trigger was for is there
+        return land(state, effects), None  # the session that the trigger was for is there
     if flight.counter_low:
         # Repeating is of no use. Whether it ran, the card tells; the question gets past it with a higher counter.
-        return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="the card's counter is ahead"), None
+        return end(jump(state), effects, OutcomeKind.UNKNOWN, detail="the card's counter is ahead"), None
     if flight.attempt < (flight.limit or effects.effective.sms_attempts):
         return _send(state, flight, effects), None
     if flight.command is None:
-        return _land(state, effects), None
+        return land(state, effects), None
     pending = Pending(
         command=flight.command,
         moment=Moment.SILENCE,
@@ -260,7 +249,7 @@ def silence(state: Channel, effects: Effects) -> tuple[Channel, Pending | None]:
 
 def _give_up(state: Channel, flight: Flight, effects: Effects, detail: str) -> Channel:
     kind = OutcomeKind.UNKNOWN if flight.doubt else OutcomeKind.UNREACHABLE
-    return _end(state, effects, kind, detail=detail)
+    return end(state, effects, kind, detail=detail)
 
 
 def rejected(state: Channel, body: es5.SMSRejected, effects: Effects) -> tuple[Channel, Pending | None]:
@@ -273,91 +262,39 @@ def rejected(state: Channel, body: es5.SMSRejected, effects: Effects) -> tuple[C
     if flight.doubt or not body.permanent:
         return state, None
     if flight.command is None:
-        return _land(state, effects), None
+        return land(state, effects), None
     return state, Pending(command=flight.command, moment=Moment.REJECTED, aloft=True, detail=body.reason)
 
 
-def receipt(state: Channel, body: es5.SMSReceipt, effects: Effects) -> Channel:
-    """The terminal took the packet: a hint for people; only the card's own answer counts."""
+def receipt(state: Channel, body: es5.SMSReceipt, effects: Effects) -> tuple[Channel, Pending | None]:
+    """The terminal took the packet, or the SMSC gave up: a hint for people and scripts; only the card's own answer
+    counts."""
     flight = state.flight
-    if flight is not None and flight.command is not None and body.sms_id == flight.sms_id and body.delivered:
+    if flight is None or flight.command is None or body.sms_id != flight.sms_id:
+        return state, None
+    if body.delivered:
         for change in entry_delivered(flight.command):
             effects.apply(change)
-    return state
+    if flight.command.confirms is not None:
+        return state, None
+    # Also one that says "not delivered" proves nothing: copies of it may have come all the same.
+    detail = f"receipt: {body.state}"
+    return state, Pending(command=flight.command, moment=Moment.RECEIPT, doubt=True, aloft=True, detail=detail)
 
 
-def received(state: Channel, body: es5.SMSReceived, effects: Effects) -> Channel:
-    """A packet from the card: its check is the CryptoServer's."""
-    eid = effects.context.eid
-    if body.kind == KIND_COMMAND:
-        effects.ask(NOTIFICATION, crypto.SCP80OpenCommand(eid=eid, packet=body.packet))
+def go_on(state: Channel, command: Command, effects: Effects) -> Channel:
+    """The plan says to go on with the packet in flight, with what the plan says now and no further copy yet."""
+    flight, plan = state.flight, command.plan
+    if flight is None or flight.command is None or flight.command.id != command.id or plan is None:
         return state
-    if state.flight is None or effects.euicc is None or _answers_another(body.packet, state.flight.tar):
-        return state  # an answer that nobody waits for (a repeat by the SMSC)
-    effects.ask(
-        OPEN,
-        crypto.SCP80OpenResponse(
-            eid=eid,
-            # The EIS may have gone on to other keys since the packet was sent.
-            key_version=state.flight.key_version or effects.euicc.scp80_version,
-            spi=bytes.fromhex(effects.effective.spi),
-            tar=state.flight.tar,
-            packet=body.packet,
-        ),
-    )
-    return state
+    limit = flight.attempt + plan.attempts if plan.attempts else flight.limit
+    flight = replace(flight, command=command, limit=limit)
+    if plan.answer_timeout:
+        effects.timer(TIMER, patience(flight, effects))
+    return replace(state, flight=flight)
 
 
-def _answers_another(packet: bytes, tar: bytes) -> bool:
-    """Whether a response names another target than the packet in flight; a bad one the CryptoServer refuses."""
-    try:
-        return peek_response(packet).tar != tar
-    except PeerError:
-        return False
-
-
-def opened(state: Channel, response: crypto.SCP80Response, effects: Effects) -> Channel:
-    """A proof of receipt whose check was right."""
-    flight = state.flight
-    if flight is None or response.counter != flight.counter:
-        return state
-    status = response.status
-    if status in POR_FOLLOWS or status == POR_MORE_TIME:
-        effects.timer(TIMER, _patience(flight, effects))
-        return state
-    if flight.command is None:
-        # Refused for its counter: the next trigger, when no session comes, gets past the card's.
-        return _land(_jump(state) if status == POR_COUNTER_LOW else state, effects)
-    if status == POR_OK:
-        script = _expanded(response.data) if flight.compact else response.data
-        return _end(state, effects, OutcomeKind.ANSWERED, script=script)
-    if status == POR_COUNTER_LOW and flight.attempt > 1:
-        return _end(_jump(state), effects, OutcomeKind.UNKNOWN, detail="executed, its answer was lost")
-    if status == POR_COUNTER_LOW:
-        # First attempt: the SMSC repeated it and the answer is on its way, or our counter is behind the card's.
-        return replace(state, flight=replace(flight, counter_low=True))
-    # An earlier copy may have been executed before the card came to refuse this one, unless every copy is refused.
-    certain = flight.attempt == 1 or status in POR_BEFORE_COUNTER
-    kind = OutcomeKind.REJECTED if certain else OutcomeKind.UNKNOWN
-    return _end(state, effects, kind, detail=f"proof of receipt {status:02X}")
-
-
-def _expanded(data: bytes) -> bytes:
-    """A compact answer in the words of an expanded one: to one command, the last answer is the answer.
-
-    A card that takes no compact scripts after all answers with an expanded one, which says so.
-    """
-    try:
-        answer = ota_script.parse_compact_response(data)
-    except PeerError:
-        return data  # nobody can read it; its owner asks the card
-    if answer.executed > 1:
-        return data
-    told = tlv.encode(R_APDU, answer.data + answer.sw.to_bytes(2))
-    return tlv.encode(0xAB, tlv.encode(0x80, bytes((answer.executed,))) + told)
-
-
-def _jump(state: Channel) -> Channel:
+def jump(state: Channel) -> Channel:
     """Move our counter ahead: gaps are allowed, a counter that is too low is not (TS 102 225 5.1.4)."""
     return replace(state, counter=state.counter + COUNTER_JUMP)
 
@@ -367,10 +304,10 @@ def settled(state: Channel, command_id: str, effects: Effects) -> Channel:
     flight = state.flight
     if flight is None or flight.command is None or flight.command.id != command_id:
         return state
-    return _land(state, effects)
+    return land(state, effects)
 
 
-def _end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes = b"", detail: str = "") -> Channel:
+def end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes = b"", detail: str = "") -> Channel:
     flight = state.flight
     if flight is not None and flight.command is not None:
         command = flight.command
@@ -380,7 +317,7 @@ def _end(state: Channel, effects: Effects, kind: OutcomeKind, *, script: bytes =
         if kind is not OutcomeKind.ANSWERED or _chain_lost(script):
             # The card drops a chain it cannot continue; the next script starts a new one.
             state = replace(state, chains=tuple(a for a in state.chains if a != command.target_aid))
-    return _land(state, effects)
+    return land(state, effects)
 
 
 def _chain_lost(script: bytes) -> bool:
@@ -390,7 +327,7 @@ def _chain_lost(script: bytes) -> bool:
         return False  # nobody knows what the card did; its owner asks
 
 
-def _land(state: Channel, effects: Effects) -> Channel:
+def land(state: Channel, effects: Effects) -> Channel:
     effects.no_timer(TIMER)
     for one in state.pending:
         if one.aloft:

@@ -49,13 +49,17 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """A command for which it was asked how to go on, or that waits to be asked about.
 
-    `aloft`: its packet is the one in flight; `doubt`: it may have been executed.
+    `aloft`: its packet is the one in flight; `doubt`: it may have been executed; `refused`: the card said no
+    before it ran; `waiting`: for the end of a wait, not for an answer; `held`: nothing is sent meanwhile.
     """
 
     command: Command
     moment: Moment
     doubt: bool = False
     aloft: bool = False
+    refused: bool = False
+    waiting: bool = False
+    held: bool = False
     detail: str = ""
 
 
