@@ -40,6 +40,8 @@ COUNTERS = {0: "no counter", 1: "counter not checked", 2: "counter higher", 3: "
 ACCESS_MODES = ("read", "update", "write", "deactivate", "activate", "terminate", "delete")
 """Bits 1 to 7 of the access mode byte of an EF (TS 102 221 9.4.2); those of a DF mean creation and deletion."""
 
+MAX_DEPTH = 8  # conditions inside conditions: cards know two, and a file may hold thousands
+
 COMMANDS = {0xD4: "RESIZE FILE", 0x32: "INCREASE", 0xA4: "SELECT"}
 
 
@@ -247,7 +249,7 @@ def _languages(content: bytes) -> str:
 def _application(content: bytes) -> str:
     inner = {item.tag: item.value for item in tlv.parse(content[2 : 2 + content[1]])}
     label = inner.get(0x50, b"").decode("ascii")
-    return f"{inner[0x4F].hex().upper()} {label}".strip()
+    return f"{inner.get(0x4F, b'').hex().upper()} {label}".strip()
 
 
 @lru_cache(512)
@@ -262,23 +264,22 @@ def _access_rule(content: bytes) -> str:
             rules.append(COMMANDS.get(item.value[-1], f"command {item.value.hex().upper()}"))
         elif rules:
             joint = ":" if ":" not in rules[-1] else " or"
-            rules[-1] += f"{joint} {_condition(item)}"
+            rules[-1] += f"{joint} {_condition(item, MAX_DEPTH)}"
     return "; ".join(rules)
 
 
-def _condition(item: tlv.TLV) -> str:
+def _condition(item: tlv.TLV, depth: int) -> str:
     match item.tag:
         case 0x90:
             return "always"
         case 0x97:
             return "never"
         case 0xA4:
-            inner = {each.tag: each.value for each in tlv.parse(item.value)}
-            number = inner[0x83][0]
-            return CODES.get(number, f"code {number:02X}")
-        case 0xA0 | 0xAF:
+            number = next((each.value[0] for each in tlv.parse(item.value) if each.tag == 0x83), None)
+            return "no code" if number is None else CODES.get(number, f"code {number:02X}")
+        case 0xA0 | 0xAF if depth:
             joint = " or " if item.tag == 0xA0 else " and "
-            return joint.join(_condition(each) for each in tlv.parse(item.value))
+            return joint.join(_condition(each, depth - 1) for each in tlv.parse(item.value))
         case _:
             return item.raw.hex().upper()
 

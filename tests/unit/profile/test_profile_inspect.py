@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ferryman.codec import tlv
 from ferryman.codec.saip import decode
 from ferryman.profile.annotations import component_meaning, file_meaning
 from ferryman.profile.demo_template import demo_template
@@ -111,6 +112,8 @@ def test_values_have_their_meaning_beside_them() -> None:
         ("ef-arr", "80010190008001029700", 10, ["read: always; update: never"]),
         ("ef-arr", "800107A010A406830101950108A406830181950108", 21, ["read/update/write: PIN1 or PIN2"]),
         ("ef-arr", "8105FF", 3, [""]),
+        ("ef-arr", "800101A403950108", 8, ["read: no code"]),
+        ("ef-dir", "6103500141", 5, ["A"]),
         ("ef-imsi", "FFFFFFFFFFFFFFFFFF", 0, ["unused"]),
         ("ef-spn", "00466572727983", 0, [""]),
         ("ef-psloci", "00", 0, []),
@@ -118,6 +121,14 @@ def test_values_have_their_meaning_beside_them() -> None:
 )
 def test_meaning_of_files(name: str, content: str, record: int, meaning: list[str]) -> None:
     assert file_meaning(name, bytes.fromhex(content), record) == meaning
+
+
+def test_conditions_without_end_are_shown_as_octets() -> None:
+    rule = b"\x90\x00"
+    for _ in range(5_000):
+        rule = tlv.encode(0xA0, rule)
+    [meaning] = file_meaning("ef-arr", b"\x80\x01\x01" + rule, 0)
+    assert meaning.startswith("read: A0")
 
 
 @pytest.mark.parametrize(
