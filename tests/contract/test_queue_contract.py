@@ -96,6 +96,18 @@ async def test_what_the_clock_looks_for(store: AnyStore) -> None:
     assert (found.state, found.reason) == ("expired", "its validity is over")
 
 
+async def test_what_has_expired_is_neither_found_nor_begun(store: AnyStore) -> None:
+    """Also between the look and the claim, and before the clock has ended it."""
+    rows = [row(1, expires=NOW), row(2, eid=OTHER, expires=NOW + 0.001)]
+    await store.write(lambda c: queue_store.add(c, rows))
+    assert await store.read(lambda c: queue_store.due_eids(c, NOW, 10)) == [OTHER]
+    assert not await claimed(store, 1), "seen while it was in time"
+    assert await claimed(store, 2, OTHER)
+    found = await store.read(lambda c: queue_store.view(c, EID, "e1", OWNER, NOW))
+    assert found is not None
+    assert found.state == "queued"
+
+
 async def test_only_what_waits_can_be_changed(store: AnyStore) -> None:
     await store.write(lambda c: queue_store.add(c, [row(1), row(2, eid=OTHER)]))
     assert await claimed(store, 1)
