@@ -7,6 +7,7 @@ import time
 import pytest
 
 from ferryman.errors import PeerError
+from ferryman.soap_gateway.esm import document
 from ferryman.soap_gateway.esm.document import MAX_DEPTH, MAX_DOCUMENT, MAX_MARKUP, parse
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
@@ -39,6 +40,22 @@ def test_refused_quickly(text: str) -> None:
     with pytest.raises(PeerError):
         parse(text.encode())
     assert time.process_time() - start < 0.5  # a bomb that goes off takes minutes
+
+
+PARSED = {"deep behind slashes", "undefined entity", "not closed", "two roots", "nothing"}
+UNPARSED = [name for name in FORMS if name not in PARSED]
+
+
+@pytest.mark.parametrize("name", UNPARSED)
+def test_refused_without_a_parser(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Declarations, depth, number and size are seen in the octets."""
+
+    def parser(*_: object, **__: object) -> None:
+        pytest.fail("a parser was asked")
+
+    monkeypatch.setattr(document.etree, "XMLParser", parser)
+    with pytest.raises(PeerError):
+        parse(FORMS[name].encode())
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])

@@ -19,6 +19,7 @@ from ferryman.cli import (
     order_commands,
     output,
     subscription_commands,
+    trust_commands,
 )
 from ferryman.cli.api_key_commands import api_key
 from ferryman.cli.card_commands import operation
@@ -49,7 +50,7 @@ commands.euicc.command(euicc_commands.types)
 commands.order.command(batch_commands.batch)
 commands.order.command(hold_commands.hook)
 app.command(script)
-for section, name, function in (*order_commands.COMMANDS, *hold_commands.COMMANDS):
+for section, name, function in (*order_commands.COMMANDS, *hold_commands.COMMANDS, *trust_commands.COMMANDS):
     section.command(function, name=name)
 app.command(operation)
 app.command(queue)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ferryman.contracts import envelopes, es8, imports
+from ferryman.contracts import envelopes, es8, eum_trust, imports
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -506,6 +506,7 @@ REQUESTS: tuple[type[Body], ...] = (
     *imports.CRYPTO_REQUESTS,
     *envelopes.REQUESTS,
     *es8.REQUESTS,
+    *eum_trust.REQUESTS,
 )
 ANSWERS: tuple[type[Body], ...] = (
     CryptoRefused,
@@ -529,6 +530,7 @@ ANSWERS: tuple[type[Body], ...] = (
     *imports.CRYPTO_ANSWERS,
     *envelopes.ANSWERS,
     *es8.ANSWERS,
+    *eum_trust.ANSWERS,
 )
 REQUEST_CODEC: Codec[Body] = Codec(*REQUESTS)
 ANSWER_CODEC: Codec[Body] = Codec(*ANSWERS)

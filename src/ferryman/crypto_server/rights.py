@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferryman.contracts import crypto, envelopes, es8, imports
+from ferryman.contracts import crypto, envelopes, es8, eum_trust, imports
 from ferryman.contracts.message import Body
 from ferryman.contracts.roles import OPERATOR, REST_API, SM_DP, SM_SR, TRANSPORT_HTTPS
 
@@ -11,7 +11,7 @@ ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.ImportTrustAnchor: frozenset({OPERATOR}),
     crypto.MakeSigningKey: frozenset({OPERATOR, SM_DP, SM_SR}),
     crypto.ImportCertificate: frozenset({OPERATOR}),
-    **dict.fromkeys((*imports.CRYPTO_REQUESTS, *envelopes.REQUESTS), frozenset({OPERATOR})),
+    **dict.fromkeys((*imports.CRYPTO_REQUESTS, *envelopes.REQUESTS, *eum_trust.REQUESTS), frozenset({OPERATOR})),
     crypto.UnwrapKeysets: frozenset({SM_SR}),
     crypto.VerifyEUICC: frozenset({SM_SR, SM_DP}),
     crypto.MakeKeyset: frozenset({SM_SR}),

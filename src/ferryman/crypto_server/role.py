@@ -7,12 +7,13 @@ from typing import Any
 
 import structlog
 
-from ferryman.contracts import codes, crypto, envelopes, es8, imports
+from ferryman.contracts import codes, crypto, envelopes, es8, eum_trust, imports
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.status import failed, from_refusal
 from ferryman.crypto_server import card_keysets, handover_keys, hook_keys, keys_at_rest, profile_keys, trust
 from ferryman.crypto_server.connectivity import ConnectivityCommands
 from ferryman.crypto_server.envelopes import Envelopes
+from ferryman.crypto_server.eum_trust import EUMTrust
 from ferryman.crypto_server.openpgp_keys import OpenPGPKeys
 from ferryman.crypto_server.rights import ALLOWED
 from ferryman.crypto_server.subscriptions import Subscriptions
@@ -41,6 +42,7 @@ class CryptoServer:
         handover = handover_keys.HandoverKeys(mailbox, vault)
         hooks = hook_keys.HookKeys(mailbox, vault)
         connectivity = ConnectivityCommands(mailbox, vault)
+        makers = EUMTrust(mailbox)
         anchors = trust.Trust(mailbox, vault, entropy)
         self._functions: dict[type[Body], Callable[[Header, Any], Awaitable[Body]]] = {
             crypto.ImportTransportKey: card.import_transport_key,
@@ -73,6 +75,10 @@ class CryptoServer:
             crypto.SCP80OpenResponse: card.open_response,
             crypto.SCP80OpenCommand: card.open_command,
             crypto.ImportTrustAnchor: anchors.import_anchor,
+            eum_trust.ImportEUMCertificate: makers.import_certificate,
+            eum_trust.ImportRevocationList: makers.import_list,
+            eum_trust.ListTrust: makers.list,
+            eum_trust.DropTrust: makers.drop,
             crypto.MakeSigningKey: anchors.make_signing_key,
             crypto.ImportCertificate: anchors.import_certificate,
             crypto.VerifyEUICC: anchors.verify_euicc,

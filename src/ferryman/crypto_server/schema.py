@@ -33,6 +33,26 @@ certificate = Table(
     Column("created", Double, nullable=False),
 )
 
+# Certificates of card makers, for signatures that only name theirs; a row for each Eum-id that it names.
+eum_certificate = Table(
+    "eum_certificate",
+    METADATA,
+    Column("fingerprint", String(64), primary_key=True),  # SHA-256 of the DER
+    Column("eum_id", String(200), primary_key=True),
+    Column("der", LargeBinary, nullable=False),
+    Column("created", Double, nullable=False),
+    Index("eum_certificate_by_eum", "eum_id"),
+)
+
+revocation_list = Table(
+    "revocation_list",
+    METADATA,
+    Column("issuer", String(64), primary_key=True),  # SHA-256 of the CI's SubjectPublicKeyInfo
+    Column("der", LargeBinary, nullable=False),
+    Column("this_update", Double, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
 subscription_import = Table(
     "subscription_import",
     METADATA,

@@ -16,12 +16,13 @@ from ferryman.codec.eis_xml import parse_signed_info
 from ferryman.codec.ids import EID
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
+from ferryman.crypto_server.eum_trust import Held, read_anchors, read_held
 from ferryman.crypto_server.schema import anchor, certificate
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
 from ferryman.platform.clock import Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.secure import ecka, eum_signature
+from ferryman.secure import ecka, eum_signature, key_info
 from ferryman.secure.certificate import (
     ROLE_SMDP,
     ROLE_SMSR,
@@ -130,15 +131,14 @@ class Trust:
         raise InputError("certificate", "is not signed by a trusted CI; import its certificate first")
 
     async def _anchors(self) -> list[x509.Certificate]:
-        rows = await self._mailbox.store.read(lambda c: c.execute(select(anchor.c.der)).scalars().all())
-        return [x509.load_der_x509_certificate(bytes(row)) for row in rows]
+        return await self._mailbox.store.read(read_anchors)
 
     async def verify_euicc(self, _header: Header, body: crypto.VerifyEUICC) -> crypto.EUICCVerified:
         """EumSignature, EUM certificate, ECASD certificate, in this order; the first that fails is the refusal."""
         now = datetime.datetime.fromtimestamp(body.now, datetime.UTC)
+        held = await self._mailbox.store.read(lambda c: read_held(c, body.eum_id))
         try:
-            eum = eum_signature.certificate_of(body.signature)
-            eum_signature.verify(body.signed_info, body.signature, eum)
+            eum = _signer(body, held, now)
             signed = parse_signed_info(body.signed_info)
             if (signed.eid, signed.eum_id) != (body.eid, body.eum_id):
                 raise PeerError("the signed data are of another eUICC", field="EumSignedInfo")
@@ -148,11 +148,28 @@ class Trust:
         except PeerError as problem:
             raise Refused(*codes.EUM_SIGNATURE, str(problem), identifier=body.eid) from None
         try:
-            eum_signature.check_chain(eum, await self._anchors(), eum_id=body.eum_id, now=now)
+            held.check(eum, eum_id=body.eum_id, now=now)
         except PeerError as problem:
             raise Refused(*codes.EUM_CERTIFICATE, str(problem), identifier=body.eum_id) from None
         ecasd = _ecasd_certificate(signed.ecasd_certificates, eum, body.eid, now)
         return crypto.EUICCVerified(ecasd_public_key=ecasd.public_key, curve=ecasd.curve)
+
+
+def _signer(body: crypto.VerifyEUICC, held: Held, now: datetime.datetime) -> x509.Certificate:
+    """The certificate that the EumSignature was made with; raises PeerError, or Refused when it is not known."""
+    found = key_info.candidates(key_info.read(body.signature), held.known, now)
+    if not found:
+        sentence = "no certificate of this EUM that KeyInfo names is known; see `ferryman certificate eum`"
+        raise Refused(*codes.EUM_CERTIFICATE, sentence, identifier=body.eum_id)
+    first: PeerError | None = None
+    for one in found:
+        try:
+            eum_signature.verify(body.signed_info, body.signature, one)
+        except PeerError as problem:
+            first = first or problem
+        else:
+            return one
+    raise first or PeerError("is nobody's", field="EumSignature")
 
 
 def _require_same(claimed: str, signed: str, field: str) -> None:

@@ -1,13 +1,11 @@
 """EumSignature over EumSignedInfo and the EUM certificate (SGP.02 4.2 of the interfaces, W3C XML Signature).
 
 One Reference without URI means the EumSignedInfo element. What is accepted: exclusive canonicalisation without
-comments, SHA-256, ECDSA (r||s) or RSA PKCS#1 v1.5 with SHA-256, the certificate in KeyInfo.
+comments, SHA-256, ECDSA (r||s) or RSA PKCS#1 v1.5 with SHA-256. Whose certificate it is: `key_info.py`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime
 import hashlib
 import hmac
@@ -24,6 +22,7 @@ from lxml import etree
 from ferryman.codec.eis_xml import DS, canonical, parse_document
 from ferryman.errors import PeerError
 from ferryman.secure.ecka import Curve, curve_of_key
+from ferryman.secure.key_info import base64_of
 
 _CLAUSE = "XML Signature 3.2"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
@@ -31,18 +30,6 @@ SHA256_DIGEST = "http://www.w3.org/2001/04/xmlenc#sha256"
 ECDSA = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
 RSA = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 COMPONENT = 32  # octets of r and of s on a 256-bit curve
-
-
-def certificate_of(signature: bytes) -> x509.Certificate:
-    """The certificate in KeyInfo; PeerError when there is not exactly one readable one."""
-    root = parse_document(signature)
-    found = root.findall(f".//{{{DS}}}X509Certificate")
-    if len(found) != 1:
-        raise PeerError("not exactly one X509Certificate in KeyInfo", field="EumSignature", clause=_CLAUSE)
-    try:
-        return x509.load_der_x509_certificate(_base64(found[0], "X509Certificate"))
-    except (ValueError, x509.InvalidVersion):
-        raise PeerError("is no X.509 certificate", field="X509Certificate", clause=_CLAUSE) from None
 
 
 def verify(signed_info: bytes, signature: bytes, certificate: x509.Certificate) -> None:
@@ -58,10 +45,10 @@ def verify(signed_info: bytes, signature: bytes, certificate: x509.Certificate) 
             raise PeerError("transform is not accepted", field="Transform", clause=_CLAUSE)
     _require(reference, "DigestMethod", SHA256_DIGEST)
     digest = hashlib.sha256(canonical(parse_document(signed_info), "EumSignedInfo")).digest()
-    if not hmac.compare_digest(digest, _base64(_one(reference, "DigestValue"), "DigestValue")):
+    if not hmac.compare_digest(digest, base64_of(_one(reference, "DigestValue"), "DigestValue")):
         raise PeerError("the digest of EumSignedInfo differs", field="DigestValue", clause=_CLAUSE)
     method = _one(info, "SignatureMethod").get("Algorithm", "")
-    value = _base64(_one(root, "SignatureValue"), "SignatureValue")
+    value = base64_of(_one(root, "SignatureValue"), "SignatureValue")
     _verify_value(certificate, method, value, canonical(info, "SignedInfo"))
 
 
@@ -85,23 +72,39 @@ def _verify_value(certificate: x509.Certificate, method: str, value: bytes, mess
 
 def check_chain(
     certificate: x509.Certificate, anchors: list[x509.Certificate], *, eum_id: str, now: datetime.datetime
-) -> None:
-    """The EUM certificate stands under one of the CIs, is valid now and names the EUM; raises PeerError."""
+) -> x509.Certificate:
+    """The CI under which the EUM certificate stands; it is valid now and names the EUM. Raises PeerError."""
+    anchor = issuer_among(certificate, anchors, now)
+    if anchor is None:
+        raise PeerError("is not under a configured CI", field="EUM certificate", clause="SGP.02 2.3.2")
+    if not _is_valid(anchor, now):
+        raise PeerError("the CI certificate is not valid now", field="CI certificate")
+    if not _is_valid(certificate, now):
+        raise PeerError("is not valid now", field="EUM certificate")
+    _check_uses(certificate)
+    if eum_id not in registered_ids(certificate):
+        raise PeerError(f"does not name the EUM {eum_id}", field="EUM certificate, subjectAltName")
+    return anchor
+
+
+def issuer_among(
+    certificate: x509.Certificate, anchors: list[x509.Certificate], now: datetime.datetime | None = None
+) -> x509.Certificate | None:
+    """The CI that has issued a certificate, None when none has; of a renewed CI the one valid at `now`."""
+    found: x509.Certificate | None = None
     for anchor in anchors:
         try:
             certificate.verify_directly_issued_by(anchor)
         except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             continue
-        if not anchor.not_valid_before_utc <= now <= anchor.not_valid_after_utc:
-            raise PeerError("the CI certificate is not valid now", field="CI certificate")
-        break
-    else:
-        raise PeerError("is not under a configured CI", field="EUM certificate", clause="SGP.02 2.3.2")
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        raise PeerError("is not valid now", field="EUM certificate")
-    _check_uses(certificate)
-    if eum_id not in _registered_ids(certificate):
-        raise PeerError(f"does not name the EUM {eum_id}", field="EUM certificate, subjectAltName")
+        if now is None or _is_valid(anchor, now):
+            return anchor
+        found = anchor
+    return found
+
+
+def _is_valid(one: x509.Certificate, now: datetime.datetime) -> bool:
+    return one.not_valid_before_utc <= now <= one.not_valid_after_utc
 
 
 def _check_uses(certificate: x509.Certificate) -> None:
@@ -124,7 +127,8 @@ def _check_uses(certificate: x509.Certificate) -> None:
                 )
 
 
-def _registered_ids(certificate: x509.Certificate) -> list[str]:
+def registered_ids(certificate: x509.Certificate) -> list[str]:
+    """The Eum-ids that a certificate names: registeredID in subjectAltName. Raises PeerError."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -164,10 +168,3 @@ def _one(parent: etree._Element, name: str) -> etree._Element:
 def _require(parent: etree._Element, name: str, algorithm: str) -> None:
     if _one(parent, name).get("Algorithm") != algorithm:
         raise PeerError("algorithm is not accepted", field=name, clause=_CLAUSE)
-
-
-def _base64(element: etree._Element, name: str) -> bytes:
-    try:
-        return base64.b64decode("".join((element.text or "").split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise PeerError("is not base64", field=name, clause=_CLAUSE) from None
