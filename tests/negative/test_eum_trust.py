@@ -123,6 +123,7 @@ WRONG: dict[str, Callable[[x509.Certificate], str]] = {
     "another key identifier": lambda eum: data("<ds:X509SKI>AAAA</ds:X509SKI>"),
     "another subject": lambda eum: data("<ds:X509SubjectName>CN=nobody</ds:X509SubjectName>"),
     "another serial number": lambda eum: data(issuer_serial(eum, 1)),
+    "another issuer": lambda eum: data(issuer_serial(eum).replace(eum.issuer.rfc4514_string(), "CN=nobody")),
     "one right and one wrong": lambda eum: data(subject(eum), "<ds:X509SKI>AAAA</ds:X509SKI>"),
 }
 BROKEN: dict[str, Callable[[x509.Certificate], str]] = {
