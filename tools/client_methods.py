@@ -198,12 +198,12 @@ class Method:
         given = ["self", *(f"{name}: str" for name in path)]
         rest = [one for one in self.parameters if one.place != "path"]
         rest.sort(key=lambda one: one.default is not REQUIRED)
-        keyword = [f"{_python(one.name)}: {one.kind}{_default(one.default, self.imports)}" for one in rest]
+        keyword = [f"{_python(one)}: {one.kind}{_default(one.default, self.imports)}" for one in rest]
         sending = list(path)
         for place in ("query", "body"):
-            values = [one.name for one in self.parameters if one.place == place]
+            values = [one for one in self.parameters if one.place == place]
             if values:
-                made = ", ".join(f'"{name}": {_python(name)}' for name in values)
+                made = ", ".join(f'"{one.name}": {_python(one)}' for one in values)
                 sending.append(f"{place}={{{made}}}")
         sending += [f"body={one.name}" for one in self.parameters if one.place == "whole"]
         if self.endpoint.versioned is not None:
@@ -233,13 +233,13 @@ class Method:
             more.insert(0, " ".join(query.__doc__.split()))
         if self.endpoint.status == FOUND:
             more.append("The URL that a browser would be led on to.")
-        told = [f"`{_python(one.name)}`: {one.told}" for one in self.parameters if one.told]
+        told = [f"`{_python(one)}`: {one.told}" for one in self.parameters if one.told]
         return _docstring(first, [" ".join(more), *told])
 
 
-def _python(name: str) -> str:
-    """`limit` is how much is fetched at once, not how much there is."""
-    return "page_size" if name == "limit" else name
+def _python(one: Parameter) -> str:
+    """`limit` of a list is how much is fetched at once, not how much there is."""
+    return "page_size" if (one.place, one.name) == ("query", "limit") else one.name
 
 
 def _docstring(first: str, paragraphs: list[str]) -> str:

@@ -105,7 +105,9 @@ def _one(found: object, *, json: bool) -> int:
 
 def _adding(view: CampaignView) -> str:
     if not view.adding:
-        return f"all of {view.looked} eUICCs looked at"
+        return f"all of {view.looked} eUICCs looked at" if view.total else "all are added"
+    if not view.total:  # a tenant is not told how many eUICCs there are
+        return "not all are added yet"
     return f"{view.looked} of {view.total} eUICCs looked at"
 
 

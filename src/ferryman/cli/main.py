@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from ferryman.cli import (
     commands,
     euicc_commands,
     hold_commands,
+    maintenance,
     order_commands,
     output,
     subscription_commands,
@@ -30,17 +32,20 @@ from ferryman.cli.nats_commands import nats_config, nats_streams
 from ferryman.cli.peer_commands import peer
 from ferryman.cli.profile_commands import profile
 from ferryman.cli.queue_commands import queue
+from ferryman.cli.remote import place
 from ferryman.cli.restore import restore
 from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
 from ferryman.cli.up import up
 from ferryman.cli.user_commands import user
-from ferryman.errors import FerrymanError
+from ferryman.errors import FerrymanError, InputError
 from ferryman.platform import loop
 
 app = App(
     name="ferryman",
-    help="Open eSIM subscription management (GSMA SGP.02): SM-DP and SM-SR.",
+    help="Open eSIM subscription management (GSMA SGP.02): SM-DP and SM-SR. With --server URL (or "
+    "FERRYMAN_SERVER) the platform is one elsewhere, asked over its REST API with the key in FERRYMAN_API_KEY "
+    "or in the file that FERRYMAN_API_KEY_FILE names; FERRYMAN_CA_FILE names the CAs to believe.",
     version=__version__,
     result_action="return_value",
 )
@@ -67,6 +72,7 @@ app.command(restore)
 app.command(nats_config)
 app.command(nats_streams)
 app.command(demo)
+OF_THE_MACHINE = {one.__module__ for one in (up, serve, restore, nats_config, maintenance.parked_list)}
 SERVICES = (up, serve)  # run for long: worth the loading of a quicker event loop
 
 
@@ -74,8 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     json = "--json" in words
+    before = place.current.set(None)
     try:
+        words, elsewhere = place.taken_out(words, os.environ)
+        place.current.set(elsewhere)
         command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        if elsewhere is not None and command.__module__ in OF_THE_MACHINE:
+            raise InputError(place.OPTION, "does not go with this command: it is about the machine it runs on")
         result = _run(command, bound)
     except CycloptsError as problem:
         output.fail(_sentence(problem), json=json)
@@ -85,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(output.FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        place.current.reset(before)
     sys.exit(result if isinstance(result, int) else output.DONE)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ferryman.cli.broker import open_broker
 from ferryman.cli.control import SOCKET, ControlClient, DataLock
 from ferryman.cli.operator import Operator
+from ferryman.cli.remote.place import current
 from ferryman.cli.settings import load
 from ferryman.cli.wiring import Installation
 from ferryman.contracts.roles import OPERATOR
@@ -24,11 +25,18 @@ CONNECT_SECONDS = 10.0  # until a command says that the broker does not answer
 
 @contextlib.asynccontextmanager
 async def operator(data: Path, owner: str) -> AsyncIterator[Operator]:
-    """Calls to the installation in `data`.
+    """Calls to the installation in `data`, or with `--server` to the platform that it names.
 
     When none runs there, its roles are asked over the broker ([bus] kind = "nats"), or an installation without
     transports is opened for the time of the command.
     """
+    place = current.get()
+    if place is not None:
+        from ferryman.cli.remote.operator import elsewhere  # an HTTP client: half a second, for those who need it
+
+        async with elsewhere(place, owner) as remote:
+            yield remote
+        return
     client = ControlClient(data)
     if (data / SOCKET).exists() and await _answers(client):
         yield Operator(client, owner)

@@ -61,7 +61,7 @@ class Holds(Sender):
         url: str = "",
         key: str = "",
         holds: Sequence[Literal["before-download", "after-enable"]] = ("before-download", "after-enable"),
-        page_size: float = 3_600.0,
+        limit: float = 3_600.0,
         undo: Literal["keep", "disable", "delete"] = "disable",
         if_match: str = "",
     ) -> HookView:
@@ -71,7 +71,7 @@ class Holds(Sender):
         empty: nobody is asked, and the orders wait for a release; else calls are signed with the key `key`. What
         follows a refusal or silence of `limit` seconds behind the enabling is `undo`. Needs the right
         `hook:write`.
-        `page_size`: Seconds from now.
+        `limit`: Seconds from now.
         """
         return self._send(
             SET_HOOK.call(
@@ -80,7 +80,7 @@ class Holds(Sender):
                     "url": url,
                     "key": key,
                     "holds": holds,
-                    "limit": page_size,
+                    "limit": limit,
                     "undo": undo,
                 },
                 if_match=if_match,
@@ -144,7 +144,7 @@ class AsyncHolds(AsyncSender):
         url: str = "",
         key: str = "",
         holds: Sequence[Literal["before-download", "after-enable"]] = ("before-download", "after-enable"),
-        page_size: float = 3_600.0,
+        limit: float = 3_600.0,
         undo: Literal["keep", "disable", "delete"] = "disable",
         if_match: str = "",
     ) -> HookView:
@@ -154,7 +154,7 @@ class AsyncHolds(AsyncSender):
         empty: nobody is asked, and the orders wait for a release; else calls are signed with the key `key`. What
         follows a refusal or silence of `limit` seconds behind the enabling is `undo`. Needs the right
         `hook:write`.
-        `page_size`: Seconds from now.
+        `limit`: Seconds from now.
         """
         return await self._send(
             SET_HOOK.call(
@@ -163,7 +163,7 @@ class AsyncHolds(AsyncSender):
                     "url": url,
                     "key": key,
                     "holds": holds,
-                    "limit": page_size,
+                    "limit": limit,
                     "undo": undo,
                 },
                 if_match=if_match,

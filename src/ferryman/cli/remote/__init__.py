@@ -1,0 +1,1 @@
+"""`ferryman --server URL`: commands that ask a platform elsewhere, over its REST API."""

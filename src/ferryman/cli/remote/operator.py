@@ -1,0 +1,46 @@
+"""An operator's calls to a platform elsewhere: the same questions, put to its REST API."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from ferryman.cli.operator import Operator
+from ferryman.cli.remote import cards, orders, people
+from ferryman.cli.remote.place import Place
+from ferryman.cli.remote.table import CARRIED, cannot
+from ferryman.client import AsyncClient, Patience
+from ferryman.contracts.message import Body, Codec
+from ferryman.errors import Unavailable
+
+PATIENCE = Patience(repeats=3, seconds=30.0)  # somebody sits and waits
+MODULES = (cards, orders, people)  # what is in the table, by having been imported
+
+
+class NoCalls:
+    """There is no bus to a platform elsewhere."""
+
+    async def call(self, dest: str, caller: str, raw: bytes) -> bytes:
+        """Raises Unavailable, always."""
+        raise Unavailable(dest)
+
+
+class RemoteOperator(Operator):
+    """Typed calls over the REST API; who asks is what the key says. Raises ClientError, InputError."""
+
+    def __init__(self, client: AsyncClient, owner: str) -> None:
+        super().__init__(NoCalls(), owner)
+        self._client = client
+
+    async def _ask(self, role: str, body: Body, answers: Codec[Body], call_id: str = "") -> Body:
+        carry = CARRIED.get(type(body))
+        if carry is None:
+            raise cannot(type(body).__name__)
+        return await carry(self._client, body, call_id)
+
+
+@contextlib.asynccontextmanager
+async def elsewhere(place: Place, owner: str) -> AsyncIterator[RemoteOperator]:
+    """Calls to the platform at this place."""
+    async with AsyncClient(place.url, place.key, ca_file=place.ca_file or None, patience=PATIENCE) as client:
+        yield RemoteOperator(client, owner)

@@ -1,0 +1,113 @@
+"""`ferryman --server`: where the platform is, what the key comes from, and what the REST API has no answer for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli_run import ferryman, one_sentence
+from ferryman.cli.remote import operator
+from ferryman.cli.remote.place import current, taken_out
+from ferryman.cli.remote.table import CARRIED
+from ferryman.contracts.imports import DeleteStock, ListSubscriptions
+from ferryman.contracts.operations import ListOperations, ShowJournal
+from ferryman.contracts.oversight import ASKED as OVERSIGHT
+from ferryman.contracts.queue import CampaignCount
+from ferryman.contracts.rest import ASKED_OF_SM_DP, ASKED_OF_SM_SR
+from ferryman.contracts.workflow import CheckScript, TryScript
+from ferryman.errors import InputError
+
+URL = "https://ferryman.example.org"
+KEY = {"FERRYMAN_API_KEY": "hidden"}
+# The REST API may ask these, and no command of ours does.
+NO_COMMAND = {ListOperations, ShowJournal, CampaignCount, DeleteStock, ListSubscriptions, CheckScript, TryScript}
+
+
+def test_the_option_stands_anywhere() -> None:
+    for words in (
+        ["--server", URL, "order", "list"],
+        ["order", f"--server={URL}", "list"],
+        ["order", "list", "--server", URL],
+    ):
+        rest, place = taken_out(words, KEY)
+        assert rest == ["order", "list"]
+        assert place is not None
+        assert (place.url, place.key) == (URL, "hidden")
+        assert "hidden" not in repr(place)
+    assert taken_out(["order", "--", "--server", URL], {}) == (["order", "--", "--server", URL], None)
+    assert taken_out(["order", "list"], KEY) == (["order", "list"], None)
+
+
+def test_the_environment_names_the_platform_and_data_goes_before_it() -> None:
+    around = KEY | {"FERRYMAN_SERVER": URL, "FERRYMAN_CA_FILE": "ca.pem"}
+    _, place = taken_out(["order", "list"], around)
+    assert place is not None
+    assert (place.url, place.ca_file) == (URL, "ca.pem")
+    assert taken_out(["order", "list", "--data", "d"], around)[1] is None
+    for words in (["--server", URL, "--data", "d"], ["--server", URL, "--owner=1.2"], ["--server"]):
+        with pytest.raises(InputError):
+            taken_out(words, around)
+
+
+def test_the_key_comes_from_a_file_that_nobody_else_reads(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("hidden\n")
+    file.chmod(0o600)
+    around = {"FERRYMAN_API_KEY_FILE": str(file)}
+    _, place = taken_out(["--server", URL], around)
+    assert place is not None
+    assert place.key == "hidden"
+    file.chmod(0o640)
+    with pytest.raises(InputError, match="chmod 600"):
+        taken_out(["--server", URL], around)
+    with pytest.raises(InputError):
+        taken_out(["--server", URL], {"FERRYMAN_API_KEY_FILE": str(tmp_path)})
+    with pytest.raises(InputError, match="FERRYMAN_API_KEY"):
+        taken_out(["--server", URL], {})
+
+
+def test_every_question_that_the_api_may_ask_is_carried() -> None:
+    assert operator.MODULES
+    missing = {*ASKED_OF_SM_SR, *ASKED_OF_SM_DP} - set(CARRIED) - NO_COMMAND - set(OVERSIGHT)
+    assert not missing, sorted(kind.__name__ for kind in missing)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["up"], ["serve", "core", ], ["restore", "--lost", "1m"], ["parked", "list"], ["procedure", "list"],
+        ["nats-config", "--out", "x"],
+    ],
+)  # fmt: skip
+def test_what_is_about_the_machine_says_so(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERRYMAN_API_KEY", "hidden")
+    said = ferryman("--server", URL, *words)
+    assert said.code == 1
+    assert "about the machine" in one_sentence(said)
+    assert current.get() is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["certificate", "request"], ["euicc", "rotate-keys", "8" * 32, "scp80"], ["es2", "show", "x"],
+        ["euicc", "find", "tag", "pilot"], ["euicc", "audit", "8" * 32, "89", "88"],
+        ["queue", "add", "8" * 32, "--function", "raw", "--script", "00", "--reason", "because of it"],
+        ["euicc", "dry-run", "EnableProfile", "8" * 32, "89", "--required-memory", "5"],
+    ],
+)  # fmt: skip
+def test_what_the_api_does_not_have_says_so(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERRYMAN_API_KEY", "hidden")
+    said = ferryman("--server", URL, *words)
+    assert said.code == 1
+    assert "is not in the REST API" in one_sentence(said)
+
+
+def test_no_platform_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERRYMAN_API_KEY", "hidden")
+    for url in ("http://ferryman.example.org", "nonsense"):
+        said = ferryman("--server", url, "order", "list")
+        assert said.code == 1
+        assert one_sentence(said).startswith("url: ")
+        assert "hidden" not in said.err
