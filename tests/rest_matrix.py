@@ -29,6 +29,7 @@ AGREED = {
     "api-keys": {"GET": "AR", "POST": "A", "DELETE": "A"},
     "approvals": {"GET": "AKOR", "POST": "AKO"},
     "imports": {"GET": "AKOR", "POST": "AK", "DELETE": "AK"},
+    "uploads": {"GET": "AKOR", "POST": "AK"},
     "raw-scripts": {"POST": "AO"},
     "events": {"GET": "AORM"},
     "order-hooks": {"GET": "AOR", "PUT": "AO", "DELETE": "AO"},

@@ -22,7 +22,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench.frame import Benchmark, Figures, Unequal, same
-from ferryman.cli.importing import Importer
+from ferryman.platform.importing import Importer
 from ferryman.cli.operator import Operator
 from ferryman.cli.wiring import Configuration, Installation
 from ferryman.contracts import admin

@@ -44,6 +44,7 @@ OWN_NAMES = {
     "webhook_id",
     "campaign",
     "batch",
+    "upload_id",
 }
 OF_STAFF = {"user_id", "key_id"}  # which the platform's own staff sees for every tenant
 ROUTES = [endpoint for endpoint in ENDPOINTS if endpoint.area != "session"]  # whose objects are one's own alone
@@ -107,6 +108,11 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
     # Of a type that this test does not bring about: nobody is called.
     hook = {"url": "https://hooks.example.org/", "types": ["euicc.smsr-changed"]}
     hooks = [{"webhook_id": (await own.ask("POST", "/webhooks", hook)).json["id"]} for _ in range(2)]
+    content = base64.b64encode(b"ICCID,IMSI,KI,OPC\n").decode()
+    file = {"profile_type": "demo", "content": content, "dry_run": True}
+    sent = await own.ask("POST", "/uploads", file)
+    upload = {"upload_id": sent.json["upload_id"]}
+    await own.until(f"/uploads/{upload['upload_id']}", "failed")
     spring = {"name": "spring", "function": "audit", "hold": True}
     meters = {"name": "meters", "profile_type": "demo"}
     assert (await own.ask("POST", "/campaigns", spring)).status == 201
@@ -170,6 +176,10 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "show_import": Good(batch),
         "list_subscriptions": Good(batch),
         "ask_for_deletion": Good(batch),
+        "upload_subscriptions": Good({}, file),
+        "list_uploads": Good(),
+        "show_upload": Good(upload),
+        "show_report": Good(upload),
         "list_hooks": Good(),
         "set_hook": Good({}, {}),
         "remove_hook": Good(),
@@ -212,6 +222,7 @@ OTHERWISE = {
         key: {503} for key in ("list_peers", "put_peer", "show_peer", "remove_peer", "test_peer")
     },  # no gateway here
     "activate_script": {400},
+    "upload_subscriptions": {202, 409},  # one at a time
     "delete_webhook": {204, 404},  # each role deletes the same one
     "remove_hook": {204, 404},
 }

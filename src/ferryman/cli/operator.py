@@ -6,12 +6,12 @@ import io
 import secrets
 import time
 
-from ferryman.cli.importing import ImportDone, Importer
 from ferryman.contracts import admin, crypto, peers, rest
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, REST_API, SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.errors import Refused
 from ferryman.platform.bus import Calls
+from ferryman.platform.importing import ImportDone, Importer
 
 CALL_SECONDS = 600.0
 

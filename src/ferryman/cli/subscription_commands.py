@@ -13,7 +13,6 @@ from cyclopts import App
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, read_file
-from ferryman.cli.importing import ImportDone, Importer, ReportLine
 from ferryman.cli.openpgp_commands import export_sealed, page_of
 from ferryman.cli.operator import Operator
 from ferryman.cli.profile_commands import write_secret
@@ -21,6 +20,7 @@ from ferryman.cli.session import operator
 from ferryman.contracts import imports
 from ferryman.contracts.imports import KeyRange
 from ferryman.errors import InputError
+from ferryman.platform.importing import ImportDone, Importer, ReportLine
 from ferryman.profile.subscriptions import read_input_variables
 
 SHOWN = 20  # refused rows that a dry run prints; a report file has all

@@ -12,6 +12,11 @@ ALLOWED: dict[type[Body], frozenset[str]] = {
     crypto.MakeSigningKey: frozenset({OPERATOR, SM_DP, SM_SR}),
     crypto.ImportCertificate: frozenset({OPERATOR}),
     **dict.fromkeys((*imports.CRYPTO_REQUESTS, *envelopes.REQUESTS, *eum_trust.REQUESTS), frozenset({OPERATOR})),
+    # An operator's own systems have a file stored, and get no secret back.
+    **dict.fromkeys(
+        (imports.OpenImport, imports.ImportChunk, imports.GenerateChunk, imports.CloseImport),
+        frozenset({OPERATOR, REST_API}),
+    ),
     crypto.UnwrapKeysets: frozenset({SM_SR}),
     crypto.VerifyEUICC: frozenset({SM_SR, SM_DP}),
     crypto.MakeKeyset: frozenset({SM_SR}),

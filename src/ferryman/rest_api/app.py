@@ -131,7 +131,9 @@ class Handling:
         key = _idempotency_key(http) if endpoint.once else ""
         body, call_id = None, ""
         if self._decoder is not None:
-            raw = await _read(http, services)
+            settings = services.settings
+            limit = settings.max_upload if endpoint.large else settings.max_body
+            raw = await _read(http, limit, settings.body_timeout)
             try:
                 body = self._decoder.decode(raw)
             except msgspec.MsgspecError as wrong:
@@ -200,21 +202,20 @@ def _idempotency_key(http: HTTPRequest) -> str:
     return key
 
 
-async def _read(http: HTTPRequest, services: Services) -> bytes:
+async def _read(http: HTTPRequest, limit: int, seconds: float) -> bytes:
     """The body within its limits of size and time; what is too long is not read to its end."""
     if http.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise No(415, "the body must be application/json")
-    settings = services.settings
-    too_large = No(413, f"the body has more than {settings.max_body} octets", Connection="close")
+    too_large = No(413, f"the body has more than {limit} octets", Connection="close")
     length = http.headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > settings.max_body:
+    if length.isdecimal() and int(length[:20]) > limit:
         raise too_large
     received = bytearray()
     try:
-        async with asyncio.timeout(settings.body_timeout):
+        async with asyncio.timeout(seconds):
             async for chunk in http.stream():
                 received += chunk
-                if len(received) > settings.max_body:
+                if len(received) > limit:
                     raise too_large
     except TimeoutError:
         raise No(408, "the body did not come in time", Connection="close") from None

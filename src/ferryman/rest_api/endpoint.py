@@ -69,6 +69,7 @@ class Endpoint:
     query: type = bodies.NoQuery
     body: type | None = None
     once: bool = False
+    large: bool = False  # its body may have as many octets as a file
     versioned: CarryOut | None = None
     stream: bool = False
     media: str = "application/json"

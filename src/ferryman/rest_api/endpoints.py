@@ -18,6 +18,7 @@ from ferryman.rest_api.routes import (
     scripts,
     session,
     stock,
+    uploads,
     webhooks,
 )
 
@@ -35,6 +36,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *session.ENDPOINTS,
     *people.ENDPOINTS,
     *stock.ENDPOINTS,
+    *uploads.ENDPOINTS,
     *approvals.ENDPOINTS,
     *events.ENDPOINTS,
     *webhooks.ENDPOINTS,

@@ -61,6 +61,7 @@ class RESTAPI:
         await self.services.approvals.start()
         await self.services.events.start()
         await self.services.sender.start()
+        await self.services.uploads.start()
         if self._settings.listen:
             await self._listen()
 
@@ -91,6 +92,7 @@ class RESTAPI:
         if self._server is not None and self._running is not None:
             self._server.should_exit = True
             await asyncio.gather(self._running, return_exceptions=True)
+        await self.services.uploads.stop()
         await self.services.sender.stop()
         await self.services.events.stop()
         await self.services.approvals.stop()

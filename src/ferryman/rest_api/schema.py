@@ -157,3 +157,39 @@ delivery = Table(
     Index("delivery_due", "webhook", "state", "next_try"),
     Index("delivery_in_order", "webhook", "eid", "state", "event"),
 )
+
+# A file of subscriptions, without its content.
+upload = Table(
+    "upload",
+    METADATA,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(16), nullable=False, unique=True),
+    Column("tenant", String(128), nullable=False),
+    Column("profile_type", String(100), nullable=False),
+    Column("dry_run", Integer, nullable=False),
+    Column("state", String(12), nullable=False),  # running | done | failed | interrupted
+    Column("progress", Double, nullable=False),  # 0 to 1, of the file
+    Column("rows", Integer, nullable=False),
+    Column("new", Integer, nullable=False),
+    Column("known", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("import_id", String(64), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    Index("upload_by_tenant", "tenant", "seq"),
+)
+
+# What would become of a row of it; no secret.
+upload_row = Table(
+    "upload_row",
+    METADATA,
+    Column("number", Sequence, primary_key=True, autoincrement=True),
+    Column("upload", String(16), nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("iccid", String(20), nullable=False),
+    Column("outcome", String(10), nullable=False),  # new | known | refused
+    Column("column", String(100), nullable=False),
+    Column("rule", Text, nullable=False),
+    Index("upload_row_by_upload", "upload", "number"),
+)

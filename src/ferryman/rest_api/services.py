@@ -21,6 +21,7 @@ from ferryman.rest_api.routes.approvals import deeds
 from ferryman.rest_api.seal import Seal
 from ferryman.rest_api.sessions import SessionBook
 from ferryman.rest_api.settings import RESTSettings
+from ferryman.rest_api.uploads import UploadBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Services:
     streams: Streams
     webhooks: WebhookBook
     sender: Sender
+    uploads: UploadBook
 
 
 def make_services(
@@ -98,4 +100,5 @@ def make_services(
         streams=Streams(events),
         webhooks=webhooks,
         sender=sender,
+        uploads=UploadBook(mailbox, ask),
     )

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from ferryman.cli import importing
-from ferryman.cli.importing import Importer
 from ferryman.cli.openpgp_commands import export_sealed
 from ferryman.contracts import codes, envelopes, imports
 from ferryman.contracts.message import Body
 from ferryman.crypto_server import envelope_child, envelope_process, envelope_rows
 from ferryman.crypto_server import envelopes as role
 from ferryman.errors import Refused
+from ferryman.platform import importing
+from ferryman.platform.importing import Importer
 from ferryman.profile.demo_template import demo_template
 from ferryman.secure import openpgp
 from openpgp_keys import NOW, envelope, our_key, sender

@@ -11,12 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cli_run import ferryman
-from ferryman.cli import importing
-from ferryman.cli.importing import Importer, ReportLine
 from ferryman.contracts import admin, crypto, imports
 from ferryman.contracts.imports import KeyRange, SubscriptionPublic
 from ferryman.contracts.message import Body
 from ferryman.errors import Refused, Unavailable
+from ferryman.platform import importing
+from ferryman.platform.importing import Importer, ReportLine
 from ferryman.profile.demo_template import demo_template
 from ferryman.profile.subscriptions.spelling import luhn_ok
 from premises import NAME, OWNER, Premises, subscriptions

@@ -17,6 +17,7 @@ from ferryman.client.methods.platform import AsyncPlatform, Platform
 from ferryman.client.methods.scripts import AsyncScripts, Scripts
 from ferryman.client.methods.session import AsyncSession, Session
 from ferryman.client.methods.stock import AsyncStock, Stock
+from ferryman.client.methods.uploads import AsyncUploads, Uploads
 from ferryman.client.methods.webhooks import AsyncWebhooks, Webhooks
 
 
@@ -35,6 +36,7 @@ class Methods(
     Scripts,
     Session,
     Stock,
+    Uploads,
     Webhooks,
 ):
     """Methods that block."""
@@ -55,6 +57,7 @@ class AsyncMethods(
     AsyncScripts,
     AsyncSession,
     AsyncStock,
+    AsyncUploads,
     AsyncWebhooks,
 ):
     """Methods that are awaited."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -118,6 +118,16 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: int
 
 
+class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of a row, and why not; no secret."""
+
+    line: int
+    iccid: str
+    outcome: str
+    column: str
+    rule: str
+
+
 class RoleAlarm(msgspec.Struct, frozen=True, kw_only=True):
     """`role` tells of it; `kind` is a word for programs, `object` what it is about, `text` a sentence."""
 
@@ -153,6 +163,29 @@ class TOTPSecret(msgspec.Struct, frozen=True, kw_only=True):
 
     secret: str
     uri: str
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload: whole file or nothing.
+
+    `progress` (0 to 1) is of the file; the counts are of rows. `state` is running, done, failed (`problem`
+    names the line), or interrupted: the same file again goes on where it was. `import_id` names what became of
+    it, once it is done. Times in seconds since 1970.
+    """
+
+    upload_id: str
+    profile_type: str
+    dry_run: bool
+    state: Literal["running", "done", "failed", "interrupted"]
+    progress: float
+    rows: int
+    new: int
+    known: int
+    refused: int
+    problem: str
+    import_id: str
+    created: float
+    updated: float
 
 
 class UserChanged(msgspec.Struct, frozen=True, kw_only=True):
