@@ -140,7 +140,7 @@ async def test_a_raw_script_needs_its_right_and_a_reason() -> None:
             await add(b, "raw", reason="to see what is free")
         [done] = await ended(b, await add(b, "raw", data=script, reason="to see what is free"))
         assert done.state is EntryState.ANSWERED
-        assert "FF21" in b.log()[-1] or "GetCardResources" in b.log()[-1] or b.log()
+        assert b.log()[-1] == "GetData FF21", b.log()
         assert [r for r in await b.audits() if r[0] == "raw script"] == [
             ("raw script", "done", "to see what is free")
         ]
@@ -192,6 +192,24 @@ async def test_a_notification_by_sms_first_beside_sessions_without_end(poll: int
                 "DisableProfile",
             ]
         await checks.everything(b)
+
+
+@virtual
+async def test_the_fallback_attribute_moves_when_the_card_comes() -> None:
+    async with bench("https-pull", poll=POLL, smsc=False) as b:
+        order = await b.order(validity=DAY, enable=False)
+        await b.sleep(2 * POLL)
+        view, status = await b.ended(order)
+        assert status.status is Status.SUCCESS
+        [done] = await ended(b, await add(b, "set-fallback", iccid=view.iccid))
+        assert done.state is EntryState.ANSWERED
+        eis = await checks.eis(b, b.eid)
+        assert [p.iccid for p in eis.profiles if p.fallback] == [view.iccid]
+        await checks.card_agrees(b, b.eid)
+        # It is asked for once more, and a profile that has it is not deleted.
+        [gone] = await ended(b, await add(b, "delete", iccid=view.iccid))
+        assert gone.state is EntryState.FAILED
+        assert gone.reason
 
 
 @virtual

@@ -64,9 +64,9 @@ async def add(
     eid
         The eUICC; empty with --campaign.
     function
-        enable, disable, delete, audit or raw.
+        enable, disable, delete, set-fallback, audit or raw.
     iccid
-        The profile for enable, disable, delete.
+        The profile for enable, disable, delete, set-fallback.
     script
         For raw: command TLVs in hexadecimal, as in ES3.SendData.
     sd_aid

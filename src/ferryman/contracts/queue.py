@@ -56,8 +56,8 @@ class RunScriptResponse(Body, frozen=True, kw_only=True, tag=True):
 class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done, and when. Times in seconds since 1970; `validity` seconds from now.
 
-    `function` is enable, disable, delete, audit or raw; `iccid` for the first three; `sd_aid`, `data` and
-    `reason` for raw.
+    `function` is enable, disable, delete, set-fallback, audit or raw; `iccid` for the first four; `sd_aid`, `data`
+    and `reason` for raw.
     A higher `priority` goes first.
     """
 

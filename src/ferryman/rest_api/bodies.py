@@ -203,7 +203,7 @@ class Timing(Closed, frozen=True, kw_only=True):
 class NewEntry(Timing, frozen=True, kw_only=True):
     """What is to be done when the card can be reached."""
 
-    function: Literal["enable", "disable", "delete", "audit"]
+    function: Literal["enable", "disable", "delete", "set-fallback", "audit"]
     iccid: AnyICCID = ""
 
 

@@ -30,7 +30,7 @@ class CampaignFilter(Timing, frozen=True, kw_only=True):
     For enable, disable and delete, `iccid` or `profile_type` says which profile is meant.
     """
 
-    function: Literal["enable", "disable", "delete", "audit"]
+    function: Literal["enable", "disable", "delete", "set-fallback", "audit"]
     iccid: AnyICCID = ""
     profile_type: ProfileType = ""
     eum_id: Annotated[str, msgspec.Meta(max_length=128)] = ""

@@ -71,7 +71,7 @@ class Campaigns(Sender):
     def create_campaign(
         self,
         *,
-        function: Literal["enable", "disable", "delete", "audit"],
+        function: Literal["enable", "disable", "delete", "set-fallback", "audit"],
         name: str,
         priority: int = 0,
         not_before: float = 0.0,
@@ -115,7 +115,7 @@ class Campaigns(Sender):
     def count_campaign(
         self,
         *,
-        function: Literal["enable", "disable", "delete", "audit"],
+        function: Literal["enable", "disable", "delete", "set-fallback", "audit"],
         priority: int = 0,
         not_before: float = 0.0,
         validity: float = 604_800.0,
@@ -185,7 +185,7 @@ class AsyncCampaigns(AsyncSender):
     async def create_campaign(
         self,
         *,
-        function: Literal["enable", "disable", "delete", "audit"],
+        function: Literal["enable", "disable", "delete", "set-fallback", "audit"],
         name: str,
         priority: int = 0,
         not_before: float = 0.0,
@@ -229,7 +229,7 @@ class AsyncCampaigns(AsyncSender):
     async def count_campaign(
         self,
         *,
-        function: Literal["enable", "disable", "delete", "audit"],
+        function: Literal["enable", "disable", "delete", "set-fallback", "audit"],
         priority: int = 0,
         not_before: float = 0.0,
         validity: float = 604_800.0,

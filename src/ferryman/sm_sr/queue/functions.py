@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ferryman.codec import ids
-from ferryman.contracts import codes, es4
+from ferryman.contracts import codes, es4, v4
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.queue import QueueItem, RunScript
 from ferryman.errors import InputError, Refused
@@ -12,6 +12,7 @@ ON_PROFILES: dict[str, type[Body]] = {
     "enable": es4.ES4EnableProfile,
     "disable": es4.ES4DisableProfile,
     "delete": es4.ES4DeleteProfile,
+    "set-fallback": v4.ES4SetFallBackAttribute,
 }
 AUDIT, RAW = "audit", "raw"
 FUNCTIONS = (*ON_PROFILES, AUDIT, RAW)
