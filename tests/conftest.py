@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
+from codes_of_functions import ANSWERS, PROPERTY, wanted
+from conformance_page import SHOWN
 from parties import Party, make_party
 from postgres import Server, find_binaries, running_server
 from soap_guard import Guard
@@ -89,6 +91,19 @@ def _as_the_transition_tables_say(request: pytest.FixtureRequest) -> Iterator[No
     assert not wrong, "not in the transition table: " + "; ".join(wrong)
 
 
+@pytest.fixture(autouse=True)
+def _yields_what_it_says(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that names pairs of codes fails when a function did not answer with one (`codes_of_functions.py`)."""
+    pairs = wanted(request.node)
+    ANSWERS.seen, ANSWERS.listening = set(), bool(pairs)
+    yield
+    seen, ANSWERS.listening = ANSWERS.seen, False
+    lacking = [pair for pair in pairs if pair not in seen]
+    assert not lacking, f"answers that did not come: {lacking}; these came: {sorted(seen)}"
+    if pairs:
+        request.node.user_properties.append((PROPERTY, [list(pair) for pair in pairs]))
+
+
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """A number for random choices: from FERRYMAN_SEED or fixed per test; shown when the test fails."""
@@ -124,18 +139,22 @@ def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """With workers this runs in the process that collects their reports too."""
     _note_skip(report)
+    SHOWN.hear(report)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     """A module that skips itself as a whole."""
     _note_skip(report)
+    SHOWN.hear_module(report)
 
 
 # -- transition tables --------------------------------------------------------------------------------------------
 
+ANSWERS.install()
 WATCH.install()  # before a test module, or a role, takes a step function
 _not_taken: list[str] = []
 _lacking: set[str] = set()
+_not_shown: list[str] = []
 
 
 def _is_whole(config: pytest.Config) -> bool:
@@ -153,14 +172,16 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A skip where none is allowed, and a row of a transition table without a test, make the run fail."""
+    """What makes a run fail although no test failed: skips where none is allowed, and what no test has shown."""
     config = session.config
     if hasattr(config, "workeroutput"):
         config.workeroutput["transitions"] = WATCH.told()
         return
     if exitstatus == pytest.ExitCode.OK and _is_whole(config):
         _not_taken.extend(WATCH.missing())
-    if exitstatus == pytest.ExitCode.OK and (_not_taken or (NO_SKIP and _not_allowed)):
+        _not_shown.extend(SHOWN.lacking())
+    wrong = _not_taken or _not_shown or SHOWN.skipped or (NO_SKIP and _not_allowed)
+    if exitstatus == pytest.ExitCode.OK and wrong:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -174,6 +195,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("rows of transition tables that no test takes (or take the row away)")
         for line in _not_taken:
             terminalreporter.line(line)
+    for title, lines in (
+        ("tests named in docs/conformance.md that were skipped", SHOWN.skipped),
+        ("what docs/conformance.md says and no test has shown", _not_shown),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.line(line)
     if NO_SKIP and _not_allowed:
         terminalreporter.section("skips that are not allowed here (FERRYMAN_NO_SKIP or CI is set)")
         for line in _not_allowed:

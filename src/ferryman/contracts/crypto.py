@@ -445,7 +445,10 @@ class TokenKeyWrapped(Body, frozen=True, kw_only=True, tag=True):
 
 
 class ConfirmTokenKey(Body, frozen=True, kw_only=True, tag=True):
-    """The card's answers (data and status word) to the commands of `load`; wrong ones are refused."""
+    """The card's answers (data and status word) to the commands of `load`; wrong ones are refused.
+
+    That to EXTERNAL AUTHENTICATE, the first and the only one without an R-MAC, may be left out.
+    """
 
     load: LoadTokenKey
     answers: tuple[bytes, ...]

@@ -170,12 +170,14 @@ def _check_answers(keyset: Keyset, token: TokenKey, body: crypto.ConfirmTokenKey
         aid=body.load.isdp_aid,
     )
     channel.external_authenticate()
-    first, *others = [ResponseAPDU.parse(each) for each in body.answers]
+    answers = [ResponseAPDU.parse(each) for each in body.answers]
     commands = _commands(keyset, token, body.load)
-    if not first.ok or len(others) != len(commands):
+    if len(answers) == len(commands) + 1 and answers[0].ok:
+        answers = answers[1:]  # to EXTERNAL AUTHENTICATE; the R-MACs of the others prove the session without it
+    if len(answers) != len(commands):
         raise PeerError(f"{len(body.answers)} answers", field="R-APDU")
     last = b""
-    for number, (command, answer) in enumerate(zip(commands, others, strict=True), start=1):
+    for number, (command, answer) in enumerate(zip(commands, answers, strict=True), start=1):
         channel.wrap(command)
         if not answer.ok:
             raise PeerError(f"the card answered {answer.sw:04X}", field=f"command {number}")

@@ -19,7 +19,7 @@ from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import Signalled
 from ferryman.profile.overrides import check_connectivity, check_pol1
-from ferryman.sm_dp.factory import hooks, orders, stock
+from ferryman.sm_dp.factory import hooks, orders, stock, templates
 from ferryman.sm_dp.factory.announcing import announce
 from ferryman.sm_dp.hooks.desk import check_holds, verdict_of
 from ferryman.sm_dp.procedures.state import State
@@ -88,7 +88,16 @@ class OrderDesk:
         )
         check_order(wanted)
         order_id = order_id_of(header)
-        await self.start(header, wanted, body, order_id=order_id, foreign_smsr=foreign_smsr, reply=True)
+        try:
+            await self.start(header, wanted, body, order_id=order_id, foreign_smsr=foreign_smsr, reply=True)
+        except Refused as refusal:
+            if (refusal.subject, refusal.reason) != codes.PROFILE_TYPE_UNKNOWN:
+                raise
+            name = wanted.profile_type
+            if await self._mailbox.store.read(lambda c: templates.is_of_others(c, wanted.owner, name)):
+                sentence = "the profile type is not the requester's"
+                raise Refused(*codes.PROFILE_TYPE_NOT_ALLOWED, sentence, identifier=name) from None
+            raise
 
     async def start(
         self,

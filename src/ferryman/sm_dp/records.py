@@ -67,6 +67,7 @@ class Facts:
     template_memory: int = 0  # bytes on the card
     package: Package | None = None
     installed: frozenset[str] = frozenset()  # ICCIDs that we have installed on this card
+    elsewhere: bool = False  # the Operator's profile that is asked for is one that we installed on another card
 
 
 @dataclass(frozen=True, slots=True)

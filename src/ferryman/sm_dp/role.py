@@ -189,6 +189,10 @@ class SMDP:
     # -- what procedures may see and change ---------------------------------------------------------------
 
     def _facts(self, connection: Connection, eid: str, state: object) -> Facts:
+        if isinstance(state, relay.State):
+            named = relay.iccid_of(state) if state.phase == relay.LOOKING else ""
+            elsewhere = bool(named) and orders.is_elsewhere(connection, state.owner, named, eid)
+            return Facts(self.settings, elsewhere=elsewhere)
         if not isinstance(state, State):
             return Facts(self.settings)
         row = templates.get_template(connection, state.owner, state.profile_type)

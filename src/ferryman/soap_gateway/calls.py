@@ -46,7 +46,19 @@ READS: dict[type[Body], type[Body]] = {
 READ_CODEC: Codec[Body] = Codec(*READS.values())
 UNIQUE_OCTETS = 12  # of a MessageID
 INNER_ID = 64  # characters of a FunctionCallIdentifier that roles get as it is; a longer one is given a short name
-HIDDEN = frozenset(("8.2.1/1.2", "8.2.1/3.4"))
+# By the code that tells that somebody else has it, the pair that is answered instead; that pair itself too, since
+# its sentence may tell.
+HIDDEN = {
+    "8.2.1/1.2": codes.ICCID_UNKNOWN,
+    "8.2.1/3.4": codes.ICCID_UNKNOWN,
+    "8.2.1/3.9": codes.ICCID_UNKNOWN,
+    "8.2.5/1.2": codes.PROFILE_TYPE_UNKNOWN,
+    "8.2.5/3.9": codes.PROFILE_TYPE_UNKNOWN,
+}
+UNKNOWN = {
+    codes.ICCID_UNKNOWN: "no profile with this ICCID",
+    codes.PROFILE_TYPE_UNKNOWN: "no free subscription of this profile type",
+}
 ACCEPTED = Answer(202)
 
 
@@ -329,13 +341,13 @@ class CallDesk:
 
 
 def hide(answer: Body) -> Body:
-    """A profile of somebody else like one that does not exist: the same octets (8.2.1/3.9)."""
+    """What is somebody else's like what does not exist: the same octets (8.2.1/3.9; a profile type 8.2.5/3.9)."""
     status: ExecutionStatus | None = getattr(answer, "status", None)
-    if status is None or (status.code not in HIDDEN and status.code != "/".join(codes.ICCID_UNKNOWN)):
+    pair = HIDDEN.get(status.code) if status is not None else None
+    if status is None or pair is None:
         return answer
-    unknown = failed(*codes.ICCID_UNKNOWN, "no profile with this ICCID", status.identifier)
     changed: Any = type(answer)
-    found: Body = changed(status=unknown)
+    found: Body = changed(status=failed(*pair, UNKNOWN[pair], status.identifier))
     return found
 
 

@@ -21,7 +21,7 @@ from ferryman.sm_dp.records import (
     Progress,
     StorePackage,
 )
-from ferryman.sm_dp.schema import package, profile_order
+from ferryman.sm_dp.schema import package, profile_order, subscription
 
 RUNNING, DONE = "running", "done"
 
@@ -111,6 +111,20 @@ def installed_on(connection: Connection, eid: str) -> frozenset[str]:
     """ICCIDs whose profile we have installed on a card."""
     statement = select(profile_order.c.iccid).where(profile_order.c.eid == eid, profile_order.c.isdp_aid != "")
     return frozenset(connection.execute(statement).scalars())
+
+
+def is_elsewhere(connection: Connection, owner: str, iccid: str, eid: str) -> bool:
+    """Whether this owner's profile is installed, by an order of ours, on another card than this one."""
+    placed = select(profile_order.c.order_id).where(
+        profile_order.c.order_id == subscription.c.order_id,
+        profile_order.c.owner == owner,
+        profile_order.c.eid != eid,
+        profile_order.c.isdp_aid != "",
+    )
+    found = select(subscription.c.iccid).where(
+        subscription.c.iccid == iccid, subscription.c.owner == owner, placed.exists()
+    )
+    return connection.execute(found).first() is not None
 
 
 def count_orders(connection: Connection) -> int:

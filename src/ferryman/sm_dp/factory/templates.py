@@ -35,6 +35,12 @@ def get_template(connection: Connection, owner: str, name: str) -> Row[tuple[obj
     return connection.execute(_TEMPLATE, {"owner": owner, "name": name}).first()
 
 
+def is_of_others(connection: Connection, owner: str, name: str) -> bool:
+    """Whether a profile type of this name is somebody else's, and this owner has none."""
+    owners = set(connection.execute(select(template.c.owner).where(template.c.name == name)).scalars())
+    return bool(owners) and owner not in owners
+
+
 def require_template(connection: Connection, owner: str, name: str) -> Row[tuple[object, ...]]:
     """Row of a template; raises Refused when there is none."""
     row = get_template(connection, owner, name)

@@ -38,10 +38,14 @@ def apdu_data(data: bytes, count: int) -> bytes:
     return found[-1].data
 
 
-def apdu_responses(data: bytes, count: int) -> tuple[bytes, ...]:
-    """Exactly `count` R-APDUs, data and status word each; PeerError for more, fewer or others."""
+def apdu_responses(data: bytes, count: int, *, bare: int = 0) -> tuple[bytes, ...]:
+    """The R-APDUs of `count` commands, data and status word each; PeerError for more or fewer.
+
+    Some cards leave out answers without data that are not the last (SGP.02 4.1.3, TS 102 226 5.2.1): of `bare`
+    commands none is expected to have data.
+    """
     found = tuple(item.value for item in responses(data) if item.tag == R_APDU)
-    if len(found) != count:
+    if not count - bare <= len(found) <= count:
         raise PeerError(f"{len(found)} answers to {count} commands", field="EuiccResponseData")
     return found
 

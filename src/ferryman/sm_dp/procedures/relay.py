@@ -135,7 +135,7 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
             # The card's keys went with the ISD-P; ours are of no more use (SGP.02 3.6).
             prefix = f"isdp/{context.eid}/{state.isdp_aid.hex().upper()}"
             state = _with(state, phase=FORGETTING, result=body.status)
-            gone = Apply(ProfileGone(context.eid, _iccid(state)))
+            gone = Apply(ProfileGone(context.eid, iccid_of(state)))
             return Step(state, (gone, Ask(DESTROY, crypto.DestroyKeys(prefix=prefix))))
         case "calling", _ if hasattr(body, "status"):
             status: ExecutionStatus = body.status  # every answer of ES3 has one
@@ -158,6 +158,9 @@ def _known(state: State, eis: EIS, status: ExecutionStatus, context: Context) ->
             return _end(state, failed(*codes.ICCID_UNKNOWN, "the Operator has no profile on this eUICC", call.eid))
         return _ask(state, CALLING, es3.ES3AuditEIS(eid=context.eid, iccids=iccids))
     found = next((p for p in eis.profiles if p.iccid == call.iccid), None)
+    facts: Facts | None = context.facts
+    if found is None and facts is not None and facts.elsewhere:
+        return _end(state, failed(*codes.ICCID_OTHER_EUICC, "the profile is on another eUICC", call.iccid))
     if found is None:
         return _end(state, failed(*codes.ICCID_UNKNOWN, "no such profile on this eUICC", call.iccid))
     if found.owner != state.owner:
@@ -223,7 +226,7 @@ def _end(state: State, status: ExecutionStatus, *, eis: EIS | None = None) -> St
     detail = f"{status.code} {status.message}".strip()
     effects: tuple[Effect, ...] = (
         Reply(RESPONSES[type(state.call)](**values)),
-        Audit(name, outcome, object=_iccid(state), detail=detail),
+        Audit(name, outcome, object=iccid_of(state), detail=detail),
         Done(),
     )
     return Step(_with(state, phase=ENDED), effects)
@@ -241,7 +244,7 @@ def _own(state: State, eis: EIS) -> tuple[ProfileInfo, ...]:
     return tuple(profile for profile in eis.profiles if profile.owner == state.owner)
 
 
-def _iccid(state: State) -> str:
+def iccid_of(state: State) -> str:
     return getattr(state.call, "iccid", "")
 
 

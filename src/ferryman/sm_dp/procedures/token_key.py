@@ -28,6 +28,7 @@ WRAP, CONFIRM = "token-wrap", "token-confirm"
 TAGS = (WRAP, CONFIRM)
 CHALLENGE_BYTES = 8
 COMMANDS = 5  # EXTERNAL AUTHENTICATE, three STORE DATA, PUT KEY
+BARE = 1  # of them without data in its answer: EXTERNAL AUTHENTICATE; every other answer has an R-MAC
 MAX_IDENTITY = 16  # bytes of a SIN, SDIN or application provider id
 
 
@@ -74,7 +75,7 @@ def sent(state: State, body: ES3SendDataResponse, context: Context) -> Step[Stat
         if state.phase == OPENING:
             state = replace(state, initialize_response=apdu_data(body.euicc_response, 1))
             return Step(state, (Ask(WRAP, _wrap(state)),))
-        answers = apdu_responses(body.euicc_response, COMMANDS)
+        answers = apdu_responses(body.euicc_response, COMMANDS, bare=BARE)
     except PeerError as problem:
         return fail(state, context, failed(*codes.ISDP_ERROR, f"token key: {problem}", state.eid))
     return Step(state, (Ask(CONFIRM, crypto.ConfirmTokenKey(load=_wrap(state), answers=answers)),))
