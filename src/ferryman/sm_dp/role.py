@@ -18,6 +18,7 @@ from ferryman.platform.destination import networks
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import ProcedureKind, Received, Signalled
+from ferryman.platform.scrubber import Scrubber
 from ferryman.profile.importing import import_template
 from ferryman.profile.places import algorithm_named
 from ferryman.profile.template import CompiledTemplate
@@ -35,7 +36,6 @@ from ferryman.sm_dp.order_desk import DOWNLOAD, OrderDesk, check_order
 from ferryman.sm_dp.procedures import download, install, relay
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded, Progress
-from ferryman.sm_dp.scrubber import Scrubber
 from ferryman.sm_dp.token_desk import TokenDesk
 
 INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES)

@@ -25,6 +25,7 @@ from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.engine import Engine
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.procedure import Received, Signal
+from ferryman.platform.scrubber import Scrubber
 from ferryman.sm_sr import eis_store, handover_store, link_book, plma, plma_store, policy, port, trail
 from ferryman.sm_sr.admin import Admin
 from ferryman.sm_sr.functions import FUNCTIONS, KINDS
@@ -88,7 +89,8 @@ class SMSR:
         self._clock = clock
         self.types = TypeBook(settings)
         self.links = LinkBook(settings, smdps)
-        self.writer = EISWriter(settings=settings, smdps=smdps, links=self.links)
+        self.scrubber = Scrubber(mailbox)
+        self.writer = EISWriter(settings=settings, smdps=smdps, links=self.links, deleted=self.scrubber.wake)
         self._lease = mailbox.tables.lease
         self._procedure = mailbox.tables.procedure
         self._crypto = crypto = CryptoClient(calls, mailbox.role)
@@ -151,6 +153,7 @@ class SMSR:
         await self.mailbox.start()
         await self.scripts.start()
         await self.engine.start()
+        await self.scrubber.start()
         await self.queue.start()
         await self.campaigns.start()
 
@@ -158,6 +161,7 @@ class SMSR:
         """Stop; nothing that was accepted is lost."""
         await self.campaigns.stop()
         await self.queue.stop()
+        await self.scrubber.stop()
         await self.engine.stop()
         await self.scripts.stop()
         await self.mailbox.stop()

@@ -49,6 +49,7 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue_sweep: float = 300.0  # at most between two looks for entries that other processes have added
     queue_window: int = 500  # entries on their way at once to eUICCs that are called
     raw_script_requesters: tuple[str, ...] = ()  # who may put raw scripts into a queue
+    keep_delivered: bool = False  # profile data carried for an SM-DP stay in the journal, for its time
     announces: bool = False  # tell the REST API of all that happens; by itself where it runs beside us
     change_timeout: float = 600.0  # from EnableProfile to the card's notification, at most the validity period
 

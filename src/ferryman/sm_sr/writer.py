@@ -6,6 +6,7 @@ procedure that did it has ended, because POL2 or the call itself may have it del
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,7 +19,7 @@ from ferryman.platform.engine import Committed, Record
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import DONE
-from ferryman.sm_sr import announcing, eis_store, handover_store, plma_store, trail
+from ferryman.sm_sr import announcing, carried, eis_store, handover_store, plma_store, trail
 from ferryman.sm_sr.link_book import LinkBook
 from ferryman.sm_sr.owners import Change, Happened, Interface, Notice, notices
 from ferryman.sm_sr.procedures.delivery import EntryDelivered
@@ -67,10 +68,13 @@ class _Collected:
 class EISWriter:
     """What the engine of the SM-SR calls in each of its transactions."""
 
-    def __init__(self, *, settings: SRSettings, smdps: frozenset[str], links: LinkBook) -> None:
+    def __init__(
+        self, *, settings: SRSettings, smdps: frozenset[str], links: LinkBook, deleted: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._own_smdps = smdps
         self._links = links
+        self._deleted = deleted  # told after the commit
 
     def apply_all(self, tx: Tx, committed: Committed) -> None:
         """Changes of the EIS, records of the trail, notifications of owners."""
@@ -91,8 +95,16 @@ class EISWriter:
         if self._settings.announces:
             for record in committed.records:
                 announcing.tell(tx, record, self._settings.smsr_id, announcing.of_end(record, tx.now))
+        self._purge(tx, committed.records)
         for record, audit in committed.audits:
             trail.note(tx, eid=record.eid, smsr_id=self._settings.smsr_id, requester=record.requester, audit=audit)
+
+    def _purge(self, tx: Tx, records: tuple[Record, ...]) -> None:
+        if self._settings.keep_delivered:
+            return
+        for record in records:
+            if record.kind.name == carried.KIND and record.status == DONE and carried.purge(tx, record):
+                tx.then(self._deleted)
 
     def _apply(self, tx: Tx, record: Record, change: object, collected: dict[str, _Collected]) -> None:
         if isinstance(change, EntryDelivered):

@@ -13,6 +13,7 @@ from ferryman.contracts.peers import Peer
 from ferryman.errors import InputError, PeerError, Unavailable
 from ferryman.platform.clock import Clock
 from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.platform.scrubber import Scrubber
 from ferryman.soap_gateway import client, rows
 from ferryman.soap_gateway.book import PeerBook
 from ferryman.soap_gateway.client import Reply
@@ -52,9 +53,11 @@ class Post:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._stopping = False
+        self._scrubber = Scrubber(mailbox)
 
     async def start(self) -> None:
         """Go on with what an earlier run left."""
+        await self._scrubber.start()
         for peer in await self._mailbox.store.read(rows.peers_with_letters):
             self.wake(peer)
 
@@ -65,6 +68,7 @@ class Post:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
+        await self._scrubber.stop()
 
     def wake(self, peer: str) -> None:
         """There is something new for this peer (committed)."""
@@ -155,5 +159,7 @@ class Post:
     async def _settle(self, letter: Letter, state: str, detail: str) -> None:
         def unit(tx: Tx) -> None:
             rows.settle(tx, letter.id, state, detail)
+            rows.empty(tx, letter.id)
+            tx.then(self._scrubber.wake)
 
         await self._mailbox.transact(unit)

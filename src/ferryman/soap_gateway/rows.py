@@ -145,6 +145,11 @@ def settle(tx: Tx, identifier: str, state: str, detail: str) -> None:
     tx.connection.execute(update(letter).where(letter.c.id == identifier).values(state=state, detail=detail))
 
 
+def empty(tx: Tx, identifier: str) -> None:
+    """A letter that was sent is not sent again: what was in it (it may be a profile) goes, its record stays."""
+    tx.connection.execute(update(letter).where(letter.c.id == identifier).values(envelope=b""))
+
+
 def put_off(tx: Tx, identifier: str, due: float, detail: str) -> None:
     """Try again later."""
     changed = update(letter).where(letter.c.id == identifier)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
+import msgspec
 from sqlalchemy import bindparam, insert
 
 from ferryman.contracts.es5 import SMSAccepted, SMSReceipt, SMSReceived, SMSRejected, SubmitSMS
@@ -22,7 +24,14 @@ type Body = SubmitSMS | SMSAccepted | SMSRejected | SMSReceipt | SMSReceived
 
 
 def journal(tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str, body: Body) -> None:
-    """Enter one message; packets are ciphered (or public notifications), so they may stand there."""
+    """Enter one message; what a card sent is ciphered (or a public notification), so it may stand there.
+
+    Of what is sent to a card, which may be its profile, the length and the SHA-256 stand there.
+    """
+    written = encode_body(body)
+    if isinstance(body, SubmitSMS):
+        of_packet = {"octets": len(body.packet), "sha256": hashlib.sha256(body.packet).hexdigest()}
+        written = msgspec.json.encode({**msgspec.json.decode(written), "packet": of_packet})
     _JOURNAL.count(
         tx.session,
         {
@@ -32,7 +41,7 @@ def journal(tx: Tx, procedure_id: str, eid: str, direction: str, message_id: str
             "direction": direction,
             "kind": type(body).__name__,
             "message_id": message_id,
-            "body": encode_body(body),
+            "body": written,
         },
     )
 

@@ -151,8 +151,13 @@ _TAKEN: Final = Prepared(
         update(part).where(_PART).values(status=literal_column(f"'{ACCEPTED}'"), message_id=bindparam("named"))
     )
 )
+# What is over is not sent again: only its record stays.
 _FINISH: Final = Prepared(
-    lambda _: update(outgoing).where(_JOB).values(status=bindparam("end"), finished=bindparam("at"))
+    lambda _: (
+        update(outgoing)
+        .where(_JOB)
+        .values(status=bindparam("end"), finished=bindparam("at"), packet=bindparam("emptied"))
+    )
 )
 
 
@@ -381,4 +386,4 @@ def _one_part(job: Job, number: int) -> Update:
 
 
 def _finish(tx: Tx, job: Job, status: str) -> None:
-    _FINISH.count(tx.session, {"job": job.seq, "end": status, "at": tx.now})
+    _FINISH.count(tx.session, {"job": job.seq, "end": status, "at": tx.now, "emptied": b""})

@@ -21,6 +21,7 @@ from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.metrics import Metric, Sample
+from ferryman.platform.scrubber import Scrubber
 from ferryman.platform.tally import Tally
 from ferryman.transport_sms import incoming, outgoing, receipts
 from ferryman.transport_sms.account import Account, Link, MakeLink
@@ -66,11 +67,13 @@ class TransportSMS:
         self._clock = clock
         self._jitter = _Uniform(entropy)
         self.accounts = tuple(self._account(one, make_link) for one in self.settings)
+        self._scrubber = Scrubber(mailbox)
         self._sender = Sender(
             mailbox=mailbox,
             routes=Routes(self.accounts, self._jitter.uniform),
             clock=clock,
             jitter=self._jitter.uniform,
+            emptied=self._scrubber.wake,
         )
         self._sweeper: asyncio.Task[None] | None = None
         self.tally = Tally()
@@ -92,6 +95,7 @@ class TransportSMS:
     async def start(self) -> None:
         """Go on with what an earlier run left, then connect."""
         await self.mailbox.start()
+        await self._scrubber.start()
         await self._sender.start()
         for account in self.accounts:
             await account.start()
@@ -104,6 +108,7 @@ class TransportSMS:
             await asyncio.wait({self._sweeper})
         # The links end the waiting for answers, the sender records them: neither can finish alone.
         await asyncio.gather(self._sender.stop(), *(account.stop() for account in self.accounts))
+        await self._scrubber.stop()
         await self.mailbox.stop()
 
     async def receive(self, raw: bytes) -> None:

@@ -32,13 +32,20 @@ class Sender:
     """See the module's text. `take` what is to be sent."""
 
     def __init__(
-        self, *, mailbox: Mailbox, routes: Routes, clock: Clock, jitter: Callable[[float, float], float]
+        self,
+        *,
+        mailbox: Mailbox,
+        routes: Routes,
+        clock: Clock,
+        jitter: Callable[[float, float], float],
+        emptied: Callable[[], None],
     ) -> None:
         self.routes = routes
         self.clock = clock
         self.stopping = asyncio.Event()
         self._mailbox = mailbox
         self._jitter = jitter
+        self._emptied = emptied  # told when the packet of a submission that is over is gone
         # The task of a lane; a plain future while the first submission of a lane is being entered.
         self._lanes: dict[str, asyncio.Future[None]] = {}
         self._again: set[str] = set()  # lanes to look once more: something was added while they looked
@@ -144,6 +151,7 @@ class Sender:
             await submission.run()
         except Stopped:
             return False
+        self._emptied()
         return True
 
     # --- what a submission needs ---

@@ -1,4 +1,4 @@
-"""Takes the log of the database back behind orders that have ended: deleted rows stand in it for long."""
+"""Takes the log of the database back behind what was deleted for good: deleted rows stand in it for long."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 from ferryman.platform.mailbox import Mailbox
 
-DELAY = 10.0  # s from the end of an order to the look at the log: others may end meanwhile
+DELAY = 10.0  # s from a deletion to the look at the log: others may follow meanwhile
 AGAIN = 60.0  # s between two looks; each one waits for the disk
 
 
