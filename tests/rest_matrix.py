@@ -14,6 +14,7 @@ AGREED = {
     "profile-types": {"GET": "AOR", "PUT": "AO"},
     "operations": {"GET": "AORM", "POST": "AOM"},
     "queue": {"GET": "AORM", "POST": "AOM"},
+    "es2-calls": {"GET": "AORM", "POST": "AOM"},
     "campaigns": {"GET": "AOR", "POST": "AO"},
     "batches": {"GET": "AOR", "POST": "AO"},
     "scripts": {"GET": "AOR", "POST": "A"},

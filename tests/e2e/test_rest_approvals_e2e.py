@@ -116,6 +116,7 @@ async def test_who_cannot_approve() -> None:
             foreign = await scene.ask(who, "POST", f"/approvals/{name}/approve")
             absent = await scene.ask(who, "POST", f"/approvals/{'0' * 16}/approve")
             assert (foreign.status, foreign.body) == (404, absent.body.replace(b"0" * 16, name.encode()))
+            assert (await scene.ask(who, "GET", f"/approvals/{name}")).status == 404
         # Who asks by a key of his own making is the one who made it.
         made = await scene.ask(one, "POST", "/api-keys", {"name": "k", "role": "admin"})
         by_key = await world.ask(

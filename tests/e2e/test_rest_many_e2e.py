@@ -9,11 +9,12 @@ import msgspec
 from sqlalchemy import update
 
 from e2e.bench import Bench, bench, pause
+from e2e.test_connectivity_e2e import LATER, isdp
 from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.roles import SM_SR
 from ferryman.rest_api.settings import RESTSettings
-from ferryman.sm_sr.schema import isdp
+from ferryman.sm_sr import schema
 from rest_world import OTHER, Answer, RestWorld
 from rig import OWNER
 from virtual_loop import virtual
@@ -134,10 +135,37 @@ async def test_rules_address_and_fallback() -> None:
         assert marked["iccid"] == iccid
 
 
+@virtual
+async def test_functions_of_es2_and_connectivity_parameters() -> None:
+    """By way of the SM-DP: the EIS, and parameters that the card then has; a call is the tenant's own."""
+    async with bench("sms", rest=REST) as b:
+        own, other = await asking(b), await asking(b, OTHER)
+        made = await own("POST", "/orders", {"eid": b.eid, "profile_type": "demo", "enable": False})
+        iccid = (await own.until(f"/orders/{made.json['order_id']}", "done"))["iccid"]
+        new = {"function": "update-connectivity", "eid": b.eid, "iccid": iccid}
+        by_name = {"smsc": "+16540942001", "apn": "m2m.example", "login": "meter", "password": "secret"}
+        started = await own("POST", "/es2-calls", {**new, **by_name})
+        assert started.status == 202, started.body
+        path = f"/es2-calls/{started.json['call_id']}"
+        assert (await own.until(path, "done"))["status"]["status"] == "EXECUTED_SUCCESS"
+        assert isdp(b, iccid).connectivity == LATER
+        assert (await other("GET", path)).status == 404
+        seen = await own("POST", "/es2-calls", {"function": "get-eis", "eid": b.eid})
+        told = await own.until(f"/es2-calls/{seen.json['call_id']}", "done")
+        assert iccid in [one["iccid"] for one in told["eis"]["profiles"]]
+        for wrong in ({}, {"login": "x"}, {"parameters": "AAAA", "apn": "a"}, {**by_name, "apn": "a" * 101}):
+            assert (await own("POST", "/es2-calls", {**new, **wrong})).status == 400, wrong
+        assert (await own("POST", "/es2-calls", {"function": "enable", "eid": b.eid})).status == 400
+        theirs = await other("POST", "/es2-calls", {"function": "disable", "eid": b.eid, "iccid": iccid})
+        ended = await other.until(f"/es2-calls/{theirs.json['call_id']}", "done")
+        assert ended["status"]["status"] == "FAILED"
+        assert ended["eis"] is None
+
+
 async def _give_away(b: Bench, eid: str) -> None:
     """The profiles of one eUICC are another operator's."""
     (mailbox,) = (m for m in b.platform.installation.mailboxes if m.role == SM_SR)
-    given = update(isdp).where(isdp.c.eid == eid).values(owner=OTHER)
+    given = update(schema.isdp).where(schema.isdp.c.eid == eid).values(owner=OTHER)
     await mailbox.transact(lambda tx: tx.connection.execute(given))
 
 

@@ -45,6 +45,7 @@ OWN_NAMES = {
     "campaign",
     "batch",
     "upload_id",
+    "call_id",
 }
 OF_STAFF = {"user_id", "key_id"}  # which the platform's own staff sees for every tenant
 ROUTES = [endpoint for endpoint in ENDPOINTS if endpoint.area != "session"]  # whose objects are one's own alone
@@ -113,6 +114,9 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
     sent = await own.ask("POST", "/uploads", file)
     upload = {"upload_id": sent.json["upload_id"]}
     await own.until(f"/uploads/{upload['upload_id']}", "failed")
+    call = {"function": "get-eis", "eid": b.eid}
+    asked_by_es2 = await own.ask("POST", "/es2-calls", call)
+    assert asked_by_es2.status == 202, asked_by_es2.body
     spring = {"name": "spring", "function": "audit", "hold": True}
     meters = {"name": "meters", "profile_type": "demo"}
     assert (await own.ask("POST", "/campaigns", spring)).status == 201
@@ -176,6 +180,8 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "show_import": Good(batch),
         "list_subscriptions": Good(batch),
         "ask_for_deletion": Good(batch),
+        "start_es2_call": Good({}, {**call, "eid": "89001012012341234012345678901224"}),
+        "show_es2_call": Good({"call_id": asked_by_es2.json["call_id"]}),
         "upload_subscriptions": Good({}, file),
         "list_uploads": Good(),
         "show_upload": Good(upload),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ferryman.contracts import admin, batches, holds, imports, operations, orders, oversight, queue, workflow
+from ferryman.contracts import (
+    admin,
+    batches,
+    es2_calls,
+    holds,
+    imports,
+    operations,
+    orders,
+    oversight,
+    queue,
+    workflow,
+)
 from ferryman.contracts.message import Body, Codec
 from ferryman.contracts.status import ExecutionStatus
 
@@ -167,4 +178,5 @@ ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     imports.ListSubscriptions,
     *batches.REQUESTS,
     *holds.REQUESTS,
+    *es2_calls.REQUESTS,
 )

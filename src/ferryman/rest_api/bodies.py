@@ -168,12 +168,22 @@ class Refusal(Release, frozen=True, kw_only=True):
     reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
-class NewOperation(Closed, frozen=True, kw_only=True):
-    """What is to be done now. `iccid` names the profile, and may be empty for an audit of all.
+class Changing(Closed, frozen=True, kw_only=True):
+    """What may be done with a profile. `iccid` may be empty for an audit of all.
 
     `pol2` replaces all rules (update-policy-rules); `imsi` and `msisdn` are the new address, what is empty stays
     as it is (update-subscription-address).
     """
+
+    iccid: AnyICCID = ""
+    validity: Seconds = 86_400.0
+    pol2: POL2 = ()
+    imsi: Number = ""
+    msisdn: Number = ""
+
+
+class NewOperation(Changing, frozen=True, kw_only=True):
+    """What is to be done now, by our SM-SR (ES4)."""
 
     function: Literal[
         "enable",
@@ -184,11 +194,33 @@ class NewOperation(Closed, frozen=True, kw_only=True):
         "update-policy-rules",
         "update-subscription-address",
     ]
-    iccid: AnyICCID = ""
-    validity: Seconds = 86_400.0
-    pol2: POL2 = ()
-    imsi: Number = ""
-    msisdn: Number = ""
+
+
+class NewES2Call(Changing, frozen=True, kw_only=True):
+    """What is to be done now, by our SM-DP and the SM-SR `smsr_id` (empty: our own) that has the eUICC.
+
+    Connectivity parameters (update-connectivity): the objects A0, A1, A2 as `parameters` (base64), or by name the
+    number of the SMSC, and for HTTPS the access point with its login and password.
+    """
+
+    function: Literal[
+        "get-eis",
+        "audit",
+        "enable",
+        "disable",
+        "delete",
+        "set-fallback",
+        "update-policy-rules",
+        "update-subscription-address",
+        "update-connectivity",
+    ]
+    eid: EIDText
+    smsr_id: Annotated[str, msgspec.Meta(max_length=128, pattern="^[0-9.]*$")] = ""
+    parameters: Annotated[bytes, msgspec.Meta(max_length=1_000)] = b""
+    smsc: Annotated[str, msgspec.Meta(pattern=r"^(|\+[0-9]{3,15})$")] = ""
+    apn: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    login: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    password: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
 class Timing(Closed, frozen=True, kw_only=True):

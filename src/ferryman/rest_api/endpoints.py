@@ -7,6 +7,7 @@ from ferryman.rest_api.routes import (
     approvals,
     batches,
     campaigns,
+    es2_calls,
     euiccs,
     events,
     holds,
@@ -26,6 +27,7 @@ from ferryman.rest_api.routes import (
 ENDPOINTS: tuple[Endpoint, ...] = (
     *euiccs.ENDPOINTS,
     *operations.ENDPOINTS,
+    *es2_calls.ENDPOINTS,
     *campaigns.ENDPOINTS,
     *orders.ENDPOINTS,
     *batches.ENDPOINTS,

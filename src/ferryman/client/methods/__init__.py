@@ -6,6 +6,7 @@ from __future__ import annotations
 from ferryman.client.methods.approvals import Approvals, AsyncApprovals
 from ferryman.client.methods.batches import AsyncBatches, Batches
 from ferryman.client.methods.campaigns import AsyncCampaigns, Campaigns
+from ferryman.client.methods.es2_calls import AsyncEs2Calls, Es2Calls
 from ferryman.client.methods.euiccs import AsyncEuiccs, Euiccs
 from ferryman.client.methods.events import AsyncEvents, Events
 from ferryman.client.methods.holds import AsyncHolds, Holds
@@ -25,6 +26,7 @@ class Methods(
     Approvals,
     Batches,
     Campaigns,
+    Es2Calls,
     Euiccs,
     Events,
     Holds,
@@ -46,6 +48,7 @@ class AsyncMethods(
     AsyncApprovals,
     AsyncBatches,
     AsyncCampaigns,
+    AsyncEs2Calls,
     AsyncEuiccs,
     AsyncEvents,
     AsyncHolds,

@@ -76,9 +76,7 @@ class Operations(Sender):
     ) -> OperationView:
         """Change or audit a profile now.
 
-        What is to be done now. `iccid` names the profile, and may be empty for an audit of all. `pol2` replaces
-        all rules (update-policy-rules); `imsi` and `msisdn` are the new address, what is empty stays as it is
-        (update-subscription-address). Needs the right `operation:write`.
+        What is to be done now, by our SM-SR (ES4). Needs the right `operation:write`.
         `iccid`: ICCID, or nothing.
         `validity`: Seconds from now.
         """
@@ -86,12 +84,12 @@ class Operations(Sender):
             START_OPERATION.call(
                 eid,
                 body={
-                    "function": function,
                     "iccid": iccid,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,
                     "msisdn": msisdn,
+                    "function": function,
                 },
                 idempotency_key=idempotency_key,
             )
@@ -216,9 +214,7 @@ class AsyncOperations(AsyncSender):
     ) -> OperationView:
         """Change or audit a profile now.
 
-        What is to be done now. `iccid` names the profile, and may be empty for an audit of all. `pol2` replaces
-        all rules (update-policy-rules); `imsi` and `msisdn` are the new address, what is empty stays as it is
-        (update-subscription-address). Needs the right `operation:write`.
+        What is to be done now, by our SM-SR (ES4). Needs the right `operation:write`.
         `iccid`: ICCID, or nothing.
         `validity`: Seconds from now.
         """
@@ -226,12 +222,12 @@ class AsyncOperations(AsyncSender):
             START_OPERATION.call(
                 eid,
                 body={
-                    "function": function,
                     "iccid": iccid,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,
                     "msisdn": msisdn,
+                    "function": function,
                 },
                 idempotency_key=idempotency_key,
             )
