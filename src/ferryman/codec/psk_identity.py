@@ -7,6 +7,8 @@ reader takes any case and any order, but every value exactly once. This module k
 
 from __future__ import annotations
 
+import re
+from binascii import a2b_hex
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -35,8 +37,8 @@ _NAMES: Final = {
     TAG_KEY_VERSION: "key version",
 }
 # The form that we write, with an AID of 16 octets, which most cards use: read at once, any other piece by piece.
-_USUAL_OCTETS: Final = 90  # octets of text
-_USUAL_EID: Final = slice(10, 42)
+_HEX: Final = rb"[0-9A-Fa-f]"
+_USUAL: Final = re.compile(rb"8001028110([0-9]{32})4[Ff]10(%b{32})8201(%b{2})8301(%b{2})" % (_HEX, _HEX, _HEX))
 KNOWN: Final = 64  # identities kept as read: each is looked at for its key, and then for its session
 _LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
 
@@ -83,17 +85,11 @@ def parse(text: bytes) -> PSKIdentity:
     Case and order are free. Unknown tags are passed over, because later versions may add some; a second
     value of a known tag is refused, because two readers could then see two different cards.
     """
-    tlvs = _unhex(text)
-    if (
-        len(text) == _USUAL_OCTETS
-        and tlvs[:5] == b"\x80\x01\x02\x81\x10"
-        and tlvs[21:23] == b"\x4f\x10"
-        and tlvs[39:41] == b"\x82\x01"
-        and tlvs[42:44] == b"\x83\x01"
-        and text[_USUAL_EID].isdigit()
-    ):
-        return PSKIdentity(text[_USUAL_EID].decode("ascii"), tlvs[23:39], tlvs[41], tlvs[44])
-    values = _read_tlvs(tlvs)
+    usual = _USUAL.fullmatch(text)
+    if usual is not None:
+        eid, aid, key_id, key_version = usual.groups()
+        return PSKIdentity(eid.decode("ascii"), a2b_hex(aid), int(key_id, 16), int(key_version, 16))
+    values = _read_tlvs(_unhex(text))
     for tag in (TAG_FORMAT, TAG_EID, TAG_AID, TAG_KEY_ID, TAG_KEY_VERSION):
         if tag not in values:
             raise PeerError(f"no {_NAMES[tag]} (tag {tag:02X})", field="psk_identity", clause=CLAUSE)

@@ -163,7 +163,8 @@ class CardConnection:
             match event:
                 case IdentityKnown(identity):
                     self._identity = identity
-                    self._ask_key(identity)
+                    if self._ask_key(identity):
+                        return  # the key was at hand, and what followed has been handled and sent
                 case HandshakeDone(suite):
                     self._open_session(suite)
                 case Received(data):
@@ -175,16 +176,18 @@ class CardConnection:
                     self._close(CloseReason.TLS_ERROR, reason)
         self._flush()
 
-    def _ask_key(self, identity: bytes) -> None:
+    def _ask_key(self, identity: bytes) -> bool:
+        """Whether the answer is here already; after IdentityKnown the pump has no other event before it."""
         # Eager: a look-up that need not wait is done here and now, without a turn of the loop.
         task = asyncio.Task(self._server.hooks.lookup(identity), loop=self._loop, eager_start=True)
         if task.done():
             self._on_key(task)
-            return
+            return True
         self._task = task
         if self._wire is not None:
             self._wire.pause()  # until the key is here
         task.add_done_callback(self._on_key)
+        return False
 
     def _on_key(self, task: asyncio.Task[bytes | None]) -> None:
         waited, self._task = self._task is not None, None

@@ -13,7 +13,7 @@ from typing import Final
 
 SUITES: Final = "PSK-AES128-GCM-SHA256:PSK-AES128-CBC-SHA256"  # 00A8, 00AE: what SGP.02 asks for, nothing else
 SUITE_NAMES: Final = frozenset(SUITES.split(":"))
-SHARED_CONTEXT_USES: Final = 256  # handshakes: bounds the session secrets that OpenSSL caches in one context
+SHARED_CONTEXT_USES: Final = 1_024  # handshakes: bounds the session secrets that OpenSSL caches in one context
 
 
 class PSKContext:

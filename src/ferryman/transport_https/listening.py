@@ -64,11 +64,12 @@ class Listener:
         self,
         loop: asyncio.AbstractEventLoop,
         sockets: Iterable[socket.socket],
-        accept: Callable[[socket.socket, Any], None],
+        accept: Callable[[socket.SocketType, Any], None],
     ) -> None:
         self._loop = loop
         self._sockets = list(sockets)
         self._accept = accept
+        self._families = {sock: int(sock.family) for sock in self._sockets}
         self._again: dict[socket.socket, asyncio.TimerHandle] = {}
         for sock in self._sockets:
             sock.setblocking(False)
@@ -100,7 +101,8 @@ class Listener:
     def _on_waiting(self, sock: socket.socket) -> None:
         # One in a turn of the loop: those that are open get theirs, and it needs no second call to find nobody.
         try:
-            connection, address = sock.accept()
+            # Not `accept()`: for each connection it finds out again, in Python, of which kind the listener is.
+            descriptor, address = sock._accept()  # type: ignore[attr-defined]
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as problem:
@@ -113,5 +115,6 @@ class Listener:
                 {"message": "HTTPS transport: no means to take a connection", "exception": problem}
             )
             return
+        connection = socket.SocketType(self._families[sock], socket.SOCK_STREAM, 0, descriptor)
         connection.setblocking(False)
         self._accept(connection, address)

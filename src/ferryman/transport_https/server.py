@@ -87,7 +87,7 @@ class PSKServer:
         deadlines = self._deadlines = Deadlines(loop)
         poller = self._poller = Poller(loop)
 
-        def accept(sock: socket.socket, address: Any) -> None:
+        def accept(sock: socket.SocketType, address: Any) -> None:
             CardConnection(self, loop, deadlines, Wire(poller, sock), _peer_text(address)).begin()
 
         self._listener = Listener(loop, sockets, accept)

@@ -75,9 +75,9 @@ class Wire:
 
     __slots__ = ("_descriptor", "_leaving", "_pending", "_poller", "_shut", "_socket", "_user", "_watched")
 
-    def __init__(self, poller: Poller, sock: socket.socket) -> None:
+    def __init__(self, poller: Poller, sock: socket.SocketType) -> None:
         self._poller = poller
-        self._socket: socket.socket | None = sock
+        self._socket: socket.SocketType | None = sock
         self._descriptor = sock.fileno()
         self._user: User | None = None
         self._pending: bytearray | None = None  # octets that the kernel did not take yet
