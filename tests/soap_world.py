@@ -72,6 +72,7 @@ class Gateway:
         self.heard: list[tuple[str, Header, Body]] = []
         self.reached: list[PeersKnown] = []  # what the SM-SR was told of peers
         self.clock = LoopClock(start=START)
+        self.baseline: dict[str, list[Any]] = {}
         self._counter = itertools.count(int.from_bytes(folder.name.encode()[-3:]))
         for role in ("sm-sr", "sm-dp"):
             self.bus.register(role, self._hear(role))
@@ -149,7 +150,20 @@ class Gateway:
         made = Peer(name=name, kind=kind, oid=oid, certificates=(party.pem,), **fields)
         await self.role.book.put(made, actor="test")
         self.role._trust_again()
+        self.baseline = self.snapshot()
         return made
+
+    async def forget(self, name: str) -> None:
+        """Remove a peer record."""
+        await self.role.book.remove(name, actor="test")
+        self.role._trust_again()
+        self.baseline = self.snapshot()
+
+    def snapshot(self) -> dict[str, list[Any]]:
+        """Every row of every table, but what tells our SM-SR of peers."""
+        found = {table.name: self.rows(table) for table in schema.METADATA.sorted_tables}
+        found["outbox"] = [row for row in found["outbox"] if "/peers/" not in row.message_id]
+        return found
 
     def rows(self, table: Any) -> list[Any]:
         with self.store.engine.connect() as connection:
@@ -329,10 +343,18 @@ async def world(folder: Path, parties: dict[str, Party], **options: Any) -> Asyn
         await gateway.store.close()
 
 
-def unchanged(gateway: Gateway) -> None:
+def unchanged(gateway: Gateway, *, audited: int = 0, tokens: int = 0) -> None:
+    """No role heard anything, and every table is what it was when the last peer was put or removed.
+
+    But for `audited` refusals that are written down, and `tokens` that were good and are used up.
+    """
     assert gateway.heard == []
-    for table in (schema.exchange, schema.letter, schema.request):
-        assert gateway.rows(table) == []
+    before, after = gateway.baseline, gateway.snapshot()
+    assert before, "no peer was put"
+    added = {"audit": audited, "nonce": tokens}
+    for name, rows in before.items():
+        assert after[name][: len(rows)] == rows, name
+        assert len(after[name]) - len(rows) == added.get(name, 0), (name, after[name][len(rows) :])
 
 
 def is_fault(response: Response, status: int, code: str = "") -> None:

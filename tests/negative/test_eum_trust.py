@@ -6,6 +6,7 @@ import base64
 import datetime
 import json
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ def with_key_info(folder: Path, content: str | None) -> bytes:
 
 def data(*items: str) -> str:
     return f"<ds:X509Data>{''.join(items)}</ds:X509Data>"
+
+
+def whole(eum: x509.Certificate) -> str:
+    der = base64.b64encode(eum.public_bytes(Encoding.DER)).decode()
+    return f"<ds:X509Certificate>{der}</ds:X509Certificate>"
 
 
 def ski(eum: x509.Certificate) -> str:
@@ -127,6 +133,7 @@ WRONG: dict[str, Callable[[x509.Certificate], str]] = {
     "one right and one wrong": lambda eum: data(subject(eum), "<ds:X509SKI>AAAA</ds:X509SKI>"),
 }
 BROKEN: dict[str, Callable[[x509.Certificate], str]] = {
+    "two certificates": lambda eum: data(whole(eum), whole(eum)),
     "a key name": lambda eum: "<ds:KeyName>eum</ds:KeyName>",
     "a key value": lambda eum: "<ds:KeyValue/>",
     "a key name beside it": lambda eum: data(ski(eum)) + "<ds:KeyName>eum</ds:KeyName>",
@@ -135,7 +142,7 @@ BROKEN: dict[str, Callable[[x509.Certificate], str]] = {
     "no base64": lambda eum: data("<ds:X509SKI>#</ds:X509SKI>"),
     "no name": lambda eum: data("<ds:X509SubjectName>nobody</ds:X509SubjectName>"),
     "empty name": lambda eum: data("<ds:X509SubjectName/>"),
-    "endless name": lambda eum: data(f"<ds:X509SubjectName>CN={'x' * 5_000}</ds:X509SubjectName>"),
+    "endless name": lambda eum: data(f"<ds:X509SubjectName>O={'x' * 5_000}</ds:X509SubjectName>"),
     "no serial number": lambda eum: data(issuer_serial(eum).replace(str(eum.serial_number), "-1")),
     "endless serial number": lambda eum: data(issuer_serial(eum).replace(str(eum.serial_number), "9" * 5_000)),
 }
@@ -153,9 +160,19 @@ def test_what_names_no_certificate_or_another(tmp_path: Path, batch: Path) -> No
                 await place.refused(place.register(with_key_info(batch, make(eum))), CERTIFICATE, UNKNOWN)
             for make in BROKEN.values():
                 await place.refused(place.register(with_key_info(batch, make(eum))), SIGNATURE)
+            await place.refused(place.register(doubled(with_key_info(batch, data(ski(eum))))), SIGNATURE)
             assert len((await place.register(with_key_info(batch, None))).new) == 1
 
     scenario()
+
+
+def doubled(xml: bytes) -> bytes:
+    """The delivery with its KeyInfo twice."""
+    root = etree.fromstring(xml)
+    info = root.find(f".//{{{DS}}}KeyInfo")
+    assert info is not None
+    info.addnext(deepcopy(info))
+    return etree.tostring(root)
 
 
 def renewed(folder: Path, *, serial: int, begin: datetime.datetime, end: datetime.datetime) -> x509.Certificate:

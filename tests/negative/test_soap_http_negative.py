@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from pathlib import Path
 
+from ferryman.soap_gateway.http_message import MAX_HEAD
 from parties import Party
 from soap_world import HEAD, UPDATE, read_response, unchanged, world
 from virtual_loop import virtual
@@ -86,6 +87,38 @@ async def test_other_heads(tmp_path: Path, parties: dict[str, Party]) -> None:
         for octets, status in cases.items():
             assert (await client.raw(octets)).status == status, octets
         unchanged(gateway)
+
+
+@virtual
+async def test_heads_that_are_too_large(tmp_path: Path, parties: dict[str, Party]) -> None:
+    async with world(tmp_path, parties) as (gateway, client):
+
+        def head(size: int) -> bytes:
+            start = b"GET /es4?wsdl HTTP/1.1\r\nHost: x\r\nX: "
+            return start + b"a" * (size - len(start) - 4) + b"\r\n\r\n"
+
+        assert (await client.raw(head(MAX_HEAD))).status == 200
+        for size in (MAX_HEAD + 1, MAX_HEAD + 5, 2 * MAX_HEAD, 20 * MAX_HEAD):
+            assert (await client.raw(head(size))).status == 431, size
+        unchanged(gateway)
+
+
+@virtual
+async def test_oversized_bodies(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """By their length before an octet of them is read, in chunks once they are; and one that never ends."""
+    async with world(tmp_path, parties, max_body=10_000) as (gateway, client):
+        chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        for octets in (
+            HEAD + b"Content-Length: 10001\r\n\r\n",
+            HEAD + b"Content-Length: 999999999\r\n\r\n",
+            chunked + b"2711\r\n",
+            chunked + b"2710\r\n" + b"a" * 10_000 + b"\r\n1\r\n",
+            chunked + b"ffffffff\r\n",
+        ):
+            assert (await client.raw(octets)).status == 413, octets[:200]
+        assert (await client.post(client.compose(UPDATE).ljust(10_001))).status == 413
+        unchanged(gateway)
+        assert (await client.post(client.compose(UPDATE).ljust(10_000))).status == 200
 
 
 @virtual

@@ -116,8 +116,7 @@ async def test_strangers(tmp_path: Path, parties: dict[str, Party]) -> None:
 @virtual
 async def test_a_removed_peer_is_nobody(tmp_path: Path, parties: dict[str, Party]) -> None:
     async with world(tmp_path, parties) as (gateway, client):
-        await gateway.role.book.remove("mno-operator", actor="test")
-        gateway.role._trust_again()
+        await gateway.forget("mno-operator")
         # Its certificate is still an anchor of the running context; its record is gone.
         response = await client.send(UPDATE)
         assert response.status == 403
