@@ -146,6 +146,15 @@ class Post:
             max_body=self._settings.max_body,
         )
 
+    async def reach(self, peer: Peer, url: str) -> None:
+        """Connect to a peer and part again; raises Unavailable, NotTrusted or InputError."""
+        await client.reach(
+            url,
+            context=client_context(self._settings, peer),
+            pins=fingerprints(peer),
+            timeout=self._settings.send_timeout,
+        )
+
     async def _put_off(self, letter: Letter, reason: str) -> None:
         delay = min(RETRY_CAP, RETRY_FIRST * 2.0 ** min(letter.attempts, 16))
         log.info("letter not taken", peer=letter.peer, action=letter.action, reason=reason, again_in=delay)

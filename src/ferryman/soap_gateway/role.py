@@ -292,7 +292,7 @@ class SOAPGateway:
                 found = self.book.get(question.name)
                 if found is None:
                     raise InputError("name", f"there is no peer {question.name!r}")
-                steps = await trial.run(found, self.ours, self.post.send, self._clock.now(), self._entropy)
+                steps = await trial.run(found, self.ours, self.post, self._clock.now(), self._entropy)
                 return peers.PeerTested(steps=steps)
             case _:
                 raise PeerError("not a function of the gateway", field="type")

@@ -17,6 +17,8 @@ from ferryman.contracts import peers
 from ferryman.contracts.peers import Peer, PeerKind
 from parties import Party
 
+STEPS = ("connection", "TLS", "addressing", "call")
+
 
 @pytest.fixture
 def data(tmp_path: Path, parties: dict[str, Party]) -> Path:
@@ -100,19 +102,22 @@ async def test_two_installations_know_each_other(data: Path, parties: dict[str, 
         await a.gateway(peers.PutPeer(peer=there))
         before = await a.gateway(peers.TestPeer(name="b"))
         assert isinstance(before, peers.PeerTested)
-        assert not before.steps[0].ok  # B does not know us yet
+        assert not before.steps[-1].ok  # B does not know us yet
         for kind, oid in ((PeerKind.SM_DP, "1.3.6.1.4.1.99999.10"), (PeerKind.SM_SR, "1.3.6.1.4.1.99999.20")):
             here = Peer(name=f"a-{kind}", kind=kind, oid=oid, certificates=(parties["ours"].pem,))
             await b.gateway(peers.PutPeer(peer=here))
         after = await a.gateway(peers.TestPeer(name="b"))
         assert isinstance(after, peers.PeerTested)
-        assert [step.name for step in after.steps] == ["ES3 TLS", "ES3 call", "ES7 TLS", "ES7 call"]
+        assert [step.name for step in after.steps] == [
+            f"{interface} {step}" for interface in ("ES3", "ES7") for step in STEPS
+        ]
         assert all(step.ok for step in after.steps), after.steps
         wrong = msgspec.structs.replace(there, certificates=(parties["stranger"].pem,))
         await a.gateway(peers.PutPeer(peer=wrong))
         found = await a.gateway(peers.TestPeer(name="b"))
         assert isinstance(found, peers.PeerTested)
-        assert "certificate" in found.steps[0].detail
+        assert (found.steps[1].name, found.steps[1].ok) == ("ES3 TLS", False)
+        assert "certificate" in found.steps[1].detail
         gone = msgspec.structs.replace(there, endpoints={"ES3": "https://127.0.0.1:9/es3"})
         await a.gateway(peers.PutPeer(peer=gone))
         found = await a.gateway(peers.TestPeer(name="b"))
