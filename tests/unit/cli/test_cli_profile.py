@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
 from cli_run import ferryman, one_sentence
+from ferryman.codec.saip import decode
 from ferryman.profile.demo_template import demo_template
 from saip_samples import TS48_NAMES, ts48
 
@@ -80,3 +82,27 @@ def test_lint(package: Path, tmp_path: Path) -> None:
     clean = ferryman("profile", "lint", published, "--json")
     [finding] = json.loads(clean.out)["findings"]
     assert (clean.code, finding["rule"], finding["severity"]) == (0, "acc-of-imsi", "warning")
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.pairwise(TS48_NAMES)))
+def test_published_packages_beside_each_other(tmp_path: Path, old: str, new: str) -> None:
+    """What differs is told by place, the same in both directions; inspect shows both; no key is printed."""
+    first, second = tmp_path / "old.der", tmp_path / "new.der"
+    first.write_bytes(ts48(old))
+    second.write_bytes(ts48(new))
+    there = ferryman("profile", "diff", first, second, "--json")
+    back = ferryman("profile", "diff", second, first, "--json")
+    assert there.code == back.code == 1
+    turned = [(one["place"], one["new"], one["old"]) for one in back.json["differences"]]
+    straight = [(one["place"], one["old"], one["new"]) for one in there.json["differences"]]
+    reordered = ("package", "another order", "order of elements")  # in words, the same both ways
+    turned = [reordered[:1] + reordered[:0:-1] if one == reordered else one for one in turned]
+    assert sorted(straight, key=str) == sorted(turned, key=str)
+    assert turned
+    key = decode(ts48(old)).named("akaParameter")[0].fields["algoConfiguration"]
+    secret = dict(key[1])["key"].hex()  # type: ignore[index,arg-type,union-attr]
+    shown = ferryman("profile", "inspect", first)
+    assert shown.code == 0
+    assert "EF IMSI: 6F07" in shown.out
+    for said in (shown.out, ferryman("profile", "inspect", first, "--json").out, there.out, back.out):
+        assert secret.upper() not in said.upper()
