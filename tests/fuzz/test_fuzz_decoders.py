@@ -21,6 +21,7 @@ SLOW_RUNS = {
     "smpp_stream": 300,
     "tls_flight": 400,
 }  # those that read each input three times
+GROWN = 200  # octets of a seed that is tried at every length
 SOAK = bool(os.environ.get("FERRYMAN_SOAK"))
 
 
@@ -39,6 +40,15 @@ def test_seeds_and_past_crashes_keep_their_promise_in_bounded_time_and_memory(na
     assert len(inputs) >= 1, "no seed corpus"
     for data in (b"", b"\0", b"\xff" * 64, *inputs, *regressions(name)):
         measure(HARNESSES[name], data)
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+def test_every_beginning_of_a_seed_keeps_the_promise(name: str) -> None:
+    """What grows octet by octet: at each length a value or a declared error, never anything else."""
+    for data in seeds(name):
+        if len(data) <= GROWN:
+            for end in range(len(data)):
+                HARNESSES[name].check(data[:end])
 
 
 @pytest.mark.parametrize("name", HARNESSES)

@@ -29,7 +29,7 @@ from bench.rows import ota  # noqa: E402
 
 from ferryman.secure.card_key import CardKey  # noqa: E402
 
-FIELDS = ["name", "ours", "reference", "ratio", "goal", "better", "unit", "met", "note"]
+FIELDS = ["name", "ours", "reference", "ratio", "goal", "better", "unit", "met"]
 
 
 def mark(goal: float | None = 1.0, better: str = "higher", figures: Figures | None = None) -> Benchmark:
