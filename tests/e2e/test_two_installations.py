@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ferryman.contracts import admin, es2_calls
 from ferryman.contracts.status import SUCCESS
 from parties import Party
 from rig import OWNER, World
+from rough_line import KINDS, line
 from virtual_loop import virtual
 
 
@@ -79,4 +81,42 @@ async def test_an_installation_is_away_for_a_while(tmp_path: Path, parties: dict
     assert world.status(eid)["authenticated"]
     await trees.a.close()
     await trees.b.close()
+    await world.stop()
+
+
+@virtual
+async def test_every_kind_of_fault_strikes_the_lines_between_them(
+    tmp_path: Path, parties: dict[str, Party]
+) -> None:
+    """Records dropped, delayed, repeated and reordered on the port of each gateway: one download, each effect once."""
+    world = await world_at(tmp_path / "world")
+    trees = two_trees.make(tmp_path, parties, world)
+    straight = trees.ports
+    async with (
+        line("SOAP of A", "tls", straight[0], "between them") as to_a,
+        line("SOAP of B", "tls", straight[1], "between them") as to_b,
+    ):
+        trees.ports = (to_a.proxy.port, to_b.proxy.port)  # as they know each other; the Operator's way is straight
+        for tree, port in zip((trees.a, trees.b), trees.ports, strict=True):
+            assert tree.soap is not None
+            tree.soap = replace(tree.soap, public_url=f"https://127.0.0.1:{port}")
+        a, b = await trees.open_both()
+        await trees.set_up(a, b)
+        trees.ports = straight
+        for one in (to_a, to_b):
+            one.roughen()
+        [eid] = world.eids
+        await trees.order(eid)
+        status, iccid = await trees.result(40_000.0)
+        assert status.ok, status
+        assert world.status(eid)["authenticated"]
+        for one in (to_a, to_b):
+            assert one.kinds == set(KINDS), (one.name, one.counts)
+        commands = [entry["command"].split()[0] for entry in world.terminal.devices[eid].card.log]
+        assert commands.count("EnableProfile") == 1
+        page = await b.sm_sr(admin.ShowEUICC(owner=OWNER, eid=eid))
+        assert isinstance(page, admin.EUICCPage)
+        assert [p.iccid for p in page.euiccs[0].profiles if p.state.value == "Enabled"] == [iccid]
+        await trees.a.close()
+        await trees.b.close()
     await world.stop()

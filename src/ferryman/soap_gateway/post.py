@@ -25,6 +25,7 @@ RETRY_FIRST = 1.0  # seconds before the second attempt; doubles with each one
 RETRY_CAP = 300.0  # seconds between attempts
 LETTER_KEEP = 7 * 86_400.0  # seconds behind the deadline of its call that an answer is still offered
 ACCEPTED = range(200, 300)
+FOR_NOW = frozenset((408, 425, 429))  # of the 4xx, those that say nothing about the message (RFC 9110, 6585, 8470)
 
 log = structlog.get_logger("ferryman.soap_gateway")
 
@@ -123,7 +124,7 @@ class Post:
         except (Unavailable, PeerError, InputError) as problem:
             await self._put_off(letter, str(problem))
             return
-        if reply.status not in ACCEPTED and not 400 <= reply.status < 500:
+        if reply.status in FOR_NOW or (reply.status not in ACCEPTED and not 400 <= reply.status < 500):
             await self._put_off(letter, f"HTTP {reply.status}")
             return
         try:

@@ -262,7 +262,7 @@ async def test_an_answer_in_the_http_response_counts(tmp_path: Path, parties: di
         await until(lambda: gateway.heard)
         assert gateway.heard[0][2] == answer
         # Refused for good: the caller hears that.
-        receiver.status = [503, 400]  # the first of them means "try again"
+        receiver.status = [503, 408, 429, 400]  # all but the last of them mean "try again"
         await gateway.tell(es3.ES3GetEIS(eid=EID), SR2, sender="sm-dp", name="n-2")
         await until(lambda: len(gateway.heard) == 2)
         refused = gateway.heard[1][2].status  # type: ignore[attr-defined]
