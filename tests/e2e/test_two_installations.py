@@ -88,7 +88,7 @@ async def test_an_installation_is_away_for_a_while(tmp_path: Path, parties: dict
 async def test_every_kind_of_fault_strikes_the_lines_between_them(
     tmp_path: Path, parties: dict[str, Party]
 ) -> None:
-    """Records dropped, delayed, repeated and reordered on the port of each gateway: one download, each effect once."""
+    """Records dropped, delayed, repeated, reordered on the port of each gateway: a download, each effect once."""
     world = await world_at(tmp_path / "world")
     trees = two_trees.make(tmp_path, parties, world)
     straight = trees.ports
