@@ -156,6 +156,7 @@ async def test_the_access_log_holds_no_secret_and_no_imsi(tmp_path: Path) -> Non
         for secret in (admin, admin.rpartition("_")[2], "sesame", IMSI, *person.heads.values()):
             assert secret not in text
         assert "00101*" in text
+        assert "after" not in text  # a query is never written, whatever it holds
 
 
 async def test_rates(tmp_path: Path) -> None:

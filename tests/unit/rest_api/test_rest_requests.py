@@ -62,6 +62,29 @@ async def test_limits_of_a_body(tmp_path: Path) -> None:
         assert wrong.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_change_of_what_has_changed_meanwhile_is_not_made(tmp_path: Path) -> None:
+    async with rest_world(tmp_path) as world:
+        token = await world.token(KeyRole.OPERATOR)
+        new = {"url": "https://hooks.example.org/"}
+        made = await world.ask("POST", "/webhooks", token, new, headers={"idempotency-key": "a"})
+        path = f"/webhooks/{made.json['id']}"
+        seen = {"if-match": (await world.ask("GET", path, token)).headers["etag"]}
+        pause, resume = {"action": "pause"}, {"action": "resume"}
+        assert (await world.ask("POST", f"{path}/changes", token, pause, headers=seen)).status == 200
+        late = await world.ask("POST", f"{path}/changes", token, resume, headers=seen)
+        assert (late.status, late.headers["content-type"]) == (412, "application/problem+json")
+        now = await world.ask("GET", path, token)
+        assert now.json["state"] == "paused"
+        weak = {"if-match": f"W/{now.headers['etag']}"}  # RFC 9110 13.1.1: the comparison is strong
+        assert (await world.ask("POST", f"{path}/changes", token, resume, headers=weak)).status == 412
+        assert (await world.ask("DELETE", path, token, headers=seen)).status == 412
+        many = {"if-match": f'"x", {now.headers["etag"]}'}
+        assert (await world.ask("POST", f"{path}/changes", token, resume, headers=many)).status == 200
+        same = {"if-none-match": (await world.ask("GET", path, token)).headers["etag"]}
+        unchanged = await world.ask("GET", path, token, headers=same)
+        assert (unchanged.status, unchanged.body) == (304, b"")
+
+
 STREAM = "/api/v1/events/stream"
 
 

@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from ferryman.contracts.admin import ANSWER_CODEC, SM_SR_REQUESTS, AdminRefused, RegisterEIS
 from ferryman.contracts.crypto import ImportHookKey
+from ferryman.contracts.holds import SetHook
 from ferryman.contracts.imports import CloseImport, GenerateChunk, ImportChunk, OpenImport
 from ferryman.contracts.message import Header, decode, encode
 from ferryman.contracts.orders import IssueDeleteToken
@@ -18,6 +20,7 @@ from ferryman.contracts.roles import REST_API, SM_DP, SM_SR
 from ferryman.crypto_server.rights import ALLOWED
 from ferryman.rest_api.endpoints import ENDPOINTS
 from ferryman.rest_api.rights import OPEN
+from ferryman.sm_dp.schema import hook
 from rest_matrix import allowed
 from rest_world import OTHER, TENANT, rest_world
 
@@ -90,3 +93,9 @@ async def test_the_role_may_ask_no_more_than_its_table(tmp_path: Path) -> None:
             _, answer = decode(raw, ANSWER_CODEC)
             assert isinstance(answer, AdminRefused)
             assert answer.status.code == "1.6/1.2"
+        # Nor does it say where hooks may lead: what it sets is confined, whatever it says itself.
+        free = SetHook(owner=TENANT, url="http://127.0.0.1:1/", key="x", confined=False)
+        header = Header(message_id="2", sender=REST_API, requester=TENANT, function_call_id="2", deadline=0.0)
+        await world.installation.bus.call(SM_DP, REST_API, encode(header, free))
+        (mailbox,) = (m for m in world.installation.mailboxes if m.role == SM_DP)
+        assert await mailbox.store.read(lambda c: c.execute(select(hook.c.confined)).scalar_one()) is True
