@@ -60,7 +60,7 @@ class Package(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Loaded for each step; `template` (compiled) and `package` only in the phases that need them."""
+    """Loaded for each step; template (compiled), its memory and package only in the phases that need them."""
 
     settings: DPSettings
     template: bytes = b""

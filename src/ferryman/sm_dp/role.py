@@ -195,12 +195,15 @@ class SMDP:
             return Facts(self.settings, elsewhere=elsewhere)
         if not isinstance(state, State):
             return Facts(self.settings)
-        row = templates.get_template(connection, state.owner, state.profile_type)
         loading = state.phase in (install.LOADING, install.OPENING)
+        judging = state.phase in (download.GET_EIS, download.CHECKING)
+        row = None
+        if judging or state.phase == install.OPENING:
+            row = templates.get_template(connection, state.owner, state.profile_type)
         return Facts(
             settings=self.settings,
             template=bytes(row.compiled) if row is not None and state.phase == install.OPENING else b"",
-            template_memory=_memory(row) if row is not None else 0,
+            template_memory=_memory(row) if row is not None and judging else 0,
             package=orders.get_package(connection, state.order_id) if loading else None,
             installed=orders.installed_on(connection, eid) if state.phase == download.GET_EIS else frozenset(),
         )

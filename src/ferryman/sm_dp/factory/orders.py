@@ -11,6 +11,7 @@ from ferryman.contracts.orders import CreateOrder, ListOrders, OrderStep, OrderV
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import Refused
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared
 from ferryman.sm_dp.factory import batches, stock
 from ferryman.sm_dp.records import (
     Change,
@@ -29,6 +30,11 @@ _ORDER = select(profile_order).where(
     profile_order.c.owner == bindparam("owner"), profile_order.c.order_id == bindparam("order_id")
 )
 _STEPS = msgspec.json.Decoder(tuple[OrderStep, ...])
+_THIS = profile_order.c.order_id == bindparam("of")
+_STEPS_OF = Prepared(lambda _: select(profile_order.c.steps).where(_THIS))
+_STEPPED = Prepared(
+    lambda _: update(profile_order).where(_THIS).values(step=bindparam("to_step"), steps=bindparam("to_steps"))
+)
 
 
 def put_order(tx: Tx, order: CreateOrder, order_id: str, iccid: str, profile_type: str) -> None:
@@ -186,10 +192,11 @@ def apply(tx: Tx, _eid: str, change: Change) -> None:
 
 
 def _progress(tx: Tx, order_id: str, step: str) -> None:
-    where = profile_order.c.order_id == order_id
-    steps = _STEPS.decode(tx.connection.execute(select(profile_order.c.steps).where(where)).scalar_one())
-    steps = (*steps, OrderStep(step, tx.now))
-    tx.connection.execute(update(profile_order).where(where).values(step=step, steps=msgspec.json.encode(steps)))
+    found = _STEPS_OF.row(tx.session, {"of": order_id})
+    if found is None:
+        raise LookupError(f"no order {order_id}")
+    steps = (*_STEPS.decode(found[0]), OrderStep(step, tx.now))
+    _STEPPED.count(tx.session, {"of": order_id, "to_step": step, "to_steps": msgspec.json.encode(steps)})
 
 
 def _finish(tx: Tx, change: FinishOrder) -> None:
