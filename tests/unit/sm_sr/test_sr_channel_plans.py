@@ -322,3 +322,33 @@ def test_an_answer_that_another_has_overtaken_changes_nothing() -> None:
     waits = step(step(Channel(), Signalled("p", order())).state, says(plan.Wait(seconds=60.0)))
     assert step(waits.state, says(sms())) == Step(waits.state)
     assert step(Channel(), says(sms())) == Step(Channel())
+
+
+# -- repeats as the plan says ----------------------------------------------------------------------------------
+
+
+def test_triggers_are_paced_and_repeated_as_the_plan_says() -> None:
+    first = step(Channel(), Signalled("p", order()))
+    waits = [step(first.state, says(https(attempts=3, answer_timeout=10.0, spacing=2.0)))]
+    while not questions(waits[-1]):
+        # The trigger is out and proves nothing; one at a time goes to the card, however many commands wait.
+        sent = step(waits[-1].state, Answered("wrap", reply=crypto.SCP80Wrapped(packet=b"trigger")))
+        assert submitted(sent) == 1
+        assert submitted(step(step(sent.state, Signalled("q", order(2))).state, says(https(), 2))) == 0
+        landed = step(sent.state, por(sent.state, 0x00)).state
+        waits.append(step(landed, TimerFired("session")))
+    assert [s.timers(one).get("session") for one in waits] == [10.0, 20.0, 40.0, None]
+    (question,) = questions(waits[-1])
+    assert (question.moment, question.doubt) == ("no-session", False)
+
+
+def test_packets_are_repeated_as_the_plan_says() -> None:
+    state = step(Channel(), Signalled("p", order())).state
+    state = step(state, says(sms(attempts=3, answer_timeout=10.0, spacing=3.0))).state
+    taken = step(state, Answered("wrap", reply=crypto.SCP80Wrapped(packet=b"packet")))
+    waits = []
+    while submitted(taken):
+        waits.append(s.timers(taken)["sms"])
+        taken = step(taken.state, TimerFired("sms"))
+    assert waits == [10.0, 30.0, 90.0]
+    assert moments(taken) == ["silence"]
