@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,12 @@ def secure(
     leave_out: tuple[str, ...] = (),
     prefixes: str = "",
     method: Any = xmlsec.Transform.ECDSA_SHA256,
+    shape: Callable[[etree._Element], None] = lambda signature: None,
 ) -> bytes:
-    """The envelope, signed by a party; `leave_out` are parts (local names) that no reference names."""
+    """The envelope, signed by a party; `leave_out` are parts (local names) that no reference names.
+
+    `shape` changes the signature before it is made, so that it holds for what was changed.
+    """
     root = etree.fromstring(octets)
     header, body = root.find(f"{{{SOAP}}}Header"), root.find(f"{{{SOAP}}}Body")
     assert header is not None
@@ -65,6 +70,7 @@ def secure(
     key_info = xmlsec.template.ensure_key_info(signature)
     holder = etree.SubElement(key_info, f"{{{WSSE}}}SecurityTokenReference")
     etree.SubElement(holder, f"{{{WSSE}}}Reference", URI="#x509", ValueType=X509_V3)
+    shape(signature)
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(Path(party.key_file).read_bytes(), xmlsec.KeyFormat.PEM)
     _register(context, root)
