@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.frame import Benchmark
-from bench.rows import download, eis, gateway, imports, ota, procedures, profiles, psk, queue, smpp, soap
+from bench.rows import download, eis, gateway, imports, ota, procedures, profiles, psk, queue, rest, smpp, soap
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *ota.BENCHMARKS,
@@ -11,6 +11,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *smpp.BENCHMARKS,
     *soap.BENCHMARKS,
     *gateway.BENCHMARKS,
+    *rest.BENCHMARKS,
     *imports.BENCHMARKS,
     *procedures.BENCHMARKS,
     *eis.BENCHMARKS,
