@@ -28,8 +28,8 @@ def carries[Q: Body](kind: type[Q]) -> Callable[[Carry[Q]], Carry[Q]]:
 
 
 def cannot(what: str) -> InputError:
-    """What the REST API does not have."""
-    return InputError("--server", f"{what} is not in the REST API: use the command on the platform's own machine")
+    """What no command does over the REST API."""
+    return InputError("--server", f"cannot do {what}: use the command on the platform's own machine")
 
 
 async def first[T](pages: AsyncPages[T], limit: int) -> tuple[T, ...]:
