@@ -22,10 +22,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench.frame import Benchmark, Figures, Unequal, same
-from ferryman.platform.importing import Importer
 from ferryman.cli.operator import Operator
 from ferryman.cli.wiring import Configuration, Installation
 from ferryman.contracts import admin
+from ferryman.platform.importing import Importer
 from ferryman.profile.demo_template import demo_template
 from ferryman.profile.subscriptions import luhn_digit
 

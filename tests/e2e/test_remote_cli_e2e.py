@@ -90,6 +90,8 @@ async def test_cards_orders_and_queue() -> None:
             ["euicc", "explain", b.eid], ["euicc", "dry-run", "DeleteProfile", b.eid, iccid],
         ):  # fmt: skip
             await t.same(*words)
+        audited = await t.made("es2", "audit", b.eid, "--iccid", iccid, "--wait")
+        await t.same("es2", "show", audited["call_id"])
         disabled = await t.made("euicc", "disable", b.eid, iccid, "--wait")
         await t.same("operation", "show", disabled["call_id"])
         entry = (await t.made("queue", "add", b.eid, "--function", "audit", "--hold"))["entry"]

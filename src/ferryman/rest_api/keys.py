@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ferryman.contracts import codes
@@ -30,6 +30,8 @@ NOTED = 60.0  # s: how exactly it is known when a key was last used
 
 _TOKEN = re.compile(r"fk_([0-9a-f]{16})_([0-9a-f]{64})")
 _NO_DIGEST = bytes(32)
+MAX_KNOWN = 1_000  # keys that are kept at hand; any other costs a look into the database
+_BY_ID = select(api_key).where(api_key.c.id == bindparam("key_id"))
 
 
 class KeyBook:
@@ -39,6 +41,9 @@ class KeyBook:
         self._mailbox = mailbox
         self._clock = clock
         self._entropy = entropy
+        # Only this process writes the table. What is at hand is forgotten with each change, before and behind it.
+        self._known: dict[str, Row[tuple[object, ...]]] = {}
+        self._changes = 0
 
     async def add(self, asked: AddKey, actor: str, maker: str = "") -> KeyAdded:
         """Make a key; raises InputError."""
@@ -96,7 +101,11 @@ class KeyBook:
             row = tx.connection.execute(select(api_key).where(api_key.c.id == key_id)).first()
             return None if row is None else _view(row)
 
-        found = await self._mailbox.transact(unit)
+        self._forget()
+        try:
+            found = await self._mailbox.transact(unit)
+        finally:
+            self._forget()
         if found is None:
             raise Refused(*codes.FORMAT_INVALID, f"there is no API key {key_id}", identifier=key_id)
         return found
@@ -107,18 +116,31 @@ class KeyBook:
         if match is None:
             return None
         key_id, secret = match.groups()
-        row = await self._mailbox.store.read(
-            lambda c: c.execute(select(api_key).where(api_key.c.id == key_id)).first()
-        )
+        row = self._known.get(key_id) or await self._look(key_id)
         good = hmac.compare_digest(_NO_DIGEST if row is None else row.digest, _digest(secret))
         if row is None or not good or row.revoked or row.expires <= self._clock.now():
             return None
         if self._clock.now() > row.last_used + NOTED:
             used = update(api_key).where(api_key.c.id == key_id).values(last_used=self._clock.now())
             await self._mailbox.transact(lambda tx: tx.connection.execute(used) and None)
+            self._forget()
         return Principal(
             KEY, key_id, row.name, KeyRole(row.role), row.tenant, tuple(row.scopes.split()), row.maker
         )
+
+    async def _look(self, key_id: str) -> Row[tuple[object, ...]] | None:
+        """The row of a key, kept at hand unless something changed while it was read."""
+        before = self._changes
+        row = await self._mailbox.store.read(lambda c: c.execute(_BY_ID, {"key_id": key_id}).first())
+        if row is not None and before == self._changes:
+            if len(self._known) >= MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[key_id] = row
+        return row
+
+    def _forget(self) -> None:
+        self._changes += 1
+        self._known.clear()
 
     async def first_use(self, party: str, key: str, fingerprint: bytes) -> str:
         """Enter an Idempotency-Key before its request is carried out; the call identifier that belongs to it.

@@ -44,6 +44,7 @@ class Watch:
         self._requests: Counter[tuple[str, int]] = Counter()
         self._seconds: dict[str, float] = {}
         self._open = 0
+        self._log = log.bind()  # once: to put a logger together costs as much as a line
 
     def begin(self, endpoint: Endpoint, http: HTTPConnection, address: str, request_id: str) -> Seen:
         """A request came."""
@@ -57,7 +58,7 @@ class Watch:
         took = self._clock.now() - seen.began
         self._requests[seen.route, status] += 1
         self._seconds[seen.route] = self._seconds.get(seen.route, 0.0) + took
-        log.info(
+        self._log.info(
             "request",
             method=seen.method,
             path=seen.path,

@@ -98,7 +98,8 @@ def test_what_is_about_the_machine_says_so(words: list[str], monkeypatch: pytest
 @pytest.mark.parametrize(
     "words",
     [
-        ["certificate", "request"], ["euicc", "rotate-keys", "8" * 32, "scp80"], ["es2", "show", "x"],
+        ["certificate", "request"], ["euicc", "rotate-keys", "8" * 32, "scp80"],
+        ["es2", "audit", "8" * 32, "--iccid", "89", "--iccid", "88"],
         ["euicc", "find", "tag", "pilot"], ["euicc", "audit", "8" * 32, "89", "88"],
         ["queue", "add", "8" * 32, "--function", "raw", "--script", "00", "--reason", "because of it"],
         ["euicc", "dry-run", "EnableProfile", "8" * 32, "89", "--required-memory", "5"],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
+
 from ferryman.cli.remote.table import PAGE, cannot, carries, first, size
 from ferryman.client import AsyncClient
 from ferryman.client.methods.answers import Campaign
-from ferryman.contracts import admin, es4, operations, queue, workflow
+from ferryman.contracts import admin, es2, es2_calls, es4, operations, queue, workflow
 from ferryman.contracts.message import Body
 
 FINDABLE = ("eid", "iccid", "msisdn", "imei")  # by tags and ISD-P AIDs only the platform's own staff finds
@@ -112,6 +114,36 @@ async def start_operation(client: AsyncClient, asked: operations.StartOperation,
 @carries(operations.ShowOperation)
 async def show_operation(client: AsyncClient, asked: operations.ShowOperation, _: str) -> Body:
     return await client.show_operation(asked.call_id)
+
+
+ES2 = {
+    es2.ES2GetEIS: "get-eis",
+    es2_calls.ES2AuditEIS: "audit",
+    es2.ES2EnableProfile: "enable",
+    es2.ES2DisableProfile: "disable",
+    es2.ES2DeleteProfile: "delete",
+    es2_calls.ES2SetFallBackAttribute: "set-fallback",
+    es2.ES2UpdatePolicyRules: "update-policy-rules",
+    es2.ES2UpdateSubscriptionAddress: "update-subscription-address",
+    es2_calls.UpdateConnectivityParameters: "update-connectivity",
+}
+
+
+@carries(es2_calls.StartES2)
+async def start_es2(client: AsyncClient, asked: es2_calls.StartES2, call_id: str) -> Body:
+    given: dict[str, Any] = msgspec.structs.asdict(asked.call)
+    iccids = given.pop("iccids", ())
+    if len(iccids) > 1:
+        raise cannot("an audit of several named profiles")
+    given |= {"iccid": iccids[0]} if iccids else {}
+    return await client.start_es2_call(
+        function=cast(Any, ES2[type(asked.call)]), validity=asked.validity, idempotency_key=call_id, **given
+    )
+
+
+@carries(es2_calls.ShowES2)
+async def show_es2(client: AsyncClient, asked: es2_calls.ShowES2, _: str) -> Body:
+    return await client.show_es2_call(asked.call_id)
 
 
 # -- queues and campaigns -----------------------------------------------------------------------------------------
