@@ -86,9 +86,6 @@ def _as_the_transition_tables_say(request: pytest.FixtureRequest) -> Iterator[No
     )
     yield
     wrong = WATCH.take_wrong()
-    if "/unit/" not in request.node.nodeid:
-        _lacking.update(wrong)  # of a test of the whole: told at the end
-        return
     assert not wrong, "not in the transition table: " + "; ".join(wrong)
 
 
@@ -154,7 +151,6 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 ANSWERS.install()
 WATCH.install()  # before a test module, or a role, takes a step function
 _not_taken: list[str] = []
-_lacking: set[str] = set()
 _not_shown: list[str] = []
 
 
@@ -188,10 +184,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which, and why the run failed."""
-    if _lacking:
-        terminalreporter.section("steps that a transition table lacks")
-        for line in sorted(_lacking):
-            terminalreporter.line(line)
     if _not_taken:
         terminalreporter.section("rows of transition tables that no test takes (or take the row away)")
         for line in _not_taken:

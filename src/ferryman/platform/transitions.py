@@ -1,8 +1,9 @@
 """Transition tables of procedures: what each step function may do, row by row, and the words they are written in.
 
 A table is text, one line for each row: state | event | when | next state | effects. Alternatives stand behind
-commas, `*` is every state, `=` the same state as before, `end` the end of the procedure; an effect with `?` may be
-missing. What no row names changes nothing and does nothing. `when` is for the reader.
+commas, `*` is every state, `=` the same state as before, `end` the end of the procedure; of several next states
+each is possible; an effect with `?` may be missing. What no row names changes nothing and does nothing. `when` is
+for the reader.
 
 The step functions are not made from the tables; the test suite holds them to each other: every step that is taken
 in it must be a row, and every alternative of every row must be taken.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from ferryman.contracts.status import Status
@@ -43,6 +45,7 @@ ANY, SAME = "*", "="
 COLUMNS = 5
 _WORDS = {Status.SUCCESS: "success", Status.WARNING: "warning", Status.FAILED: "failed", Status.EXPIRED: "expired"}
 
+_PUNCTUATION = re.compile("[^A-Za-z]+")
 _STATUS_WORD = re.compile("card [0-9A-F]{4}")
 
 type Word = Callable[[Any], str]
@@ -55,19 +58,23 @@ class Row:
     states: tuple[str, ...]
     events: tuple[str, ...]
     when: str
-    next: str
+    nexts: tuple[str, ...]
     effects: frozenset[str]
     maybe: frozenset[str]
 
     def holds(self, seen: Seen) -> bool:
         """Whether this is what was seen."""
-        after = seen.state if self.next == SAME else self.next
         return (
             (seen.state in self.states or ANY in self.states)
             and any(is_event(event, seen.event) for event in self.events)
-            and seen.next == after
+            and any(self.leads(after, seen) for after in self.nexts)
             and self.effects <= seen.effects <= self.effects | self.maybe
         )
+
+    @staticmethod
+    def leads(after: str, seen: Seen) -> bool:
+        """Whether what was seen ended in this next state."""
+        return seen.next == (seen.state if after == SAME else after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ def read(text: str) -> tuple[Row, ...]:
         named = list(_split(effects))
         maybe = frozenset(name.removeprefix("?") for name in named if name.startswith("?"))
         needed = frozenset(name for name in named if not name.startswith("?"))
-        rows.append(Row(tuple(_split(states)), tuple(_split(events)), when, after, needed, maybe))
+        rows.append(Row(tuple(_split(states)), tuple(_split(events)), when, tuple(_split(after)), needed, maybe))
     return tuple(rows)
 
 
@@ -188,10 +195,15 @@ def lacks(rows: Iterable[Row], seen: Iterable[Seen]) -> list[str]:
     for row in rows:
         taken = [one for one in steps if row.holds(one)]
         missing += [
-            f"{state} | {event} | {row.next}"
+            f"{state} | {event} | {', '.join(row.nexts)}"
             for state in row.states
             for event in row.events
             if not any((state in (ANY, one.state)) and is_event(event, one.event) for one in taken)
+        ]
+        missing += [
+            f"{', '.join(row.states)} | {', '.join(row.events)} | {after}"
+            for after in row.nexts
+            if taken and not any(row.leads(after, one) for one in taken)
         ]
     return missing
 
@@ -201,9 +213,9 @@ def diagram(rows: Sequence[Row]) -> str:
     lines = ["stateDiagram-v2", f"    [*] --> {_name(rows[0].states[0])}"]
     arrows: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        for state in row.states:
-            if state != ANY and row.next not in (SAME, state):
-                arrows.setdefault((state, row.next), []).extend(row.events)
+        for state, after in product(row.states, row.nexts):
+            if state != ANY and after not in (SAME, state):
+                arrows.setdefault((state, after), []).extend(row.events)
     for (state, after), events in arrows.items():
         last = "[*]" if after == END else _name(after)
         lines.append(f"    {_name(state)} --> {last}: {', '.join(dict.fromkeys(events))}")
@@ -211,7 +223,7 @@ def diagram(rows: Sequence[Row]) -> str:
 
 
 def _name(state: str) -> str:
-    return state.replace("-", "_").replace(" ", "_")
+    return _PUNCTUATION.sub("_", state)
 
 
 def page(table: Table) -> str:
@@ -226,7 +238,7 @@ def page(table: Table) -> str:
     ]
     for row in table.rows:
         effects = [*sorted(row.effects), *(f"({name})" for name in sorted(row.maybe))]
-        after = row.next if row.next != SAME else "the same"
+        after = ", ".join("the same" if one == SAME else one for one in row.nexts)
         states = ", ".join("any" if state == ANY else state for state in row.states)
         lines.append(f"| {states} | {', '.join(row.events)} | {row.when} | {after} | {', '.join(effects)} |")
     return "\n".join(lines)

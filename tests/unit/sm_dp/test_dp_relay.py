@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ferryman.codec import ids
-from ferryman.contracts import codes, crypto, es2, es3
+from ferryman.contracts import codes, crypto, es2, es3, v4
 from ferryman.contracts.eis import EIS, PolicyRule, ProfileInfo, ProfileState
-from ferryman.contracts.es2_calls import CALLS, ES2AuditEIS
+from ferryman.contracts.es2_calls import CALLS, ES2AuditEIS, ES2SetFallBackAttribute
 from ferryman.contracts.message import Header
 from ferryman.contracts.roles import SM_SR, SOAP_GATEWAY
 from ferryman.contracts.status import SUCCESS, Status, failed, warning
@@ -44,6 +44,8 @@ FUNCTIONS: list[tuple[Any, Any, Any]] = [
      es3.ES3DisableProfileResponse),
     (es2.ES2DeleteProfile(eid=EID, smsr_id="", iccid=ICCID), es3.ES3DeleteISDP(eid=EID, iccid=ICCID),
      es3.ES3DeleteISDPResponse),
+    (ES2SetFallBackAttribute(eid=EID, smsr_id="", iccid=ICCID), v4.ES3SetFallBackAttribute(eid=EID, iccid=ICCID),
+     v4.ES3SetFallBackAttributeResponse),
     (es2.ES2UpdatePolicyRules(eid=EID, smsr_id="", iccid=ICCID, pol2=RULES),
      es3.ES3UpdatePolicyRules(eid=EID, iccid=ICCID, pol2=RULES), es3.ES3UpdatePolicyRulesResponse),
     (es2.ES2UpdateSubscriptionAddress(eid=EID, smsr_id="", iccid=ICCID, msisdn="33"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ferryman.platform.transitions import Table
 from ferryman.sm_sr.transitions.changes import CHANGE, NOTIFICATION
+from ferryman.sm_sr.transitions.channel import HTTPS, PLAN, SMS
 from ferryman.sm_sr.transitions.functions import (
     AUDIT,
     COMPLETED,
@@ -33,3 +34,6 @@ TABLES: dict[str, Table] = {
     "smsr_change": SMSR_CHANGE,
     "update": UPDATE,
 }
+
+# Of one step function, `channel.step`: each tells of a part of its state.
+HALVES: dict[str, Table] = {"channel_sms": SMS, "channel_https": HTTPS, "channel_plan": PLAN}

@@ -6,7 +6,7 @@ from functools import cache
 
 from ferryman.codec.eis_xml import DS
 from ferryman.soap_gateway.esm import extension
-from ferryman.soap_gateway.esm.fields import Field, Kind
+from ferryman.soap_gateway.esm.fields import Field, Read
 from ferryman.soap_gateway.esm.functions import (
     BASE_REQUEST,
     BASE_RESPONSE,
@@ -97,7 +97,7 @@ _BY_HAND = f"""
 """
 
 
-def _element(name: str, kind: Kind, occurs: str = "") -> str:
+def _element(name: str, kind: Read, occurs: str = "") -> str:
     return f'<xs:element name="{name}" type="{kind.reference}"{occurs}/>'
 
 

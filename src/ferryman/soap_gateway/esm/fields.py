@@ -28,8 +28,8 @@ class BodyError(PeerError):
         self.code = code
 
 
-class Complex(Protocol):
-    """A structured type: reads an element, writes the content of one."""
+class Readable(Protocol):
+    """A structured type that is read, but never written: what a peer sends where we send something else."""
 
     @property
     def reference(self) -> str:
@@ -40,13 +40,18 @@ class Complex(Protocol):
         """The value; raises BodyError."""
         ...
 
+
+class Complex(Readable, Protocol):
+    """A structured type: reads an element, writes the content of one."""
+
     def write_content(self, value: Any) -> str:
-        """What stands between the tags."""
+        """What stands between the tags; of a `whole` field the element itself."""
         ...
 
 
 type Kind = Simple | Complex
-_NOTHING: Mapping[str, Kind] = {}
+type Read = Simple | Readable
+_NOTHING: Mapping[str, Read] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class Field:
 
     `key` names the field of the value, empty for an element that carries nothing. `low` 0 is an optional one;
     `always` writes it even when empty. `other` are names that are read as well. A `lenient` one may be missing
-    when read though we always write it. A `flat` one has its values in the fields of the parent.
+    when read though we always write it. A `flat` one has its values in the fields of the parent. Of a `whole` one
+    the type keeps the tags too: somebody has signed them.
     `filler` is what stands there for a strict peer when there is nothing to say.
     """
 
@@ -64,9 +70,10 @@ class Field:
     kind: Kind
     low: int = 1
     many: bool = False
-    other: Mapping[str, Kind] = field(default_factory=lambda: _NOTHING)
+    other: Mapping[str, Read] = field(default_factory=lambda: _NOTHING)
     lenient: bool = False
     flat: bool = False
+    whole: bool = False
     always: bool = False
     filler: str | None = None
 
@@ -105,7 +112,7 @@ def read_sequence(parent: etree._Element, fields: tuple[Field, ...], where: str 
                 break
             _leave(current, given, where)
             place, given = place + 1, 0
-        kind = current.kind if local == current.name else current.other[local]
+        kind: Read = current.kind if local == current.name else current.other[local]
         _store(values, current, _read(child, kind, _path(where, local)))
         if current.many:
             given += 1
@@ -135,7 +142,7 @@ def _store(values: dict[str, Any], current: Field, value: Any) -> None:
         values[current.key] = value
 
 
-def _read(child: etree._Element, kind: Kind, where: str) -> Any:
+def _read(child: etree._Element, kind: Read, where: str) -> Any:
     if not isinstance(kind, Simple):
         return kind.read_element(child)
     if len(child):
@@ -157,7 +164,9 @@ def write_sequence(value: Any, fields: tuple[Field, ...], *, full: bool = False)
                 parts.append(element(current.name, content))
             continue
         item = getattr(value, current.key) if current.key else None
-        if current.many:
+        if current.whole:
+            parts.append(write_content(current.kind, item))
+        elif current.many:
             parts += [element(current.name, write_content(current.kind, one)) for one in item or ()]
         elif current.low or current.always or not _is_absent(item):
             parts.append(element(current.name, write_content(current.kind, item)))

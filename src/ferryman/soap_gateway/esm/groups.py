@@ -296,8 +296,23 @@ class _Raw:
         return found
 
     def write_content(self, value: bytes) -> str:
-        """Not used: the element is given whole."""
-        raise NotImplementedError
+        """The element as it was received."""
+        return value.decode("utf-8")
+
+
+class _Signature(_Raw):
+    """EumSignature, which peers send under several names."""
+
+    def write_content(self, value: bytes) -> str:
+        """The signature under `rps:EumSignature`; its children stay the octets that were received."""
+        text = value.decode("utf-8")
+        if text.startswith(("<EumSignature", "<rps:EumSignature")):
+            return text
+        root = etree.fromstring(value)
+        if namespace(root) == eis_xml.RPS:
+            return text
+        children = "".join(etree.tostring(child, method="c14n", exclusive=True).decode("utf-8") for child in root)
+        return f'<EumSignature xmlns="{eis_xml.RPS}">{children}</EumSignature>'
 
 
 PROPERTIES = _Properties()
@@ -309,17 +324,19 @@ EIS_FIELDS = (
         "signed_info",
         _Raw("EumSignedInfo", "rps:EumSignedInfoType"),
         other={f"{{{space}}}EumSignedInfo": _Raw("EumSignedInfo", "") for space in _SPACES},
+        whole=True,
     ),
     Field(
         "EumSignature",
         "signature",
-        _Raw("EumSignature", "rps:EumSignatureType"),
+        _Signature("EumSignature", "rps:EumSignatureType"),
         other={
             **{f"{{{space}}}EumSignature": _Raw("EumSignature", "") for space in _SPACES},
             f"{{{eis_xml.DS}}}EumSignature": _Raw("EumSignature", ""),
             f"{{{eis_xml.DS}}}Signature": _Raw("EumSignature", ""),
         },
         lenient=True,
+        whole=True,
     ),
     Field("RemainingMemory", "remaining_memory", NUMBER, lenient=True),
     Field("AvailableMemoryForProfiles", "available_memory", NUMBER, lenient=True),
@@ -330,7 +347,7 @@ EIS_FIELDS = (
     Field("AuditTrail", "audit_trail", _Trail(), low=0),
     Field("AdditionalProperties", "properties", PROPERTIES, low=0),
 )
-_BEFORE, _BETWEEN, _AFTER = EIS_FIELDS[2:7], EIS_FIELDS[7], EIS_FIELDS[8:]
+_BEFORE, _BETWEEN, _AFTER = EIS_FIELDS[:7], EIS_FIELDS[7], EIS_FIELDS[8:]
 
 
 class _EIS:
@@ -363,8 +380,6 @@ class _EIS:
         """Signed parts as they were received, the rest from the fields; an ISD-R that tells nothing when none."""
         return "".join(
             (
-                value.signed_info.decode("utf-8"),
-                _own_signature(value.signature),
                 write_sequence(value, _BEFORE),
                 element(_BETWEEN.name, ISDR.write_content(_with_a_keyset(value.isdr or HIDDEN_ISDR))),
                 write_sequence(value, _AFTER),
@@ -382,26 +397,10 @@ class _EIDOfEIS:
         found = EIS_TYPE.read_element(element)
         return found.eid
 
-    def write_content(self, value: object) -> str:
-        """Not used: an EID is sent."""
-        raise NotImplementedError
-
 
 def _with_a_keyset(domain: SecurityDomain) -> SecurityDomain:
     """The schema demands a Keyset even where there is none to tell of, as in a handover."""
     return domain if domain.keysets else replace(domain, keysets=HIDDEN_ISDR.keysets)
-
-
-def _own_signature(signature: bytes) -> str:
-    """The signature under `rps:EumSignature`; its children stay the octets that were received."""
-    text = signature.decode("utf-8")
-    if text.startswith(("<EumSignature", "<rps:EumSignature")):
-        return text
-    root = etree.fromstring(signature)
-    if namespace(root) == eis_xml.RPS:
-        return text
-    children = "".join(etree.tostring(child, method="c14n", exclusive=True).decode("utf-8") for child in root)
-    return f'<EumSignature xmlns="{eis_xml.RPS}">{children}</EumSignature>'
 
 
 EIS_TYPE = _EIS()

@@ -1,0 +1,336 @@
+"""The channel in rare orders of events: what is in flight, held, given or lost when the next thing happens.
+
+Each line of events ends in the named states of its three tables (`ferryman.sm_sr.transitions.channel`), with these
+outcomes told to the owners of the commands (SGP.02 2.4.3, 2.4.4).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import sr_steps as s
+from ferryman.codec import ids, ota_script
+from ferryman.codec.ota_packet import response_header
+from ferryman.contracts import crypto, es5
+from ferryman.contracts.message import Header
+from ferryman.contracts.status import failed
+from ferryman.contracts.workflow import Decided
+from ferryman.platform.procedure import Answered, Event, Received, Signalled, TimerFired
+from ferryman.sm_sr.procedures import channel
+from ferryman.sm_sr.procedures.channel_state import Channel
+from ferryman.sm_sr.procedures.delivery import Cancel, CardNotification, Command, Outcome, Settled
+from ferryman.sm_sr.transitions import HALVES
+from ferryman.workflow.plan import GiveUp, Plan, Send, Transport, Wait
+
+type Make = Callable[[Channel], tuple[Event, bool | None]]
+
+HEADER = Header(message_id="m", sender="t", requester="t", function_call_id="f", deadline=s.DEADLINE, eid=s.EID)
+TLVS = (ota_script.c_apdu(bytes.fromhex("80F24002024F00")),)
+PACKET = response_header(ids.ISDR_TAR, check_bytes=8, body_bytes=15) + bytes(15)
+ENABLED = bytes.fromhex("80E2890006C10401020304")  # a command that changes something: never given twice
+CHANGE = (ota_script.c_apdu(ENABLED),)
+PUSH, PULL = Send(transport=Transport.HTTPS_PUSH), Send(transport=Transport.HTTPS_PULL)
+SMS, PATIENT = Send(transport=Transport.SMS), Send(transport=Transport.HTTPS_PULL, answer_timeout=60.0)
+ONCE, TWICE = Send(transport=Transport.SMS, attempts=1), Send(transport=Transport.SMS, attempts=2)
+NOTIFIED = CardNotification(type=2, sequence=7, aid=ids.isdp_aid(0x11), imei=b"", via="sms")
+
+
+def at(event: Event) -> Make:
+    return lambda _: (event, None)
+
+
+def plain(make: Make) -> Make:
+    """No script is active any more."""
+    return lambda state: (make(state)[0], False)
+
+
+def c(number: int, transport: str = "sms", **changes: Any) -> Make:
+    values: dict[str, Any] = {"id": f"c{number}", "owner": f"p{number}", "tlvs": TLVS, "target_aid": ids.ISDR_AID}
+    return at(Signalled("p", Command(**{**values, "transport": transport, **changes})))
+
+
+def confirm(number: int) -> Make:
+    """The card has a new number and waits for its confirmation."""
+    return c(number, destination="8821100000001", confirms=NOTIFIED)
+
+
+def plan(number: int, said: Plan) -> Make:
+    return at(Answered(f"plan/c{number}", reply=Decided(plan=said)))
+
+
+def timer(name: str) -> Make:
+    return at(TimerFired(name))
+
+
+def por(status: int) -> Make:
+    def make(state: Channel) -> tuple[Event, None]:
+        assert state.flight is not None
+        told = crypto.SCP80Response(tar=ids.ISDR_TAR, counter=state.flight.counter, status=status, data=b"answer")
+        return Answered("open", reply=told), None
+
+    return make
+
+
+def refused(state: Channel) -> tuple[Event, None]:
+    """The SMSC takes none of it, for good."""
+    assert state.flight is not None
+    body = es5.SMSRejected(sms_id=state.flight.sms_id, nothing_sent=True, permanent=True, reason="no")
+    return Received(HEADER, body), None
+
+
+def post(number: int, *, key: int = 0x40, result: bytes = b"", resume: bool = False) -> Make:
+    """A POST to the URI that was given last."""
+
+    def make(state: Channel) -> tuple[Event, None]:
+        uri = f"/x?s={state.token}" if result or resume else "/x"
+        body = es5.HTTPSPosted(
+            post_id=f"post{number}", session_id="s1", eid=s.EID, key_version=key, uri=uri,
+            resume=resume, script_status="ok" if result else "", body=result, notification=b"",
+        )  # fmt: skip
+        return Received(HEADER, body), None
+
+    return make
+
+
+def withdraw(number: int) -> Make:
+    return at(Signalled("p", Cancel(command_id=f"c{number}")))
+
+
+def reset(number: int) -> Make:
+    """The card was reset behind this command."""
+    return at(Signalled("p", Settled(command_id=f"c{number}")))
+
+
+WRAPPED = at(Answered("wrap", reply=crypto.SCP80Wrapped(packet=b"packet")))
+UNWRAPPED = at(Answered("wrap", refusal=failed("8", "1", "no")))
+ANSWER = at(Received(HEADER, es5.SMSReceived(mo_id="1", originator="8823900000001", kind=0x71, packet=PACKET)))
+CLOSED = at(Received(HEADER, es5.HTTPSClosed(session_id="s1", eid=s.EID, reason="")))
+SILENCE, NO_SESSION, NO_ANSWER, LINGER = timer("sms"), timer("session"), timer("answer"), timer("linger")
+GONE = [NO_SESSION] * 4  # every trigger of the settings
+
+SENT = [c(1), WRAPPED]
+CALLED = [c(1, "https"), WRAPPED]
+QUIETLY_CALLED = [*CALLED, por(0)]
+GIVEN = [*QUIETLY_CALLED, post(1)]
+LOST = [*GIVEN, CLOSED]
+AWAY = [post(1), LINGER]
+
+
+def asked(said: Send = SMS, number: int = 1, **changes: Any) -> list[Make]:
+    return [c(number, **changes), plan(number, said)]
+
+
+HELD = [*asked(ONCE), WRAPPED, SILENCE]  # of a script
+HELD_TWICE = [*asked(TWICE), WRAPPED, SILENCE, SILENCE]
+HELD_WAITING = [*HELD, plan(1, Wait(seconds=5.0))]
+
+
+def run(line: list[Make], *, scripted: bool) -> tuple[tuple[str, ...], list[tuple[str, str]], Channel]:
+    """States of the three tables, outcomes in order, and the channel."""
+    state, outcomes = Channel(), []
+    for number, make in enumerate(line):
+        event, script = make(state)
+        context = s.context(procedure_id="channel", caller=False, entropy=bytes([number]) * 32)
+        facts = dataclasses.replace(context.facts, scripted=scripted if script is None else script)
+        taken = channel.step(state, event, dataclasses.replace(context, facts=facts))
+        outcomes += [(o.command_id, o.kind.value) for o in s.signals(taken, Outcome)]
+        state = taken.state
+    return tuple(table.phase(state) for table in HALVES.values()), outcomes, state
+
+
+BUILT_IN: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
+    "an answer before the packet left": ([c(1), ANSWER], "securing/idle", []),
+    "an answer before the trigger left": ([c(1, "https"), ANSWER], "securing trigger/called", []),
+    "never secured, the next one": ([c(1), c(2), UNWRAPPED], "securing/idle", [("c1", "unreachable")]),
+    "never secured, a trigger": (
+        [c(1), c(2, "https"), UNWRAPPED], "securing trigger/called", [("c1", "unreachable")],
+    ),
+    "a trigger that was never secured": ([c(1, "https"), UNWRAPPED], "quiet/called", []),
+    "a trigger that was never secured, a command": ([c(1, "https"), c(2), UNWRAPPED], "securing/called", []),
+    "a trigger that was never secured, again": (
+        [c(1, "https"), NO_SESSION, UNWRAPPED], "securing trigger/called", [],
+    ),
+    "another number before it was secured": ([c(1), confirm(2)], "securing/idle", [("c1", "unreachable")]),
+    "another number before the trigger was secured": ([c(1, "https"), confirm(2)], "securing/called", []),
+    "reset before it was secured": ([c(1), reset(1)], "quiet/idle", []),
+    "reset, the next one": ([*SENT, c(2), reset(1)], "securing/idle", []),
+    "reset, a trigger": ([*SENT, c(2, "https"), reset(1)], "securing trigger/called", []),
+    "answered, a trigger": ([*SENT, c(2, "https"), por(0)], "securing trigger/called", [("c1", "answered")]),
+    "rejected, the next one": ([*SENT, c(2), por(6)], "securing/idle", [("c1", "rejected")]),
+    "rejected, a trigger": ([*SENT, c(2, "https"), por(6)], "securing trigger/called", [("c1", "rejected")]),
+    "executed before, the next one": ([*SENT, SILENCE, c(2), por(2)], "securing/idle", [("c1", "unknown")]),
+    "executed before, a trigger": (
+        [*SENT, SILENCE, c(2, "https"), por(2)], "securing trigger/called", [("c1", "unknown")],
+    ),
+    "a counter behind, the next one": ([*SENT, por(2), c(2), SILENCE], "securing/idle", [("c1", "unknown")]),
+    "a counter behind, a trigger": (
+        [*SENT, por(2), c(2, "https"), SILENCE], "securing trigger/called", [("c1", "unknown")],
+    ),
+    "refused, the next one": ([*SENT, c(2), refused], "securing/idle", [("c1", "unreachable")]),
+    "refused, a trigger": ([*SENT, c(2, "https"), refused], "securing trigger/called", [("c1", "unreachable")]),
+    "silence to the end, the next one": ([*SENT, c(2), *[SILENCE] * 4], "securing/idle", [("c1", "unknown")]),
+    "a trigger is taken, a command": ([*CALLED, c(2), por(0)], "securing/called", []),
+    "a trigger is taken, another is wanted": ([*CALLED, NO_SESSION, por(0)], "securing trigger/called", []),
+    "a trigger is refused, a command": ([*CALLED, c(2), refused], "securing/called", []),
+    "a trigger is refused, another is wanted": ([*CALLED, NO_SESSION, refused], "securing trigger/called", []),
+    "a trigger in silence, a command": ([*CALLED, c(2), *[SILENCE] * 4], "securing/called", []),
+    "a trigger in silence, another is wanted": (
+        [*CALLED, NO_SESSION, *[SILENCE] * 4], "securing trigger/called", [],
+    ),
+    "it goes away with a script, and is called": ([*LOST, NO_ANSWER], "securing trigger/lost", []),
+    "a command behind the last POST": ([*AWAY, c(1, "https"), CLOSED], "securing trigger/called", []),
+    "a command behind the last POST, for a card that comes": (
+        [*AWAY, c(1, "https-pull"), CLOSED], "quiet/waiting", [],
+    ),
+    "one more POST after the last": ([*AWAY, c(1, "https"), post(2)], "quiet/given", []),
+    "withdrawn behind the last POST": (
+        [*AWAY, c(1, "https"), withdraw(1)], "quiet/open and away", [("c1", "unreachable")],
+    ),
+    "closed with nothing to do": ([post(1), CLOSED], "quiet/idle", []),
+    "lost, and the card was reset": ([*LOST, reset(1)], "quiet/idle", []),
+    "lost, reset, and it is called": ([*LOST, c(2, "https"), reset(1)], "securing trigger/called", []),
+    "lost, reset, and it comes": ([*LOST, c(2, "https-pull"), reset(1)], "quiet/waiting", []),
+    "withdrawn behind the one that is given": (
+        [*GIVEN, c(2, "https"), withdraw(2)], "quiet/given", [("c2", "unreachable")],
+    ),
+    "withdrawn behind the one that is lost": (
+        [*LOST, c(2, "https"), withdraw(2)], "quiet/lost", [("c2", "unreachable")],
+    ),
+    "lost, resumed with the answer": (
+        [*LOST, post(2, result=b"answer")], "quiet/open", [("c1", "answered")],
+    ),
+    "lost, resumed with the answer, the next one": (
+        [*LOST, c(2, "https"), post(2, result=b"answer")], "quiet/given", [("c1", "answered")],
+    ),
+    "lost, resumed without": ([*LOST, post(2, resume=True)], "quiet/given", []),
+    "lost for good": (
+        [c(1, "https", tlvs=CHANGE), WRAPPED, por(0), post(1), CLOSED, NO_ANSWER, *GONE],
+        "securing trigger/idle", [("c1", "unknown")],
+    ),
+    "lost for good, another waits": (
+        [c(1, "https", tlvs=CHANGE), WRAPPED, por(0), post(1), CLOSED, c(2, "https-pull"), NO_ANSWER, *GONE],
+        "securing trigger/waiting", [("c1", "unknown")],
+    ),
+    "a card that comes is called for another": (
+        [c(1, "https-pull"), c(2, "https")], "securing trigger/called", [],
+    ),
+    "withdrawn, then the session": (
+        [*QUIETLY_CALLED, withdraw(1), post(1)], "quiet/open", [("c1", "unreachable")],
+    ),
+    "for a key set that the session is not under": (
+        [c(1, "https-pull", key_version=0x41), post(1)], "quiet/open", [("c1", "rejected")],
+    ),
+    "withdrawn before the card came": (
+        [c(1, "https-pull"), withdraw(1)], "quiet/idle", [("c1", "unreachable")],
+    ),
+    "one of two withdrawn before the card came": (
+        [c(1, "https-pull"), c(2, "https-pull"), withdraw(1)], "quiet/waiting", [("c1", "unreachable")],
+    ),
+    "not called for ever": (
+        [c(1, "https-pull"), c(2, "https"), WRAPPED, por(0), *GONE], "securing trigger/waiting",
+        [("c2", "unreachable")],
+    ),
+}  # fmt: skip
+
+BY_SCRIPT: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
+    "asked first": ([c(1)], "quiet/idle/undecided", []),
+    "two are asked for": ([c(1), c(2)], "quiet/idle/undecided", []),
+    "by SMS": (asked(), "securing/idle/decided", []),
+    "by push": (asked(PUSH), "securing trigger/called/decided", []),
+    "by pull": (asked(PULL), "quiet/waiting/decided", []),
+    "by push where one waits": ([*asked(PULL), *asked(PUSH, 2)], "securing trigger/called/decided", []),
+    "with patience": ([*asked(PATIENT), *asked(PATIENT, 2)], "quiet/waiting/decided", []),
+    "with patience, another without": ([*asked(PATIENT), plain(c(2, "https-pull"))], "quiet/waiting/decided", []),
+    "patience is over": ([*asked(PATIENT), plain(NO_SESSION)], "quiet/idle/decided", [("c1", "unreachable")]),
+    "patience is over for one": (
+        [*asked(PULL), *asked(PATIENT, 2), plain(NO_SESSION)], "quiet/waiting/decided", [("c2", "unreachable")],
+    ),
+    "patience is over, it is asked": ([*asked(PATIENT), NO_SESSION], "quiet/idle/undecided", []),
+    "patience is over while another is asked for": (
+        [*asked(PATIENT), c(2), NO_SESSION], "quiet/idle/undecided", [],
+    ),
+    "wait": ([c(1), plan(1, Wait(seconds=5.0))], "quiet/idle/undecided", []),
+    "waited, asked again": ([c(1), plan(1, Wait(seconds=5.0)), timer("wait/c1")], "quiet/idle/undecided", []),
+    "waited, no script: by SMS": (
+        [c(1), plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))], "securing/idle/decided", [],
+    ),
+    "waited, no script: another is still asked for": (
+        [c(1), c(2), plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))], "securing/idle/undecided", [],
+    ),
+    "waited, no script: by push": (
+        [c(1, "https"), plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))],
+        "securing trigger/called/decided", [],
+    ),
+    "waited, no script: by push where one waits": (
+        [*asked(PULL, 2), c(1, "https"), plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))],
+        "securing trigger/called/decided", [],
+    ),
+    "waited, no script: by pull": (
+        [c(1, "https-pull"), plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))], "quiet/waiting/decided", [],
+    ),
+    "waited, no script: by pull where one has patience": (
+        [*asked(PATIENT, 2), c(1, "https-pull"), plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))],
+        "quiet/waiting/decided", [],
+    ),
+    "decided while the POST is open": ([post(1), *asked(PUSH)], "quiet/given/decided", []),
+    "waited while the POST is open": (
+        [post(1), c(1, "https"), plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))], "quiet/given/decided", [],
+    ),
+    "given up": ([c(1), plan(1, GiveUp())], "quiet/idle/decided", [("c1", "unreachable")]),
+    "given up, another is asked for": (
+        [c(1), c(2), plan(1, GiveUp())], "quiet/idle/undecided", [("c1", "unreachable")],
+    ),
+    "withdrawn while it is asked": ([c(1), withdraw(1)], "quiet/idle/decided", [("c1", "unreachable")]),
+    "one of two withdrawn": ([c(1), c(2), withdraw(1)], "quiet/idle/undecided", [("c1", "unreachable")]),
+    "held after silence": (HELD, "held/idle/undecided", []),
+    "held after a refusal": ([*asked(), WRAPPED, refused], "held/idle/undecided", []),
+    "held while another is asked for": ([*asked(ONCE), WRAPPED, c(2), SILENCE], "held/idle/undecided", []),
+    "refused while another is asked for": ([*asked(), WRAPPED, c(2), refused], "held/idle/undecided", []),
+    "held, an answer comes": ([*HELD, ANSWER], "held/idle/undecided", []),
+    "held, executed": ([*HELD, por(0)], "quiet/idle/decided", [("c1", "answered")]),
+    "held, executed, another is asked for": ([*HELD, c(2), por(0)], "quiet/idle/undecided", [("c1", "answered")]),
+    "held, refused by the card": ([*HELD, por(6)], "quiet/idle/decided", [("c1", "rejected")]),
+    "held, executed before": ([*HELD_TWICE, por(2)], "quiet/idle/decided", [("c1", "unknown")]),
+    "held, more time": ([*HELD, por(8)], "held/idle/undecided", []),
+    "held, more time, silence": ([*HELD, por(8), plain(SILENCE)], "quiet/idle/decided", [("c1", "unknown")]),
+    "held, refused by the SMSC": ([*HELD, plain(refused)], "quiet/idle/decided", [("c1", "unreachable")]),
+    "held, once more": ([*HELD, plan(1, SMS)], "sent/idle/decided", []),
+    "held, given up": ([*HELD, plan(1, GiveUp())], "quiet/idle/decided", [("c1", "unknown")]),
+    "held, given up, the next one": (
+        [*HELD, *asked(number=2), plan(1, GiveUp())], "securing/idle/decided", [("c1", "unknown")],
+    ),
+    "held, by push": ([*HELD, plan(1, PUSH)], "securing trigger/called/decided", []),
+    "held, waited, once more": ([*HELD_WAITING, plain(timer("wait/c1"))], "sent/idle/decided", []),
+    "held, waited, by push": (
+        [c(1, "https"), plan(1, ONCE), WRAPPED, SILENCE, plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))],
+        "securing trigger/called/decided", [],
+    ),
+    "held, another number": ([*HELD, confirm(2)], "securing/idle/decided", [("c1", "unknown")]),
+    "held, reset": ([*HELD, reset(1)], "quiet/idle/decided", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_without_a_script(name: str) -> None:
+    line, states, told = BUILT_IN[name]
+    found, outcomes, _ = run(line, scripted=False)
+    assert ("/".join(found), outcomes) == (f"{states}/decided", told)
+
+
+@pytest.mark.parametrize("name", BY_SCRIPT)
+def test_with_a_script(name: str) -> None:
+    line, states, told = BY_SCRIPT[name]
+    found, outcomes, _ = run(line, scripted=True)
+    assert ("/".join(found), outcomes) == (states, told)
+
+
+def test_no_counter_is_used_twice_in_any_of_them() -> None:
+    """Whatever happens: what is in flight has the highest counter that was ever taken."""
+    for scripted, lines in ((False, BUILT_IN), (True, BY_SCRIPT)):
+        for line, _, _ in lines.values():
+            _, _, state = run(line, scripted=scripted)
+            assert state.flight is None or state.flight.counter == state.counter
