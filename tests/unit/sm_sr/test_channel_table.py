@@ -1,7 +1,7 @@
 """The channel in rare orders of events: what is in flight, held, given or lost when the next thing happens.
 
-Each line of events ends in the named states of its three tables (`ferryman.sm_sr.transitions.channel`), with these
-outcomes told to the owners of the commands (SGP.02 2.4.3, 2.4.4).
+Each line of events ends in the named states of SMS, HTTPS (`ferryman.sm_sr.transitions.channel`) and of what is
+not decided yet, with these outcomes told to the owners of the commands (SGP.02 2.4.3, 2.4.4).
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ HELD_WAITING = [*HELD, plan(1, Wait(seconds=5.0))]
 
 
 def run(line: list[Make], *, scripted: bool) -> tuple[tuple[str, ...], list[tuple[str, str]], Channel]:
-    """States of the three tables, outcomes in order, and the channel."""
+    """States of the three parts, outcomes in order, and the channel."""
     state, outcomes = Channel(), []
     for number, make in enumerate(line):
         event, script = make(state)
@@ -139,7 +139,20 @@ def run(line: list[Make], *, scripted: bool) -> tuple[tuple[str, ...], list[tupl
         taken = channel.step(state, event, dataclasses.replace(context, facts=facts))
         outcomes += [(o.command_id, o.kind.value) for o in s.signals(taken, Outcome)]
         state = taken.state
-    return tuple(table.phase(state) for table in HALVES.values()), outcomes, state
+    undecided = "undecided" if state.pending else "decided"
+    return (by_sms(state), HALVES["channel_https"].phase(state), undecided), outcomes, state
+
+
+def by_sms(state: Channel) -> str:
+    """What is in flight."""
+    flight = state.flight
+    if flight is None:
+        return "quiet"
+    if flight.command is None:
+        return "triggering" if flight.packet else "securing trigger"
+    if any(one.aloft for one in state.pending):
+        return "held"
+    return "sent" if flight.packet else "securing"
 
 
 BUILT_IN: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
@@ -190,6 +203,8 @@ BUILT_IN: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
     "withdrawn behind the last POST": (
         [*AWAY, c(1, "https"), withdraw(1)], "quiet/open and away", [("c1", "unreachable")],
     ),
+    "another POST with nothing to do": ([post(1), post(2)], "quiet/open", []),
+    "a POST behind the last one, nothing to do": ([*AWAY, post(2)], "quiet/open", []),
     "closed with nothing to do": ([post(1), CLOSED], "quiet/idle", []),
     "lost, and the card was reset": ([*LOST, reset(1)], "quiet/idle", []),
     "lost, reset, and it is called": ([*LOST, c(2, "https"), reset(1)], "securing trigger/called", []),
@@ -293,7 +308,7 @@ BY_SCRIPT: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
     "held, an answer comes": ([*HELD, ANSWER], "held/idle/undecided", []),
     "held, executed": ([*HELD, por(0)], "quiet/idle/decided", [("c1", "answered")]),
     "held, executed, another is asked for": ([*HELD, c(2), por(0)], "quiet/idle/undecided", [("c1", "answered")]),
-    "held, refused by the card": ([*HELD, por(6)], "quiet/idle/decided", [("c1", "rejected")]),
+    "held, refused by the card": ([*HELD, por(6)], "quiet/idle/undecided", []),
     "held, executed before": ([*HELD_TWICE, por(2)], "quiet/idle/decided", [("c1", "unknown")]),
     "held, more time": ([*HELD, por(8)], "held/idle/undecided", []),
     "held, more time, silence": ([*HELD, por(8), plain(SILENCE)], "quiet/idle/decided", [("c1", "unknown")]),
@@ -304,10 +319,8 @@ BY_SCRIPT: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
         [*HELD, *asked(number=2), plan(1, GiveUp())], "securing/idle/decided", [("c1", "unknown")],
     ),
     "held, by push": ([*HELD, plan(1, PUSH)], "securing trigger/called/decided", []),
-    "held, waited, once more": ([*HELD_WAITING, plain(timer("wait/c1"))], "sent/idle/decided", []),
-    "held, waited, by push": (
-        [c(1, "https"), plan(1, ONCE), WRAPPED, SILENCE, plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))],
-        "securing trigger/called/decided", [],
+    "held, waited, no script: it may have run": (
+        [*HELD_WAITING, plain(timer("wait/c1"))], "quiet/idle/decided", [("c1", "unknown")],
     ),
     "held, another number": ([*HELD, confirm(2)], "securing/idle/decided", [("c1", "unknown")]),
     "held, reset": ([*HELD, reset(1)], "quiet/idle/decided", []),

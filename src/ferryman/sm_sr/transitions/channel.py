@@ -1,7 +1,4 @@
-"""The channel of a card as three tables: packets by SMS, sessions over HTTPS, and the way that a command goes.
-
-Each tells of its own part of one state (SGP.02 2.4.3, 2.4.4; TS 102 225; GP Amendment B) and of its own effects.
-"""
+"""The sessions of a card's channel, over HTTPS (SGP.02 2.4.4; GP Amendment B): a part of its state, and its effects."""
 
 from __future__ import annotations
 
@@ -53,52 +50,6 @@ def _part(name: str, text: str, phase: Word, effects: set[str], owns: Owns) -> P
     return Part(name, ("channel",), read(text), phase, _said, _said, _change, frozenset(effects), owns)
 
 
-def _by_sms(state: Channel) -> str:
-    flight = state.flight
-    if flight is None:
-        return "quiet"
-    if flight.command is None:
-        return "triggering" if flight.packet else "securing trigger"
-    if any(one.aloft for one in state.pending):
-        return "held"
-    return "sent" if flight.packet else "securing"
-
-
-SMS = _part(
-    "Packets of a card's channel, by SMS",
-    """
-    * | SMSReceived | a notification of the card | = | ask SCP80OpenCommand
-    securing, sent, held, securing trigger, triggering | SMSReceived | it may be the answer | = | ask SCP80OpenResponse
-    quiet | command, crypto plan, wait | by SMS | securing | ask SCP80Wrap
-    quiet | command, crypto plan, wait, session, answer, HTTPSClosed, withdraw | the card is called for a session | securing trigger | ask SCP80Wrap
-    securing | crypto wrap | its counter is committed | sent | SubmitSMS, timer sms
-    securing | crypto wrap refused | it never left | quiet, securing, securing trigger | outcome unreachable, ?ask SCP80Wrap
-    securing, sent, held | command | a confirmation to the number that the card has now | securing | ask SCP80Wrap, ?outcome unreachable, ?outcome unknown
-    securing, sent, held | withdraw | the card was reset behind it | quiet, securing, securing trigger | ?ask SCP80Wrap
-    sent, held | crypto open | executed | quiet, securing, securing trigger | outcome answered, ?ask SCP80Wrap
-    sent, held | crypto open | refused by every copy | quiet, securing, securing trigger | outcome rejected, ?ask SCP80Wrap
-    sent, held | crypto open | refused, or its counter: an earlier copy may have run | quiet, securing, securing trigger | outcome unknown, ?ask SCP80Wrap
-    sent, held | crypto open | the card needs more time | = | timer sms
-    sent, triggering | sms | no answer: the same octets again | = | SubmitSMS, timer sms
-    sent | sms | the counter is the card's: it has run, or ours is behind | quiet, securing, securing trigger | outcome unknown, ?ask SCP80Wrap
-    sent | sms, SMSRejected | it is asked how to go on | held |
-    sent, held | sms, SMSRejected | enough | quiet, securing, securing trigger | ?outcome unknown, ?outcome unreachable, ?ask SCP80Wrap
-    held | crypto plan, wait | enough, or another way | quiet, securing, securing trigger | ?outcome unknown, ?outcome unreachable, ?ask SCP80Wrap
-    held | crypto plan, wait | the same octets once more | sent | SubmitSMS, timer sms
-    securing trigger | crypto wrap | | triggering | SubmitSMS, timer sms
-    securing trigger | crypto wrap refused | | quiet, securing, securing trigger | ?ask SCP80Wrap
-    securing trigger, triggering | command | a confirmation to the number that the card has now | securing | ask SCP80Wrap
-    triggering | crypto open | taken, or refused: the next one has a higher counter | quiet, securing, securing trigger | ?ask SCP80Wrap
-    triggering | sms, SMSRejected | the session is there, or enough | quiet, securing, securing trigger | ?ask SCP80Wrap
-    """,
-    _by_sms,
-    {"SubmitSMS", "ask SCP80Wrap", "ask SCP80OpenResponse", "ask SCP80OpenCommand", "timer sms"},
-    lambda state, name: (
-        state.flight is not None and state.flight.command is not None and state.flight.command.id == name
-    ),
-)
-
-
 def _over_https(state: Channel) -> str:
     if state.inflight is not None:
         return "given" if state.session else "lost"
@@ -143,24 +94,4 @@ HTTPS = _part(
         (state.inflight is not None and state.inflight.id == name)
         or any(one.id == name for one in state.https_queue)
     ),
-)
-
-
-def _undecided(state: Channel) -> str:
-    return "undecided" if state.pending else "decided"
-
-
-PLAN = _part(
-    "The way that a command goes",
-    """
-    decided, undecided | command, sms, SMSRejected, session | the deployment's script is asked | undecided | ask Decide
-    undecided | wait | once more | = | ask Decide
-    undecided | crypto plan | it says wait | = | timer wait
-    undecided | crypto plan, wait | a way, or the end | decided, = | ?outcome unreachable, ?outcome unknown
-    undecided | withdraw | not sent yet | decided, = | outcome unreachable
-    undecided | crypto open, command, withdraw, sms, SMSRejected | its packet is settled | decided, = | ?outcome answered, ?outcome rejected, ?outcome unknown, ?outcome unreachable
-    """,
-    _undecided,
-    {"ask Decide", "timer wait"},
-    lambda state, name: any(one.command.id == name for one in state.pending),
 )
