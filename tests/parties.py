@@ -34,15 +34,15 @@ class Party:
         return context
 
 
-def make_party(folder: Path, name: str, *, days: int = 30) -> Party:
-    """A self-signed certificate for 127.0.0.1."""
+def make_party(folder: Path, name: str, *, days: int = 30, usage: x509.KeyUsage | None = None) -> Party:
+    """A self-signed certificate for 127.0.0.1, for every use or for those named."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
     # TLS looks at the machine's clock, a signature of a message at the gateway's, which begins at VIRTUAL.
     moments = (datetime.datetime.now(datetime.UTC), VIRTUAL)
     begin, end = min(moments) - datetime.timedelta(days=1), max(moments) + datetime.timedelta(days=days)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -52,8 +52,10 @@ def make_party(folder: Path, name: str, *, days: int = 30) -> Party:
         .not_valid_after(end)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
     )
+    if usage is not None:
+        builder = builder.add_extension(usage, critical=True)
+    certificate = builder.sign(key, hashes.SHA256())
     pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
     certificate_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
     certificate_file.write_text(pem)

@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from lxml import etree
 
 import xmlsec_peer
@@ -15,7 +16,7 @@ from esm_samples import ICCID
 from ferryman.contracts.peers import Peer, PeerKind, Quirks
 from ferryman.errors import InputError
 from ferryman.soap_gateway.esm.simple import write_date
-from parties import Party
+from parties import Party, make_party
 from soap_world import MNO, MNO2, START, UPDATE, Client, is_fault, unchanged, world
 from virtual_loop import virtual
 from xmlsec_peer import DS, ID, SOAP, WSA, WSSE, WSU
@@ -330,6 +331,29 @@ async def test_who_signs(tmp_path: Path, parties: dict[str, Party]) -> None:
         part(signed, WSSE, "BinarySecurityToken").text = base64.b64encode(xmlsec_peer.der(parties["mno"])).decode()
         is_fault(await client.post(etree.tostring(signed)), 401)
         unchanged(gateway, tokens=2)  # of the two that are good, but not the sender's
+
+
+@pytest.mark.parametrize("signs", [True, False])
+@virtual
+async def test_what_the_certificate_is_for(tmp_path: Path, parties: dict[str, Party], signs: bool) -> None:
+    others = dict.fromkeys(
+        (
+            *("content_commitment", "key_encipherment", "data_encipherment", "key_cert_sign", "crl_sign"),
+            *("encipher_only", "decipher_only"),
+        ),
+        False,
+    )
+    usage = x509.KeyUsage(digital_signature=signs, key_agreement=True, **others)
+    signer = make_party(tmp_path, "signer", usage=usage)
+    async with world(tmp_path, parties) as (gateway, client):
+        record = Peer(
+            name="mno-operator", kind=PeerKind.OPERATOR, oid=MNO, quirks=Quirks(x509_token=True),
+            certificates=(parties["mno"].pem, signer.pem),
+        )  # fmt: skip
+        await gateway.role.book.put(record, actor="test")
+        response = await client.post(xmlsec_peer.secure(client.compose(UPDATE), signer, created=NOW))
+        assert response.status == (200 if signs else 401)
+        assert len(gateway.heard) == signs
 
 
 @virtual

@@ -55,6 +55,22 @@ def check(certificate: x509.Certificate, **options: Any) -> None:
     check_chain(certificate, [issue(CA, subject="ci")], **({"eum_id": EUM, "now": NOW} | options))
 
 
+def test_a_renewed_ci() -> None:
+    """Two certificates of the CI for one key: the one that is valid counts, wherever it stands."""
+    eum = issue(CA, usage(key_cert_sign=True))
+    later = {"eum_id": EUM, "now": NOW + datetime.timedelta(days=5)}
+    old, new = ci_until(1), ci_until(9)
+    assert check_chain(eum, [old, new], **later) == check_chain(eum, [new, old], **later) == new
+    with pytest.raises(PeerError, match="the CI certificate is not valid now"):
+        check_chain(eum, [old], **later)
+
+
+def ci_until(days: int) -> x509.Certificate:
+    begin, end = NOW - datetime.timedelta(days=9), NOW + datetime.timedelta(days=days)
+    builder = x509.CertificateBuilder(name("ci"), name("ci"), CI_KEY.public_key(), days, begin, end)
+    return builder.add_extension(*CA).sign(CI_KEY, hashes.SHA256())
+
+
 def test_what_is_accepted() -> None:
     check(issue(CA, usage(key_cert_sign=True)))
     check(issue(CA, usage(key_cert_sign=True, digital_signature=True), (UNKNOWN, False)))
