@@ -138,10 +138,10 @@ class Handling:
                 body = self._decoder.decode(raw)
             except msgspec.MsgspecError as wrong:
                 raise Refused(*codes.FORMAT_INVALID, f"body: {wrong}") from None
-            if key:
-                canonical = msgspec.json.encode((http.method, http.url.path, body))
-                fingerprint = hashlib.sha256(canonical).digest()
-                call_id = await services.keys.first_use(who.party, key, fingerprint)
+        if key:
+            canonical = msgspec.json.encode((http.method, http.url.path, body))
+            fingerprint = hashlib.sha256(canonical).digest()
+            call_id = await services.keys.first_use(who.party, key, fingerprint)
         asked = Request(
             ask=services.ask,
             services=services,
