@@ -210,8 +210,10 @@ async def test_roles_and_stock() -> None:
         before = (await scene.ask(one, "GET", "/profile-types")).json["items"][0]["free"]
         assert before == 11
         custodian = await world.person(KeyRole.KEY_CUSTODIAN, OWNER)
-        asked = await scene.ask(one, "DELETE", f"/imports/{batch.import_id}")
+        head = one.heads | {"idempotency-key": "deletion"}
+        asked, again = [await world.ask("DELETE", f"/imports/{batch.import_id}", headers=head) for _ in range(2)]
         assert asked.status == 202, asked.body
+        assert again.json["approval_id"] == asked.json["approval_id"], "a repeat asks for nothing more"
         done = await scene.ask(custodian, "POST", f"/approvals/{asked.json['approval_id']}/approve")
         assert done.json["result"] == {"type": "StockDeleted", "deleted": 11, "left": 0}, done.body
         assert (await scene.ask(one, "GET", "/profile-types")).json["items"][0]["free"] == 0

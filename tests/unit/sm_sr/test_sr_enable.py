@@ -315,6 +315,14 @@ def test_roll_back_of_another_change_is_a_matter_of_its_own() -> None:
     assert [found.aid for found in s.signals(taken, CardNotification)] == [third]
 
 
+@pytest.mark.parametrize("kind", [CHANGED, ROLLED_BACK, FELL_BACK])
+def test_notification_before_it_has_begun_is_a_matter_of_its_own(kind: int) -> None:
+    taken = step(fresh(), s.heard(kind))
+    assert taken.state == fresh()
+    assert len(s.signals(taken, CardNotification)) == 1
+    assert not s.commands(taken)
+
+
 @pytest.mark.parametrize(
     ("words", "sw", "final"),
     [(None, 0x6985, True), (None, 0x6A88, False), (OTHER_TYPE, 0x6A88, True), (OTHER_TYPE, 0x6985, False)],

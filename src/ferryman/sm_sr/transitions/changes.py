@@ -15,6 +15,7 @@ CHANGE = table(
     start | begin | Enable, Disable; Delete of an enabled profile | commanded | to card
     start | begin | Delete | deleting | to card
     start | deadline | | end | reply expired
+    start | notification | not begun: a matter of its own | = | pass on
     commanded | card 9000, card unknown, card unreadable | it has begun, or may have | changing | timer ask
     commanded | card SW, card rejected, card unreachable | nothing has happened | end | ?reply failed
     changing | ask | the card has not notified | asking | to card
