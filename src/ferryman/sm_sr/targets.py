@@ -7,6 +7,7 @@ stands for its own bytes 13 to 15, and those of an ISD-P always do: the SM-SR ha
 from __future__ import annotations
 
 from ferryman.codec import eis_xml, ids
+from ferryman.errors import PeerError
 from ferryman.sm_sr.euicc_type import Effective
 from ferryman.sm_sr.records import EUICC
 
@@ -40,6 +41,8 @@ def is_there(card: EUICC, aid: bytes) -> bool:
 
 
 def _ecasd(card: EUICC) -> eis_xml.Domain:
-    if not card.signed_info:
+    try:
+        return eis_xml.parse_signed_info(card.signed_info).ecasd
+    except PeerError:
+        # What cannot be read tells of no other TAR; that it is the EUM's word was checked when the card came.
         return eis_xml.Domain(aid=ids.ECASD_AID)
-    return eis_xml.parse_signed_info(card.signed_info).ecasd

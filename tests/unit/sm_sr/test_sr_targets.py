@@ -64,7 +64,8 @@ def test_the_tar_of_the_isdr(card: EUICC, effective: Effective, expected: bytes)
 
 
 def test_the_tar_of_the_ecasd_stands_in_the_signed_part() -> None:
-    assert tar_of(s.card(), ids.ECASD_AID, PLAIN) == bytes.fromhex("000002")
+    for unread in (b"", b"<none/>"):
+        assert tar_of(s.card(signed_info=unread), ids.ECASD_AID, PLAIN) == bytes.fromhex("000002")
     card = s.card(signed_info=signed(ECASD_TAR))
     assert tar_of(card, ids.ECASD_AID, PLAIN) == ECASD_TAR
     assert own_tars(card, TYPED) == {ids.ISDR_TAR, b"\0\0\2", ECASD_TAR, bytes.fromhex(SAID)}
