@@ -117,7 +117,7 @@ async def test_a_mixed_fleet_with_loss_and_dropped_links() -> None:
         )
         centre.mt.faults = centre.mo.faults = Faults()
         for eid in b.eids:
-            await b.fault(eid, break_after_scripts=0)
+            await b.fault(eid, break_after_scripts=None)
         impostor, victim = [eid for eid, kind in kinds.items() if kind == "https-pull"][:2]
         await claim_another(b, impostor, victim)
         await b.sleep(1800.0)

@@ -19,7 +19,7 @@ class FaultError(ValueError):
 @dataclass(slots=True)
 class DeviceFaults:
     """`drop_mt`, `drop_mo`: so many short messages vanish in the device; `refuse_https`: so many sessions
-    fail to open; `break_after_scripts`: each session's link breaks after so many scripts;
+    fail to open; `break_after_scripts`: each session's link breaks after so many scripts (1 or more, null: never);
     `no_network_for`: ICCIDs. `struck` counts, by name, what they did.
     """
 
@@ -70,7 +70,9 @@ def apply(switches: dict[str, Any], device: DeviceFaults, card: dict[str, Any]) 
 def _check(name: str, value: Any) -> None:
     count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     fits = {
-        **dict.fromkeys((*DEVICE_COUNTS, "break_after_scripts"), count),
+        **dict.fromkeys(DEVICE_COUNTS, count),
+        # Not 0: a link that breaks at the server's first word would be no fault that a session survives.
+        "break_after_scripts": count and value > 0,
         **dict.fromkeys(CARD_COUNTS, count or value is True),
         **dict.fromkeys(CARD_FLAGS, isinstance(value, bool)),
         "no_network_for": isinstance(value, list) and all(isinstance(item, str) for item in value),

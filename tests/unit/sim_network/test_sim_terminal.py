@@ -598,6 +598,7 @@ async def test_wrong_control_requests() -> None:
             {"op": "nothing", "eid": CARD.eid},
             {"op": "fault", "eid": CARD.eid, "nothing": 1},
             {"op": "fault", "eid": CARD.eid, "drop_mt": -1},
+            {"op": "fault", "eid": CARD.eid, "break_after_scripts": 0},
             {"op": "fault", "eid": CARD.eid, "no_network_for": "8988"},
             {"op": "log", "eid": CARD.eid, "since": "x"},
         ):
