@@ -13,12 +13,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
 
 import sr_steps
 from ferryman.cli import output
@@ -30,11 +31,13 @@ from ferryman.cli.settings import load
 from ferryman.cli.up import end, running
 from ferryman.cli.wiring import VAULT_KEY, Installation
 from ferryman.contracts import admin
-from ferryman.contracts.roles import SM_SR
+from ferryman.contracts.roles import SM_DP, SM_SR
 from ferryman.errors import Unavailable
 from ferryman.platform.clock import LoopClock
 from ferryman.platform.migrate import upgrade
+from ferryman.platform.restore import numbers_of
 from ferryman.platform.store import Store
+from ferryman.sm_dp import schema as dp_schema
 from ferryman.sm_sr import eis_store
 from ferryman.sm_sr import schema as sr_schema
 from ferryman_sim.terminal.settings import Settings as DeviceSettings
@@ -280,6 +283,9 @@ async def test_restore_moves_counters_on_postgresql(tmp_path: Path, databases: R
         async with opened() as store:
             return await store.read(lambda c: c.execute(select(sr_schema.euicc.c.scp80_counter)).scalar_one())
 
+    def number(connection: Connection, sequence: str) -> int:
+        return int(connection.execute(text(f"SELECT nextval('{sequence}')")).scalar_one())
+
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Store]:
         store = await open_database(load(tmp_path).database, SM_SR, tmp_path)
@@ -294,3 +300,13 @@ async def test_restore_moves_counters_on_postgresql(tmp_path: Path, databases: R
     before = await counter()
     assert await restore(lost="1h", data=tmp_path) == output.DONE
     assert await counter() >= before + 3600
+    # The numbers of rows: the first one that a table gives out is behind all of the lost time.
+    store = await open_database(load(tmp_path).database, SM_DP, tmp_path)
+    try:
+        for sequence in ("order_batch_number_seq", "audit_seq_seq"):
+            following = await store.write(partial(number, sequence=sequence))
+            assert following == numbers_of(3600.0) + 1
+        told = select(dp_schema.PLATFORM.audit.c.seq)
+        assert await store.read(lambda c: c.execute(told).scalar_one()) == numbers_of(3600.0)
+    finally:
+        await store.close()

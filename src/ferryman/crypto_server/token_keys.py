@@ -21,6 +21,8 @@ from ferryman.secure.scp03 import SecureChannel
 KEY_VERSION = 0x70  # of the token verification key (`sgp02-euicc.md` 2.2)
 KEY_BYTES = 16
 IDENTITIES = 0x0070  # DGI
+LAST_NUMBER = 0xFFFF_FFFF  # of a token: four octets
+BELOW_KEYSETS = "isdp/%/token"  # as SQL LIKE has it: every reference of `token_ref`
 
 
 class TokenKey(msgspec.Struct):
@@ -94,6 +96,8 @@ class TokenKeys:
             token = self._known(tx.connection, ref)
             if token is None or not token.loaded:
                 raise Refused(*codes.ISDP_ERROR, "no token key was loaded into this ISD-P", identifier=body.eid)
+            if token.issued >= LAST_NUMBER:
+                raise Refused(*codes.ISDP_ERROR, "every token number of this ISD-P is used", identifier=body.eid)
             token = msgspec.structs.replace(token, issued=token.issued + 1)
             self._put(tx, ref, token)
             number = token.issued.to_bytes(1 if token.issued <= 0xFF else 4)

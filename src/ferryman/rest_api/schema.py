@@ -120,6 +120,8 @@ event = Table(
     Index("event_by_tenant", "tenant", "seq"),
     Index("event_by_eid", "tenant", "eid", "seq"),
     Index("event_by_received", "received"),
+    # Tenants go on behind the last number that they have seen: it is never given out again.
+    sqlite_autoincrement=True,
 )
 
 # Where a tenant wants them POSTed.

@@ -25,11 +25,16 @@ def step_of(secret: bytes, code: str, now: float, *, last: int) -> int | None:
     """The step whose code this is, later than the `last` one taken: a code is good once. None for a wrong one."""
     found = None
     middle = int(now // PERIOD)
-    for step in range(middle - DRIFT, middle + DRIFT + 1):
+    for step in range(middle - DRIFT, last_step(now) + 1):
         same = hmac.compare_digest(code_of(secret, step).encode(), code.encode())
         if same and step > last:
             found = step
     return found
+
+
+def last_step(now: float) -> int:
+    """The last step whose code is taken at `now`."""
+    return int(now // PERIOD) + DRIFT
 
 
 def uri_of(secret: bytes, account: str, issuer: str) -> str:

@@ -25,7 +25,8 @@ def announce(tx: Tx, order_id: str, smdp_id: str, status: ExecutionStatus | None
     row = tx.connection.execute(select(profile_order).where(profile_order.c.order_id == order_id)).one()
     steps = _STEPS.decode(row.steps)
     header = Header(
-        message_id=f"{SM_DP}/order/{order_id}/{len(steps)}",
+        # With its time: after a restored copy the order comes to its steps once more, and each is news.
+        message_id=f"{SM_DP}/order/{order_id}/{len(steps)}@{steps[-1].at!r}",
         sender=SM_DP,
         requester=smdp_id,
         function_call_id=order_id,
