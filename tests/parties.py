@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 VIRTUAL = datetime.datetime.fromtimestamp(1_795_000_000, datetime.UTC)  # where `soap_world.START` is
@@ -34,14 +35,25 @@ class Party:
         return context
 
 
-def make_party(folder: Path, name: str, *, days: int = 30, usage: x509.KeyUsage | None = None) -> Party:
-    """A self-signed certificate for 127.0.0.1, for every use or for those named."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_party(
+    folder: Path,
+    name: str,
+    *,
+    days: int = 30,
+    usage: x509.KeyUsage | None = None,
+    key: CertificateIssuerPrivateKeyTypes | None = None,
+    valid: tuple[datetime.datetime, datetime.datetime] | None = None,
+) -> Party:
+    """A self-signed certificate for 127.0.0.1, for every use or for those named; `valid` from and until."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
     # TLS looks at the machine's clock, a signature of a message at the gateway's, which begins at VIRTUAL.
     moments = (datetime.datetime.now(datetime.UTC), VIRTUAL)
-    begin, end = min(moments) - datetime.timedelta(days=1), max(moments) + datetime.timedelta(days=days)
+    begin, end = valid or (
+        min(moments) - datetime.timedelta(days=1),
+        max(moments) + datetime.timedelta(days=days),
+    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -17,10 +17,11 @@ import esm_samples
 from ferryman.cli.operator import Operator
 from ferryman.cli.wiring import Configuration, Installation
 from ferryman.codec import eis_xml
-from ferryman.contracts import admin, crypto, es1, es4, peers
+from ferryman.contracts import admin, crypto, es1, es2, es3, es4, peers
 from ferryman.contracts.message import Body
-from ferryman.contracts.peers import Peer, PeerKind, Quirks
+from ferryman.contracts.peers import POLLED, Peer, PeerKind, Quirks
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, SOAP_GATEWAY
+from ferryman.contracts.status import SUCCESS, Status
 from ferryman.platform.clock import LoopClock
 from ferryman.soap_gateway.esm.body import decode
 from ferryman.soap_gateway.settings import SOAPSettings
@@ -28,13 +29,22 @@ from negative.test_soap_http_negative import SMUGGLED
 from parties import Party
 from premises import changes, dump, make_batch, split
 from rig import OWNER, START, SeededEntropy
-from soap_world import HEAD, MNO2, Client, Response
+from soap_world import DP, HEAD, MNO2, SR2, Client, Response
 from virtual_loop import virtual
 
 # Of a call that is taken and refused by its function: the call itself, and the messages that carried it.
 CALLS = {
     *("soap-gateway.exchange", "soap-gateway.inbox", "soap-gateway.outbox"),
     *("sm-sr.call", "sm-sr.inbox", "sm-sr.outbox", "sm-sr.procedure", "sm-sr.journal"),
+}
+# And of one that waited for a card: what was tried, the timers of it, and the letter that told its end.
+WAITED = CALLS | {"sm-sr.contact", "sm-sr.trail", "sm-sr.timer", "soap-gateway.letter"}
+VALIDITY = 120  # s
+# Of a late answer: that it came, and for which call; of that call itself.
+LATE = {"soap-gateway.request", "sm-dp.inbox", "sm-dp.journal"}
+RELAYED = {
+    *("soap-gateway.exchange", "soap-gateway.inbox", "soap-gateway.outbox", "soap-gateway.letter"),
+    *("sm-dp.call", "sm-dp.outbox", "sm-dp.procedure", "sm-dp.timer", *LATE),
 }
 
 
@@ -47,6 +57,7 @@ class Scene:
     mno: Client
     other: Client
     eum: Client
+    sr2: Client
     eid: str
     iccid: str
 
@@ -95,9 +106,13 @@ async def scene(tmp_path: Path, parties: dict[str, Party]) -> AsyncIterator[Scen
             ("mno", PeerKind.OPERATOR, profile.owner),
             ("mno2", PeerKind.OPERATOR, MNO2),
             ("eum", PeerKind.EUM, batch["eum"]["oid"]),
+            ("sr2", PeerKind.SM_SR, SR2),
         ):
             quirks = Quirks(unknown_only=name == "mno2")
-            record = Peer(name=name, kind=kind, oid=oid, certificates=(parties[name].pem,), quirks=quirks)
+            places = {"ES3": f"{POLLED}sr2"} if name == "sr2" else {}
+            record = Peer(
+                name=name, kind=kind, oid=oid, certificates=(parties[name].pem,), quirks=quirks, endpoints=places
+            )
             await operator.gateway(peers.PutPeer(peer=record))
         await asyncio.sleep(5.0)
         yield Scene(
@@ -106,6 +121,7 @@ async def scene(tmp_path: Path, parties: dict[str, Party]) -> AsyncIterator[Scen
             Client(there, parties["mno"], profile.owner),
             Client(there, parties["mno2"], MNO2),
             Client(there, parties["eum"], batch["eum"]["oid"]),
+            Client(there, parties["sr2"], SR2),
             card.signed.eid,
             profile.iccid,
         )
@@ -156,9 +172,49 @@ async def wrong_entity(at: Scene) -> None:
         assert (await client.send(at.update(), sender_id=claimed)).status == 403
 
 
-async def expired(at: Scene) -> None:
-    """Longer than is taken; and one whose time is over before a card could be asked."""
+async def too_long(at: Scene) -> None:
+    """A period that the provider does not take is refused, not cut."""
     assert status_of(await at.mno.send(at.update(), validity=31 * 86_400)) == "1.6/3.2"
+
+
+async def expired(at: Scene) -> None:
+    """No card answers within the period: Expired is what the call was told, and what it stays."""
+    body = es4.ES4AuditEIS(eid=at.eid, iccids=(at.iccid,))
+    how: Any = {"validity": VALIDITY, "call_id": "expires", "reply_to": f"{POLLED}expired"}
+    assert (await at.mno.send(body, **how)).status == 202
+    await asyncio.sleep(VALIDITY - 5.0)
+    assert (await at.mno.poll("expired", 1)).status == 202, "told before its time was over"
+    await asyncio.sleep(15.0)
+    is_expired(await at.mno.poll("expired", 2))
+    # The same call again gets the same answer, and no time of its own.
+    assert (await at.mno.send(body, **how)).status == 202
+    await asyncio.sleep(5.0)
+    is_expired(await at.mno.poll("expired", 3))
+
+
+def is_expired(response: Response) -> None:
+    body: Any = decode(response.envelope.body).body
+    assert (body.status.status, body.status.code) == (Status.EXPIRED, "1.6/5.3"), body
+
+
+async def late(at: Scene) -> None:
+    """The other SM-SR answers a call of our SM-DP after its time: the Operator was told that it is over."""
+    asked = es2.ES2EnableProfile(eid=at.eid, smsr_id=SR2, iccid=at.iccid)
+    to = {"to": f"{at.mno.gateway.url}/es2?EntityId={DP}", "to_id": DP}
+    octets = at.mno.compose(asked, validity=VALIDITY, reply_to=f"{POLLED}late", **to)
+    assert (await at.mno.post(octets, path="/es2")).status == 202
+    await asyncio.sleep(5.0)
+    call = await at.sr2.poll("sr2", 1)
+    assert isinstance(decode(call.envelope.body).body, es3.ES3GetEIS)  # it looks before it asks for anything
+    await asyncio.sleep(VALIDITY + 60.0)
+    is_expired(await at.mno.poll("late", 4))
+    answer = es3.ES3GetEISResponse(status=SUCCESS, eis=esm_samples.eis())
+    named = {"relates_to": call.envelope.addressing.message_id, "sender": "https://peer.example/es3"}
+    async with at.unchanged(LATE):
+        response = await at.sr2.send(answer, path="/es3/callback", **named)
+        assert response.status == 202, response
+        await asyncio.sleep(60.0)
+        assert (await at.mno.poll("late", 5)).status == 202, "told twice"
 
 
 async def foreign(at: Scene) -> None:
@@ -199,11 +255,13 @@ FAMILIES: dict[str, tuple[Callable[[Scene], Awaitable[None]], set[str]]] = {
     "wrapped signatures": (wrapped, CALLS),
     "wrong role": (wrong_role, set()),
     "wrong EntityId": (wrong_entity, set()),
-    "validity": (expired, set()),
+    "too long a validity": (too_long, set()),
+    "late answer": (late, RELAYED),
     "foreign ICCID": (foreign, CALLS),
     "smuggling": (smuggled, set()),
     "oversized bodies": (oversized, set()),
     "slow clients": (slow, set()),
+    "expired validity": (expired, WAITED),
 }
 
 

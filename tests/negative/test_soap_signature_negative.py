@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import datetime
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
+import xmlsec
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 import xmlsec_peer
@@ -16,8 +20,8 @@ from esm_samples import ICCID
 from ferryman.contracts.peers import Peer, PeerKind, Quirks
 from ferryman.errors import InputError
 from ferryman.soap_gateway.esm.simple import write_date
-from parties import Party, make_party
-from soap_world import MNO, MNO2, START, UPDATE, Client, is_fault, unchanged, world
+from parties import VIRTUAL, Party, make_party
+from soap_world import MNO, MNO2, START, UPDATE, Client, Gateway, is_fault, unchanged, world
 from virtual_loop import virtual
 from xmlsec_peer import DS, ID, SOAP, WSA, WSSE, WSU
 
@@ -25,6 +29,7 @@ ALONE = Quirks(x509_token=True, require_token=True)
 NOW = write_date(START)
 P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 OTHER = b"8988101000000000022"
+ECDSA, RSA = xmlsec.Transform.ECDSA_SHA256, xmlsec.Transform.RSA_SHA256
 
 type Change = Callable[[etree._Element], None]
 
@@ -346,14 +351,62 @@ async def test_what_the_certificate_is_for(tmp_path: Path, parties: dict[str, Pa
     usage = x509.KeyUsage(digital_signature=signs, key_agreement=True, **others)
     signer = make_party(tmp_path, "signer", usage=usage)
     async with world(tmp_path, parties) as (gateway, client):
-        record = Peer(
-            name="mno-operator", kind=PeerKind.OPERATOR, oid=MNO, quirks=Quirks(x509_token=True),
-            certificates=(parties["mno"].pem, signer.pem),
-        )  # fmt: skip
-        await gateway.role.book.put(record, actor="test")
+        await two_certificates(gateway, parties["mno"], signer)
         response = await client.post(xmlsec_peer.secure(client.compose(UPDATE), signer, created=NOW))
         assert response.status == (200 if signs else 401)
         assert len(gateway.heard) == signs
+
+
+KEYS: dict[str, tuple[Callable[[], ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey], Any, bool]] = {
+    "P-256": (lambda: ec.generate_private_key(ec.SECP256R1()), ECDSA, True),
+    "P-384": (lambda: ec.generate_private_key(ec.SECP384R1()), ECDSA, True),
+    "P-521": (lambda: ec.generate_private_key(ec.SECP521R1()), ECDSA, False),
+    "P-224": (lambda: ec.generate_private_key(ec.SECP224R1()), ECDSA, False),
+    "secp256k1": (lambda: ec.generate_private_key(ec.SECP256K1()), ECDSA, False),
+    "RSA 3072": (lambda: rsa.generate_private_key(65_537, 3_072), RSA, True),
+    "RSA 2048": (lambda: rsa.generate_private_key(65_537, 2_048), RSA, False),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+@virtual
+async def test_keys_that_are_accepted(tmp_path: Path, parties: dict[str, Party], name: str) -> None:
+    """A good signature under a pinned certificate; the curve, or the length of the key, alone decides."""
+    make, method, accepted = KEYS[name]
+    signer = make_party(tmp_path, "signer", key=make())
+    async with world(tmp_path, parties) as (gateway, client):
+        await two_certificates(gateway, parties["mno"], signer)
+        signed = xmlsec_peer.secure(client.compose(UPDATE), signer, created=NOW, method=method)
+        assert xmlsec_peer.accept(signed, signer)
+        assert (await client.post(signed)).status == (200 if accepted else 401)
+        assert len(gateway.heard) == accepted
+
+
+async def two_certificates(gateway: Gateway, by_tls: Party, by_signature: Party) -> None:
+    """The operator has one certificate for his connections and another one for his signatures."""
+    pems = (by_tls.pem, by_signature.pem)
+    quirks = Quirks(x509_token=True)
+    record = Peer(name="mno-operator", kind=PeerKind.OPERATOR, oid=MNO, quirks=quirks, certificates=pems)
+    await gateway.role.book.put(record, actor="test")
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "accepted"),
+    [(-9, 9, True), (0, 9, True), (-9, 60, True), (-9, -1, False), (60, 9_000, False)],
+    ids=["now", "from now on", "for a minute", "expired", "not yet"],
+)
+@virtual
+async def test_when_the_certificate_is_valid(
+    tmp_path: Path, parties: dict[str, Party], begin: int, end: int, accepted: bool
+) -> None:
+    """By the gateway's clock, which is that of the signature; seconds from its start."""
+    valid = VIRTUAL + datetime.timedelta(seconds=begin), VIRTUAL + datetime.timedelta(seconds=end)
+    signer = make_party(tmp_path, "signer", valid=valid)
+    async with world(tmp_path, parties) as (gateway, client):
+        await two_certificates(gateway, parties["mno"], signer)
+        response = await client.post(xmlsec_peer.secure(client.compose(UPDATE), signer, created=NOW))
+        assert response.status == (200 if accepted else 401)
+        assert len(gateway.heard) == accepted
 
 
 @virtual

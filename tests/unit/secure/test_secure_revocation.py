@@ -47,6 +47,7 @@ def certificate(subject: str, *, serial: int = 7, crl_sign: bool | None = True) 
 
 
 CI = certificate("ci")
+UTC_TIME = b"\x17\x0d"  # tag and length
 
 
 def made(
@@ -88,6 +89,34 @@ def test_past_its_next_update_it_says_nothing_good() -> None:
     # What it has revoked stays revoked.
     with pytest.raises(PeerError, match="is revoked"):
         revocation.check_certificate(eum, made(7), NOW + 3 * DAY)
+
+
+def test_without_a_next_update_it_is_never_good() -> None:
+    found = without_next_update()
+    assert found.next_update_utc is None
+    assert found.last_update_utc == NOW - DAY
+    with pytest.raises(PeerError, match="has no next update"):
+        revocation.check_whole(found)
+    # Nor where such a list was kept all the same.
+    with pytest.raises(PeerError, match="past its next update"):
+        revocation.check_certificate(certificate("eum", serial=7), found, NOW - DAY)
+
+
+def without_next_update() -> x509.CertificateRevocationList:
+    """The library writes no such list: the second of the two times is cut out; the signature is of no matter."""
+    good = made(8)
+    der, signed = good.public_bytes(Encoding.DER), good.tbs_certlist_bytes
+    begin = len(signed) - signed[1]
+    assert begin == 2, "the length has one octet"
+    second = signed.index(UTC_TIME, signed.index(UTC_TIME) + 1)
+    fields = signed[begin:second] + signed[second + len(UTC_TIME) + UTC_TIME[1] :]
+    outside = der[der.index(signed) + len(signed) :]  # algorithm and signature
+    return revocation.parse(sequence(sequence(fields) + outside))
+
+
+def sequence(content: bytes) -> bytes:
+    long = b"\x81" if len(content) > 127 else b""
+    return b"\x30" + long + bytes((len(content),)) + content
 
 
 def test_whose_it_is() -> None:

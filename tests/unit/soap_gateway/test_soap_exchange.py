@@ -180,6 +180,7 @@ async def test_polling(tmp_path: Path, parties: dict[str, Party]) -> None:
         await until(lambda: len(gateway.rows(schema.letter)) == 2)
         # Knowing the address is not enough.
         assert (await other.poll("op-q-1", 1)).status == 202
+        assert (await client.poll("op-q-2", 1)).status == 202  # nor is another address of his own
         first = await client.poll("op-q-1", 2)
         assert first.status == 200
         assert b'pending="true"' in first.body

@@ -49,8 +49,8 @@ RELAY = _table(
     calling | ES3DeleteISDPResponse success, ES3DeleteISDPResponse warning | its keys are of no more use | forgetting | ProfileGone, ask DestroyKeys
     forgetting | crypto destroy | as the SM-SR said | end | reply success
     forgetting | crypto destroy | as the SM-SR said | end | reply warning
-    calling | deadline | its last word is waited for | = | timer last-word
-    calling | last-word | | end | reply expired
+    looking, calling | deadline | its last word is waited for | = | timer last-word
+    looking, calling | last-word | | end | reply expired
     """,
 )
 
