@@ -8,16 +8,20 @@ library's logging passes the same shortening.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO, cast
 
+import msgspec
 import structlog
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 HIDDEN = "***"
+MAX_NAMES = 1024  # names of fields whose verdict is kept at hand; the code has some hundred
 
 # Parts of a field's name (between underscores) that make it a secret anywhere, and those that do at its end:
 # `kic_value` and `session_key` are hidden, `key_version` is not.
@@ -29,10 +33,14 @@ SECRET_PARTS = frozenset(
 )
 SECRET_ENDS = frozenset(("key", "keys", "keyset", "keysets", "enc", "mac"))
 
+IMSI_DIGITS = 14  # the fewest
+_encoder = msgspec.json.Encoder()
+
 # 14 or 15 digits that stand alone; an EID has 32, an ICCID 18 to 20.
 _IMSI = re.compile(r"(?<![0-9A-Fa-f])(\d{5})\d{9,10}(?![0-9A-Fa-f])")
 
 
+@lru_cache(MAX_NAMES)
 def is_secret(name: str) -> bool:
     """Whether a field of this name must not be shown."""
     parts = name.lower().split("_")
@@ -51,7 +59,7 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
 def _masked(value: Any) -> Any:
     match value:
         case str():
-            return _IMSI.sub(r"\1*", value)
+            return value if len(value) < IMSI_DIGITS else _IMSI.sub(r"\1*", value)
         case bytes() | bytearray() | memoryview():
             return HIDDEN
         case bool() | None:
@@ -67,6 +75,14 @@ def _masked(value: Any) -> Any:
             return [_masked(item) for item in value]
         case _:
             return _IMSI.sub(r"\1*", str(value))
+
+
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Renderer: one line. Everything in it is text, number or list by now, because it went through the mask."""
+    try:
+        return _encoder.encode(event).decode()
+    except (msgspec.EncodeError, UnicodeEncodeError, TypeError, OverflowError):  # half a surrogate pair, 10**30
+        return json.dumps(event, default=repr)
 
 
 class _Stderr:
@@ -94,9 +110,7 @@ class _MaskingFormatter(logging.Formatter):
 def configure(level: str = "warning", form: str = "console") -> None:
     """Set up logging for the process; `form` is "console" or "json"."""
     stream = _Stderr()
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    )
+    renderer: Any = _as_json if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ferryman.contracts import codes
 from ferryman.errors import FerrymanError, Refused
@@ -22,13 +24,14 @@ from ferryman.rest_api.admission import Admission
 from ferryman.rest_api.answers import No, problem, problem_of
 from ferryman.rest_api.endpoint import Endpoint, Reply, Request
 from ferryman.rest_api.endpoints import ENDPOINTS
+from ferryman.rest_api.finding import Finder
 from ferryman.rest_api.openapi import IDEMPOTENCY, PREFIX, document
 from ferryman.rest_api.services import Services
 from ferryman.rest_api.tags import etag_of, names
 from ferryman.rest_api.turns import Turns
 from ferryman.rest_api.watching import Watch
 
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID = b"x-request-id"
 _NAMES = {"eid": re.compile(r"[0-9]{32}")}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _KEY = re.compile(r"[!-~]{1,100}")
@@ -52,18 +55,46 @@ def make_app(services: Services, watch: Watch) -> Starlette:
         return Response("alive\n", media_type="text/plain")
 
     # A fixed word before a name in its place: /scripts/rollback is none of the others.
-    routes = [
-        Route(PREFIX + one.path, Handling(one, services, admission, watch, turns).answer, methods=[one.method])
-        for one in ENDPOINTS
-    ]
+    served = [(one, Handling(one, services, admission, watch, turns).answer) for one in ENDPOINTS]
+    routes = [Route(PREFIX + one.path, handler, methods=[one.method]) for one, handler in served]
+    finder = Finder[Handler](
+        (route, method, handler)
+        for (_, handler), route in zip(served, routes, strict=True)
+        for method in sorted(route.methods or ())
+    )
     routes.append(Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"]))
     routes.append(Route("/healthz", alive, methods=["GET"]))
-    return Starlette(
-        routes=_together(routes), exception_handlers={HTTPException: _of_framework, Exception: _broken}
+    return App(
+        finder, routes=_together(routes), exception_handlers={HTTPException: _of_framework, Exception: _broken}
     )
 
 
 type Handler = Callable[[HTTPRequest], Awaitable[Response]]
+
+
+class App(Starlette):
+    """Starlette, with a shorter way to the endpoints that a finder finds."""
+
+    def __init__(self, finder: Finder[Handler], **more: Any) -> None:
+        super().__init__(**more)
+        self._finder = finder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._finder.find(scope)
+        if found is None:
+            await super().__call__(scope, receive, send)
+            return
+        handler, scope["path_params"] = found
+        scope["app"] = self
+        request = HTTPRequest(scope, receive, send)
+        try:
+            response = await handler(request)
+        except HTTPException as raised:
+            response = await _of_framework(request, raised)
+        except Exception as raised:
+            await (await _broken(request, raised))(scope, receive, send)
+            raise  # as Starlette does: the server's log has it, and tests see it
+        await response(scope, receive, send)
 
 
 def _together(routes: list[Route]) -> list[Route]:
@@ -113,9 +144,10 @@ class Handling:
             )
             self._watch.end(seen, 500)
             raise
-        response.headers[REQUEST_ID] = request_id
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        headers = response.raw_headers
+        if not any(name == b"cache-control" for name, _ in headers):
+            headers.append((b"cache-control", b"no-store"))
+        headers += ((REQUEST_ID, request_id.encode()), (b"x-content-type-options", b"nosniff"))
         self._watch.end(seen, response.status_code)
         return response
 
@@ -179,14 +211,14 @@ class Handling:
                 tag = etag_of(raw)
                 if names(http.headers.get("if-none-match", ""), tag, weak=True):
                     made = Response(status_code=304, headers=reply.headers)
-                made.headers["ETag"] = tag
+                made.raw_headers.append((b"etag", tag.encode()))
         for cookie in reply.cookies:
             made.headers.append("Set-Cookie", cookie)
         return made
 
 
 def _query(http: HTTPRequest, endpoint: Endpoint) -> object:
-    given = http.query_params.multi_items()
+    given = http.query_params.multi_items() if http.scope["query_string"] else []
     if len({name for name, _ in given}) != len(given):
         raise No(400, "a parameter is given twice")
     try:

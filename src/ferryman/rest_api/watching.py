@@ -50,7 +50,7 @@ class Watch:
         """A request came."""
         self._open += 1
         # Of a path that has IMSIs in it the log's mask leaves the network; a query is never written.
-        return Seen(endpoint.name, endpoint.method, http.url.path, address, request_id, self._clock.now())
+        return Seen(endpoint.name, endpoint.method, http.scope["path"], address, request_id, self._clock.now())
 
     def end(self, seen: Seen, status: int) -> None:
         """It was answered."""

@@ -129,3 +129,14 @@ def test_a_line_goes_to_the_stream_of_its_time(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("sys.stderr", now)
     structlog.get_logger().error("after a rotation")
     assert json.loads(now.getvalue())["event"] == "after a rotation"
+
+
+@pytest.mark.parametrize("text", ["half \ud800 a pair", "ä\n\u2028\x1b[0m"])
+def test_a_line_of_json_is_one_line_that_says_what_was_said(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json")
+    structlog.get_logger().info("seen", path=text, number=10**30, digits="262011234567890", short="1" * 13)
+    line = capsys.readouterr().err
+    shown = json.loads(line)
+    assert line.count("\n") == 1
+    assert (shown["path"], shown["number"], shown["event"], shown["level"]) == (text, 10**30, "seen", "info")
+    assert (shown["digits"], shown["short"]) == ("26201*", "1" * 13)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_, update
 
@@ -26,9 +29,15 @@ from ferryman.sm_dp.schema import package, profile_order, subscription
 
 RUNNING, DONE = "running", "done"
 
-_ORDER = select(profile_order).where(
-    profile_order.c.owner == bindparam("owner"), profile_order.c.order_id == bindparam("order_id")
+_SHOWN = (
+    *("order_id", "eid", "iccid", "profile_type", "enable", "state", "step", "steps", "status", "isdp_aid"),
+    *("profile_bytes", "pe_statuses", "attempt", "handed_keys", "hold", "hold_until"),
 )
+_VIEW = select(*(profile_order.c[name] for name in _SHOWN))
+_MINE = (profile_order.c.owner == bindparam("owner"), profile_order.c.order_id == bindparam("order_id"))
+_ORDER = Prepared(lambda _: _VIEW.where(*_MINE))
+_REQUEST = Prepared(lambda _: select(profile_order.c.request).where(*_MINE))
+_STATUSES = msgspec.json.Decoder(tuple[str, ...])
 _STEPS = msgspec.json.Decoder(tuple[OrderStep, ...])
 _THIS = profile_order.c.order_id == bindparam("of")
 _STEPS_OF = Prepared(lambda _: select(profile_order.c.steps).where(_THIS))
@@ -65,15 +74,16 @@ def put_order(tx: Tx, order: CreateOrder, order_id: str, iccid: str, profile_typ
 
 def reopen(tx: Tx, owner: str, order_id: str) -> tuple[CreateOrder, int, Row[tuple[object, ...]]]:
     """Take a failed order up again: what was asked for, number of the attempt, the subscription, reserved anew."""
-    row = tx.connection.execute(_ORDER, {"owner": owner, "order_id": order_id}).first()
-    if row is None:
+    named = {"owner": owner, "order_id": order_id}
+    row, request = _ORDER.row(tx.session, named), _REQUEST.row(tx.session, named)
+    if row is None or request is None:
         raise Refused(*codes.ICCID_UNKNOWN, f"no order {order_id}", identifier=order_id)
     view = _view(row)
     if view.state != DONE or view.status is None or view.status.ok:
         raise Refused(
             *codes.ICCID_NOT_ALLOWED, "only an order that has failed can be tried again", identifier=order_id
         )
-    if not row.request:
+    if not request[0]:
         raise Refused(
             *codes.ICCID_NOT_ALLOWED, "the order is of an older version; place a new one", identifier=order_id
         )
@@ -85,19 +95,19 @@ def reopen(tx: Tx, owner: str, order_id: str) -> tuple[CreateOrder, int, Row[tup
     )
     _progress(tx, order_id, "tried again")
     batches.reopened(tx, order_id)
-    return msgspec.json.decode(row.request, type=CreateOrder), view.attempt + 1, taken
+    return msgspec.json.decode(request[0], type=CreateOrder), view.attempt + 1, taken
 
 
 def get_order(connection: Connection, owner: str, order_id: str) -> OrderView | None:
     """An order of this owner."""
-    row = connection.execute(_ORDER, {"owner": owner, "order_id": order_id}).first()
+    row = _ORDER.row(connection, {"owner": owner, "order_id": order_id})
     return _view(row) if row is not None else None
 
 
 def list_orders(connection: Connection, asked: ListOrders) -> tuple[OrderView, ...]:
     """The owner's orders, oldest first; raises Refused when `after` is none of them."""
     created, name = profile_order.c.created, profile_order.c.order_id
-    statement = select(profile_order).where(profile_order.c.owner == asked.owner).order_by(created, name)
+    statement = _VIEW.where(profile_order.c.owner == asked.owner).order_by(created, name)
     if asked.eid:
         statement = statement.where(profile_order.c.eid == asked.eid)
     if asked.state:
@@ -139,24 +149,27 @@ def count_orders(connection: Connection) -> int:
     return connection.execute(statement).scalar_one()
 
 
-def _view(row: Row[tuple[object, ...]]) -> OrderView:
+def _view(row: Sequence[Any]) -> OrderView:
+    """An order from its columns in the order of `_SHOWN`."""
+    order_id, eid, iccid, profile_type, enable, state, step, steps, status, isdp_aid, *more = row
+    profile_bytes, pe_statuses, attempt, handed_keys, hold, hold_until = more
     return OrderView(
-        order_id=row.order_id,
-        eid=row.eid,
-        iccid=row.iccid,
-        profile_type=row.profile_type,
-        enable=row.enable,
-        state=row.state,
-        step=row.step,
-        steps=_STEPS.decode(row.steps),
-        status=msgspec.json.decode(row.status, type=ExecutionStatus) if row.status else None,
-        isdp_aid=row.isdp_aid,
-        profile_bytes=row.profile_bytes,
-        pe_statuses=msgspec.json.decode(row.pe_statuses, type=tuple[str, ...]),
-        attempt=row.attempt,
-        handed_keys=bytes.fromhex(row.handed_keys),
-        hold=row.hold,
-        hold_until=row.hold_until,
+        order_id=order_id,
+        eid=eid,
+        iccid=iccid,
+        profile_type=profile_type,
+        enable=bool(enable),
+        state=state,
+        step=step,
+        steps=_STEPS.decode(steps),
+        status=msgspec.json.decode(status, type=ExecutionStatus) if status else None,
+        isdp_aid=isdp_aid,
+        profile_bytes=profile_bytes,
+        pe_statuses=_STATUSES.decode(pe_statuses),
+        attempt=attempt,
+        handed_keys=bytes.fromhex(handed_keys),
+        hold=hold,
+        hold_until=hold_until,
     )
 
 
