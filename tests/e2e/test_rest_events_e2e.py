@@ -36,7 +36,7 @@ async def test_what_happens_is_told() -> None:
 
         async def follow() -> None:
             async for piece in world.rest.services.streams.lines(OWNER, 0, ""):
-                if piece.startswith(b"id: "):
+                if b"\ndata: " in piece:
                     streamed.append(json.loads(piece.partition(b"data: ")[2]))
 
         following = asyncio.create_task(follow())

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ferryman.contracts import codes
@@ -102,6 +102,40 @@ class _Statements:
         self.cancel = Prepared(lambda _: delete(timer).where(one))
         self.due = Prepared(lambda _: select(timer.c.due).where(one))
         self.received = Prepared(lambda _: select(inbox.c.message_id).where(inbox.c.message_id == bindparam("of")))
+        call, lease = tables.call, tables.lease
+        this = ("requester", "function_call_id", "function")
+        self.known_call = Prepared(
+            lambda _: select(call.c.fingerprint, call.c.answer, call.c.procedure_id).where(
+                *(call.c[name] == bindparam(name) for name in this)
+            )
+        )
+        entered = (*this, "fingerprint", "procedure_id", "deadline")
+        self.enter_call = Prepared(lambda _: insert(call).values({name: bindparam(name) for name in entered}))
+        made = ("id", "kind", "eid", "requester", "status", "exclusive", "version", "caller", "state")
+        self.make = Prepared(
+            lambda _: insert(procedure).values({name: bindparam(name) for name in (*made, "created", "updated")})
+        )
+        self.waiting = Prepared(
+            lambda _: (
+                select(p.id, p.exclusive)
+                .where(p.eid == bindparam("of"), p.status == bindparam("waiting"))
+                .order_by(p.created, p.id)
+            )
+        )
+        self.claim = Prepared(
+            lambda dialect: (
+                dialect.insert(lease)
+                .values({name: bindparam(name) for name in ("eid", "procedure_id", "since")})
+                .on_conflict_do_nothing(index_elements=["eid"])
+            )
+        )
+        self.begin = Prepared(
+            lambda _: (
+                update(procedure)
+                .where(p.id == bindparam("of"), p.status == bindparam("waiting"))
+                .values(status=bindparam("to_status"), version=p.version + literal_column("1"))
+            )
+        )
         entry = ("procedure_id", "eid", "at", "direction", "kind", "message_id", "body")
         self.journal = Prepared(lambda _: insert(journal).values({name: bindparam(name) for name in entry}))
 
@@ -135,52 +169,45 @@ class ProcedureRows:
         """
         if not tx.first_time(header.message_id):
             return False
-        table = self._tables.call
         function = type(start.request).__name__
         fingerprint = hashlib.sha256(encode_body(start.request)).digest()
-        known = tx.connection.execute(
-            select(table).where(
-                table.c.requester == header.requester,
-                table.c.function_call_id == header.function_call_id,
-                table.c.function == function,
-            )
-        ).first()
+        this = {
+            "requester": header.requester,
+            "function_call_id": header.function_call_id,
+            "function": function,
+        }
+        known = self._statements.known_call.row(tx.session, this)
         if known is not None:
-            if known.fingerprint != fingerprint:
+            first, answer, procedure_id = known
+            if first != fingerprint:
                 raise Refused(*codes.CALL_ID_REUSED, "FunctionCallIdentifier was used with other input")
-            if known.answer is not None and header.sender:
-                body = self._answers.decode_body(known.answer)
-                tx.send(header.sender, self._answer_header(header, known.procedure_id), body)
+            if answer is not None and header.sender:
+                body = self._answers.decode_body(answer)
+                tx.send(header.sender, self._answer_header(header, procedure_id), body)
             return False
-        tx.connection.execute(
-            insert(table).values(
-                requester=header.requester,
-                function_call_id=header.function_call_id,
-                function=function,
-                fingerprint=fingerprint,
-                procedure_id=start.procedure_id,
-                answer=None,
-                deadline=header.deadline,
-            )
+        self._statements.enter_call.count(
+            tx.session,
+            this | {"fingerprint": fingerprint, "procedure_id": start.procedure_id, "deadline": header.deadline},
         )
-        tx.connection.execute(
-            insert(self._tables.procedure).values(
-                id=start.procedure_id,
-                kind=start.kind,
-                eid=header.eid,
-                requester=header.requester,
-                status=WAITING,
-                exclusive=int(start.exclusive),
-                version=1,
-                caller=msgspec.json.encode(header),
-                state=msgspec.json.encode(start.state(tx) if callable(start.state) else start.state),
-                created=arrival,
-                updated=tx.now,
-            )
+        self._statements.make.count(
+            tx.session,
+            {
+                "id": start.procedure_id,
+                "kind": start.kind,
+                "eid": header.eid,
+                "requester": header.requester,
+                "status": WAITING,
+                "exclusive": int(start.exclusive),
+                "version": 1,
+                "caller": msgspec.json.encode(header),
+                "state": msgspec.json.encode(start.state(tx) if callable(start.state) else start.state),
+                "created": arrival,
+                "updated": tx.now,
+            },
         )
         # Fires in any phase, also while the procedure waits for the EID (ValidityPeriod, SGP.02 5.1.1).
-        tx.connection.execute(
-            insert(self._tables.timer).values(procedure_id=start.procedure_id, name=DEADLINE, due=header.deadline)
+        self._statements.arm.count(
+            tx.session, {"procedure_id": start.procedure_id, "name": DEADLINE, "due": header.deadline}
         )
         self.journal(tx, start.procedure_id, header.eid, "in", header.message_id, start.request)
         return True
@@ -216,27 +243,21 @@ class ProcedureRows:
 
     def admit(self, tx: Tx, eid: str) -> list[str]:
         """Give the EID to the oldest waiting procedure when nobody holds it; those that need no lease pass."""
-        procedure, lease = self._tables.procedure, self._tables.lease
-        waiting = tx.connection.execute(
-            select(procedure.c.id, procedure.c.exclusive)
-            .where(procedure.c.eid == eid, procedure.c.status == WAITING)
-            .order_by(procedure.c.created, procedure.c.id)
-        ).all()
+        statements = self._statements
         held = False
         admitted: list[str] = []
-        for row in waiting:
-            if row.exclusive:
+        for procedure_id, exclusive in statements.waiting.rows(tx.session, {"of": eid, "waiting": WAITING}):
+            if exclusive:
                 if held:
                     continue
                 held = True  # by this one now, or by somebody else already
-                claim = _dialect(tx).insert(lease).values(eid=eid, procedure_id=row.id, since=tx.now)
-                if tx.connection.execute(claim.on_conflict_do_nothing(index_elements=["eid"])).rowcount != 1:
+                claim = {"eid": eid, "procedure_id": procedure_id, "since": tx.now}
+                if statements.claim.count(tx.session, claim) != 1:
                     continue
-            begun = update(procedure).where(procedure.c.id == row.id, procedure.c.status == WAITING)
             # The version rises: a dispatch that loaded it as waiting (its deadline) must not write that back.
-            values = {"status": STARTING, "version": procedure.c.version + 1}
-            if tx.connection.execute(begun.values(values)).rowcount == 1:
-                admitted.append(row.id)
+            begun = {"of": procedure_id, "waiting": WAITING, "to_status": STARTING}
+            if statements.begin.count(tx.session, begun) == 1:
+                admitted.append(procedure_id)
         return admitted
 
     # -- loading --------------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ import hmac
 import re
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from ferryman.contracts import codes
 from ferryman.contracts.rest import AddKey, KeyAdded, KeyRole, KeyView
 from ferryman.errors import InputError, Refused
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.platform.prepared import Prepared
 from ferryman.rest_api.principal import KEY, Principal
 from ferryman.rest_api.rights import SCOPES
 from ferryman.rest_api.schema import api_key, used_key
@@ -31,6 +31,15 @@ NOTED = 60.0  # s: how exactly it is known when a key was last used
 _TOKEN = re.compile(r"fk_([0-9a-f]{16})_([0-9a-f]{64})")
 _NO_DIGEST = bytes(32)
 MAX_KNOWN = 1_000  # keys that are kept at hand; any other costs a look into the database
+_FORGET_USED = Prepared(lambda _: delete(used_key).where(used_key.c.seen < bindparam("before")))
+_USED = Prepared(lambda _: select(used_key.c.fingerprint).where(used_key.c.id == bindparam("of")))
+_USE = Prepared(
+    lambda dialect: (
+        dialect.insert(used_key)
+        .values({name: bindparam(name) for name in ("id", "fingerprint", "seen")})
+        .on_conflict_do_nothing(index_elements=["id"])
+    )
+)
 _BY_ID = select(api_key).where(api_key.c.id == bindparam("key_id"))
 
 
@@ -150,19 +159,15 @@ class KeyBook:
         identifier = hashlib.sha256(f"{party}\0{key}".encode()).hexdigest()[:32]
 
         def unit(tx: Tx) -> bytes:
-            tx.connection.execute(delete(used_key).where(used_key.c.seen < tx.now - KEEP_USED))
-            known = tx.connection.execute(
-                select(used_key.c.fingerprint).where(used_key.c.id == identifier)
-            ).scalar()
-            if known is not None:
-                return bytes(known)
-            tx.connection.execute(insert(used_key).values(id=identifier, fingerprint=fingerprint, seen=tx.now))
-            return fingerprint
+            _FORGET_USED.count(tx.session, {"before": tx.now - KEEP_USED})
+            used = {"id": identifier, "fingerprint": fingerprint, "seen": tx.now}
+            if _USE.count(tx.session, used) == 1:
+                return fingerprint
+            known = _USED.row(tx.session, {"of": identifier})
+            # None: entered and forgotten by another process just now; then it was another use.
+            return bytes(known[0]) if known is not None else b""
 
-        try:
-            first = await self._mailbox.transact(unit)
-        except IntegrityError:  # another process entered it just now: look again
-            first = await self._mailbox.transact(unit)
+        first = await self._mailbox.transact(unit)
         if first != fingerprint:
             raise Refused(*codes.CALL_ID_REUSED, "this Idempotency-Key was used for another request")
         return identifier

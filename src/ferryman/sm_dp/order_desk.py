@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import Row
 
 from ferryman.codec.ids import EID, ICCID
 from ferryman.contracts import codes, es2, holds
@@ -137,12 +136,10 @@ class OrderDesk:
         )
         await self._engine.call(header, start)
 
-    def _state(
-        self, tx: Tx, body: CreateOrder, order_id: str, row: Row[tuple[object, ...]], validity: float
-    ) -> State:
+    def _state(self, tx: Tx, body: CreateOrder, order_id: str, row: stock.Subscription, validity: float) -> State:
         if self._settings.announces:
             announce(tx, order_id, self._settings.smdp_id)
-        terms = hooks.terms(tx.connection, body.owner, str(row.profile_type))
+        terms = hooks.terms(tx.session, body.owner, row.profile_type)
         state = State(
             order_id=order_id,
             smdp_id=self._settings.smdp_id,

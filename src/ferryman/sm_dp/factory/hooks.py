@@ -5,15 +5,55 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, literal_column, or_, select, update
 
 from ferryman.contracts.holds import HookView, SetHook
 from ferryman.platform.mailbox import Tx
+from ferryman.platform.prepared import Prepared, Session
 from ferryman.sm_dp.records import HoldBegun, HoldEnded
 from ferryman.sm_dp.schema import hook, hook_call, profile_order, subscription
 
 OPEN, WAITING, ENDED = "open", "waiting", "ended"  # to be made, taken by the receiver, over
 MAX_NOTE = 500  # characters of an answer that are kept
+
+_NONE, _ONE = literal_column("0", Integer), literal_column("1", Integer)
+_TERMS = Prepared(
+    lambda _: (
+        select(hook.c.profile_type, hook.c.url, hook.c.key, hook.c.holds, hook.c.max_hold, hook.c.undo)
+        .where(
+            hook.c.owner == bindparam("owner"),
+            or_(hook.c.profile_type == bindparam("of_type"), hook.c.profile_type == literal_column("''")),
+        )
+        .order_by(hook.c.profile_type.desc())
+        .limit(_ONE)
+        .offset(_NONE)  # left out, SQLAlchemy would put a parameter of its own there on SQLite
+    )
+)
+_HELD = Prepared(
+    lambda _: (
+        select(
+            profile_order.c.owner,
+            profile_order.c.eid,
+            profile_order.c.iccid,
+            profile_order.c.profile_type,
+            subscription.c.imsi,
+        )
+        .outerjoin(subscription, subscription.c.iccid == profile_order.c.iccid)
+        .where(profile_order.c.order_id == bindparam("of"))
+    )
+)
+_HOLD = Prepared(
+    lambda _: (
+        update(profile_order)
+        .where(profile_order.c.order_id == bindparam("of"))
+        .values(hold=bindparam("to_hold"), hold_until=bindparam("until"))
+    )
+)
+_CALL = (
+    *("call_id", "order_id", "procedure_id", "owner", "profile_type", "eid", "hold", "body", "state"),
+    *("attempts", "due", "until", "answer", "created"),
+)
+_CALLED = Prepared(lambda _: insert(hook_call).values({name: bindparam(name) for name in _CALL}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +120,13 @@ def remove(tx: Tx, owner: str, profile_type: str) -> bool:
     return tx.connection.execute(delete(hook).where(*where)).rowcount == 1
 
 
-def terms(connection: Connection, owner: str, profile_type: str) -> Terms | None:
+def terms(session: Session, owner: str, profile_type: str) -> Terms | None:
     """What holds for a profile type: its own hook, or the owner's for every type."""
-    statement = (
-        select(hook)
-        .where(hook.c.owner == owner, hook.c.profile_type.in_((profile_type, "")))
-        .order_by(hook.c.profile_type.desc())
-        .limit(1)
-    )
-    row = connection.execute(statement).first()
+    row = _TERMS.row(session, {"owner": owner, "of_type": profile_type})
     if row is None:
         return None
-    return Terms(row.profile_type, row.url, row.key, tuple(row.holds.split()), row.max_hold, row.undo)
+    name, url, key, held, max_hold, undo = row
+    return Terms(name, url, key, tuple(held.split()), max_hold, undo)
 
 
 def views(connection: Connection, owner: str) -> tuple[HookView, ...]:
@@ -126,42 +161,41 @@ def _open_calls(connection: Connection, owner: str, profile_type: str) -> tuple[
 
 def begin(tx: Tx, change: HoldBegun) -> bool:
     """An order holds; True when somebody is to be asked."""
-    order = tx.connection.execute(select(profile_order).where(profile_order.c.order_id == change.order_id)).one()
-    tx.connection.execute(
-        update(profile_order)
-        .where(profile_order.c.order_id == change.order_id)
-        .values(hold=change.hold, hold_until=change.until)
-    )
-    imsi = tx.connection.execute(select(subscription.c.imsi).where(subscription.c.iccid == order.iccid)).scalar()
-    found = terms(tx.connection, order.owner, order.profile_type)
+    row = _HELD.row(tx.session, {"of": change.order_id})
+    if row is None:
+        raise LookupError(f"no order {change.order_id}")
+    owner, eid, iccid, profile_type, imsi = row
+    _HOLD.count(tx.session, {"of": change.order_id, "to_hold": change.hold, "until": change.until})
+    found = terms(tx.session, owner, profile_type)
     asked = found is not None and bool(found.url)
     said = {
         "id": change.call_id,
         "hold": change.hold,
         "order": change.order_id,
-        "eid": order.eid,
-        "iccid": order.iccid,
+        "eid": eid,
+        "iccid": iccid,
         "imsi": imsi,
-        "profileType": order.profile_type,
+        "profileType": profile_type,
         "until": round(change.until),
     }
-    tx.connection.execute(
-        insert(hook_call).values(
-            call_id=change.call_id,
-            order_id=change.order_id,
-            procedure_id=change.procedure_id,
-            owner=order.owner,
-            profile_type=found.profile_type if found is not None else "",
-            eid=order.eid,
-            hold=change.hold,
-            body=msgspec.json.encode(said),
-            state=OPEN if asked else WAITING,
-            attempts=0,
-            due=tx.now,
-            until=change.until,
-            answer="",
-            created=tx.now,
-        )
+    _CALLED.count(
+        tx.session,
+        {
+            "call_id": change.call_id,
+            "order_id": change.order_id,
+            "procedure_id": change.procedure_id,
+            "owner": owner,
+            "profile_type": found.profile_type if found is not None else "",
+            "eid": eid,
+            "hold": change.hold,
+            "body": msgspec.json.encode(said),
+            "state": OPEN if asked else WAITING,
+            "attempts": 0,
+            "due": tx.now,
+            "until": change.until,
+            "answer": "",
+            "created": tx.now,
+        },
     )
     return asked
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 
 from ferryman.contracts import codes
 from ferryman.contracts.crypto import PackageElement
@@ -36,6 +36,8 @@ _SHOWN = (
 _VIEW = select(*(profile_order.c[name] for name in _SHOWN))
 _MINE = (profile_order.c.owner == bindparam("owner"), profile_order.c.order_id == bindparam("order_id"))
 _ORDER = Prepared(lambda _: _VIEW.where(*_MINE))
+_PLACED = (*_SHOWN[:-2], "owner", "created", "request")
+_PLACE = Prepared(lambda _: insert(profile_order).values({name: bindparam(name) for name in _PLACED}))
 _REQUEST = Prepared(lambda _: select(profile_order.c.request).where(*_MINE))
 _STATUSES = msgspec.json.Decoder(tuple[str, ...])
 _STEPS = msgspec.json.Decoder(tuple[OrderStep, ...])
@@ -49,30 +51,31 @@ _STEPPED = Prepared(
 def put_order(tx: Tx, order: CreateOrder, order_id: str, iccid: str, profile_type: str) -> None:
     """Record an order."""
     steps = msgspec.json.encode((OrderStep("ordered", tx.now),))
-    tx.connection.execute(
-        insert(profile_order).values(
-            order_id=order_id,
-            owner=order.owner,
-            eid=order.eid,
-            iccid=iccid,
-            profile_type=profile_type,
-            enable=order.enable,
-            state=RUNNING,
-            step="ordered",
-            steps=steps,
-            status=b"",
-            isdp_aid="",
-            profile_bytes=0,
-            pe_statuses="[]",
-            created=tx.now,
-            request=msgspec.json.encode(order).decode(),
-            attempt=1,
-            handed_keys="",
-        )
+    _PLACE.count(
+        tx.session,
+        {
+            "order_id": order_id,
+            "owner": order.owner,
+            "eid": order.eid,
+            "iccid": iccid,
+            "profile_type": profile_type,
+            "enable": order.enable,
+            "state": RUNNING,
+            "step": "ordered",
+            "steps": steps,
+            "status": b"",
+            "isdp_aid": "",
+            "profile_bytes": 0,
+            "pe_statuses": "[]",
+            "created": tx.now,
+            "request": msgspec.json.encode(order).decode(),
+            "attempt": 1,
+            "handed_keys": "",
+        },
     )
 
 
-def reopen(tx: Tx, owner: str, order_id: str) -> tuple[CreateOrder, int, Row[tuple[object, ...]]]:
+def reopen(tx: Tx, owner: str, order_id: str) -> tuple[CreateOrder, int, stock.Subscription]:
     """Take a failed order up again: what was asked for, number of the attempt, the subscription, reserved anew."""
     named = {"owner": owner, "order_id": order_id}
     row, request = _ORDER.row(tx.session, named), _REQUEST.row(tx.session, named)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
-    Row,
+    Integer,
     bindparam,
     delete,
     exists,
@@ -75,6 +77,66 @@ _NUMBERS = Prepared(
         )
     )
 )
+
+
+# -- reservation
+_NONE, _ONE = literal_column("0", Integer), literal_column("1", Integer)
+_NEXT_BATCH = Prepared(
+    lambda _: (
+        select(subscription_batch.c.number)
+        .where(
+            subscription_batch.c.owner == bindparam("owner"),
+            subscription_batch.c.profile_type == bindparam("profile_type"),
+            subscription_batch.c.state == bindparam("finished"),
+            subscription_batch.c.free > _NONE,
+        )
+        .order_by(subscription_batch.c.number)
+        .limit(_ONE)
+        .offset(_NONE)  # left out, SQLAlchemy would put a parameter of its own there on SQLite
+    )
+)
+_NEXT_FREE = Prepared(
+    lambda _: (
+        select(*(subscription.c[name] for name in _COLUMNS))
+        .where(subscription.c.batch == bindparam("of"), subscription.c.state == literal_column("'free'"))
+        .order_by(subscription.c.iccid)
+        .limit(_ONE)
+        .offset(_NONE)  # left out, SQLAlchemy would put a parameter of its own there on SQLite
+    )
+)
+_TAKE = Prepared(
+    lambda _: (
+        update(subscription)
+        .where(subscription.c.iccid == bindparam("this"), subscription.c.state == bindparam("free"))
+        .values(state=bindparam("ordered"), order_id=bindparam("order"))
+    )
+)
+_COUNT = Prepared(
+    lambda _: (
+        update(subscription_batch)
+        .where(subscription_batch.c.number == bindparam("of"))
+        .values(free=subscription_batch.c.free + bindparam("change", type_=BigInteger))
+    )
+)
+_LOW_WATER = Prepared(
+    lambda _: select(template.c.low_water).where(
+        template.c.owner == bindparam("owner"), template.c.name == bindparam("name")
+    )
+)
+
+
+class Subscription(NamedTuple):
+    """A row of the stock, its fields in the order of `_COLUMNS`."""
+
+    iccid: str
+    owner: str
+    profile_type: str
+    imsi: str
+    msisdn: str
+    state: str
+    order_id: str
+    created: float
+    batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,25 +410,21 @@ def free_count(connection: Connection, owner: str, profile_type: str) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def reserve(tx: Tx, owner: str, *, iccid: str, profile_type: str, order_id: str) -> Row[tuple[object, ...]]:
+def reserve(tx: Tx, owner: str, *, iccid: str, profile_type: str, order_id: str) -> Subscription:
     """Take the subscription of an order: the one named, or the next free one of the profile type."""
-    row = _named(tx.connection, owner, iccid) if iccid else _next_free(tx.connection, owner, profile_type)
-    taken = tx.connection.execute(
-        update(subscription)
-        .where(subscription.c.iccid == row.iccid, subscription.c.state == FREE)
-        .values(state=ORDERED, order_id=order_id)
-    )
-    if taken.rowcount != 1:
-        raise Refused(*codes.ICCID_NOT_ALLOWED, "the subscription was taken meanwhile", identifier=str(row.iccid))
+    row = _named(tx.connection, owner, iccid) if iccid else _next_free(tx, owner, profile_type)
+    taken = {"this": row.iccid, "free": FREE, "ordered": ORDERED, "order": order_id}
+    if _TAKE.count(tx.session, taken) != 1:
+        raise Refused(*codes.ICCID_NOT_ALLOWED, "the subscription was taken meanwhile", identifier=row.iccid)
     _count(tx, row.batch, -1)
-    _watch(tx, owner, str(row.profile_type))
+    _watch(tx, owner, row.profile_type)
     return row
 
 
 def _watch(tx: Tx, owner: str, profile_type: str) -> None:
     """An alarm when the stock has just come down to its low-water mark, and at the last one."""
-    where = (template.c.owner == owner, template.c.name == profile_type)
-    low_water = tx.connection.execute(select(template.c.low_water).where(*where)).scalar() or 0
+    found = _LOW_WATER.row(tx.session, {"owner": owner, "name": profile_type})
+    low_water = found[0] if found is not None else 0
     left = free_count(tx.connection, owner, profile_type) if low_water else 0
     if low_water and left in (low_water, 0):
         detail = f"{left} subscriptions left, the mark is {low_water}"
@@ -385,9 +443,9 @@ def stocks(connection: Connection, owner: str) -> tuple[StockView, ...]:
     return tuple(found)
 
 
-def _named(connection: Connection, owner: str, iccid: str) -> Row[tuple[object, ...]]:
+def _named(connection: Connection, owner: str, iccid: str) -> Subscription:
     row = connection.execute(
-        select(subscription)
+        select(*(subscription.c[name] for name in _COLUMNS))
         .join(subscription_batch, subscription_batch.c.number == subscription.c.batch)
         .where(
             subscription.c.owner == owner, subscription.c.iccid == iccid, subscription_batch.c.state == FINISHED
@@ -398,34 +456,18 @@ def _named(connection: Connection, owner: str, iccid: str) -> Row[tuple[object, 
     if row.state != FREE:
         sentence = f"the subscription is {row.state} (order {row.order_id})"
         raise Refused(*codes.ICCID_NOT_ALLOWED, sentence, identifier=iccid)
-    return row
+    return Subscription(*row)
 
 
-def _next_free(connection: Connection, owner: str, profile_type: str) -> Row[tuple[object, ...]]:
+def _next_free(tx: Tx, owner: str, profile_type: str) -> Subscription:
     """The oldest import is used up first, in the order of ICCIDs."""
-    table = subscription_batch
-    oldest = connection.execute(
-        select(table.c.number)
-        .where(
-            table.c.owner == owner,
-            table.c.profile_type == profile_type,
-            table.c.state == FINISHED,
-            table.c.free > 0,
-        )
-        .order_by(table.c.number)
-        .limit(1)
-    ).scalar()
-    free = (
-        select(subscription)
-        .where(subscription.c.batch == oldest, subscription.c.state == literal_column("'free'"))
-        .order_by(subscription.c.iccid)
-        .limit(1)
-    )
-    row = connection.execute(free).first() if oldest is not None else None
+    wanted = {"owner": owner, "profile_type": profile_type, "finished": FINISHED}
+    oldest = _NEXT_BATCH.row(tx.session, wanted)
+    row = _NEXT_FREE.row(tx.session, {"of": oldest[0]}) if oldest is not None else None
     if row is None:
         sentence = f"no free subscription of profile type {profile_type!r}"
         raise Refused(*codes.PROFILE_TYPE_UNKNOWN, sentence, identifier=profile_type)
-    return row
+    return Subscription(*row)
 
 
 def release(tx: Tx, iccid: str, order_id: str) -> None:
@@ -447,6 +489,5 @@ def use_up(tx: Tx, iccid: str, order_id: str) -> None:
     )
 
 
-def _count(tx: Tx, batch: object, change: int) -> None:
-    table = subscription_batch
-    tx.connection.execute(update(table).where(table.c.number == batch).values(free=table.c.free + change))
+def _count(tx: Tx, batch: int, change: int) -> None:
+    _COUNT.count(tx.session, {"of": batch, "change": change})
