@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ferryman.cli.operator import Operator
-from ferryman.transport_https.listening import Listener
+from ferryman.transport_https.listening import Door
 from ferryman.transport_https.wire import Poller, Wire
 from rig import Platform
 
@@ -123,28 +123,27 @@ class Machine:
                 socket.close()
         self._wires.clear()
 
-    def _watchers(self) -> list[Listener | Poller]:
+    def _watchers(self) -> list[Poller]:
         """What looks at sockets of this machine without a transport of the loop."""
         loop: Any = asyncio.get_running_loop()
         readers = [key.data[0] for key in loop._selector.get_map().values() if isinstance(key.data, tuple)]
         owned = [reader for reader in readers if reader is not None and self._owns(reader._context)]
         found = [getattr(reader._callback, "__self__", None) for reader in owned]
-        return [each for each in found if isinstance(each, Listener | Poller)]
+        return [each for each in found if isinstance(each, Poller)]
 
     def _owns(self, context: contextvars.Context) -> bool:
         return context.get(_HOME) is self
 
 
-def _close_sockets(watcher: Listener | Poller) -> None:
+def _close_sockets(poller: Poller) -> None:
     """As the kernel does when the process has gone: nothing more is written, and nobody is told."""
-    if isinstance(watcher, Listener):
-        watcher.close()
-        return
-    for wire in list(watcher._wires.values()):
-        socket, wire._socket = wire._socket, None
-        if socket is not None:
+    for each in list(poller._watched.values()):
+        if isinstance(each, Door):
+            each.close()
+        elif isinstance(each, Wire) and each._socket is not None:
+            socket, each._socket = each._socket, None
             socket.close()
-    watcher._wires.clear()
+    poller._watched.clear()
 
 
 def _watch_sockets(loop: Any) -> None:

@@ -130,7 +130,8 @@ class CardConnection:
 
     def connection_lost(self, problem: OSError | None) -> None:
         """Nothing comes any more."""
-        self._finish(CloseReason.CONNECTION_LOST, "" if problem is None else type(problem).__name__)
+        if not self._finished:
+            self._finish(CloseReason.CONNECTION_LOST, "" if problem is None else type(problem).__name__)
         self._deadlines.end(self)
         self._phase = Phase.CLOSING
         self._wire = None

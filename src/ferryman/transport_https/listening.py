@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import select
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from ferryman.errors import Unavailable
 from ferryman.transport_https.session import HTTPSSettings
+from ferryman.transport_https.wire import Poller
 
 ACCEPT_PAUSE: Final = 1.0  # seconds for which nobody is let in when the process or the kernel has run out of means
 _NO_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_UNWAITED: Final = (
+    socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+)  # Python neither waits for such a socket nor sets it up
 
 
 async def listening_sockets(settings: HTTPSSettings, sharers: int = 0) -> list[socket.socket]:
@@ -62,59 +67,79 @@ class Listener:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         sockets: Iterable[socket.socket],
         accept: Callable[[socket.SocketType, Any], None],
     ) -> None:
-        self._loop = loop
-        self._sockets = list(sockets)
-        self._accept = accept
-        self._families = {sock: int(sock.family) for sock in self._sockets}
-        self._again: dict[socket.socket, asyncio.TimerHandle] = {}
-        for sock in self._sockets:
-            sock.setblocking(False)
-            # Inherited by every connection: each write is a whole flight and waits for no other.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._listen(sock)
+        self._doors = [Door(poller, sock, accept) for sock in sockets]
 
     @property
     def port(self) -> int:
         """The port of the first socket."""
-        port: int = self._sockets[0].getsockname()[1]
-        return port
+        return self._doors[0].port
 
     def close(self) -> None:
         """Take no more; who waits in the kernel is turned away."""
-        for sock in self._sockets:
-            paused = self._again.pop(sock, None)
-            if paused is None:
-                self._loop.remove_reader(sock.fileno())
-            else:
-                paused.cancel()
-            sock.close()
-        self._sockets.clear()
+        for door in self._doors:
+            door.close()
+        self._doors.clear()
 
-    def _listen(self, sock: socket.socket) -> None:
-        self._again.pop(sock, None)
-        self._loop.add_reader(sock.fileno(), self._on_waiting, sock)
 
-    def _on_waiting(self, sock: socket.socket) -> None:
-        # One in a turn of the loop: those that are open get theirs, and it needs no second call to find nobody.
+class Door:
+    """One listening socket, watched by the poller that watches the connections too."""
+
+    def __init__(
+        self, poller: Poller, sock: socket.socket, accept: Callable[[socket.SocketType, Any], None]
+    ) -> None:
+        self._poller = poller
+        self._socket = sock
+        self._accept = accept
+        self._family = int(sock.family)
+        self._again: asyncio.TimerHandle | None = None
+        sock.setblocking(False)
+        # Inherited by every connection: each write is a whole flight and waits for no other.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._listen()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Take no more."""
+        if self._again is not None:
+            self._again.cancel()
+        self._poller.closing(self._socket.fileno())
+        self._socket.close()
+
+    def on_ready(self, _events: int) -> None:
+        """What the kernel says besides: whatever it is, the next try to let somebody in finds it."""
+        self.on_readable()
+
+    def on_readable(self) -> None:
+        """Somebody waits."""
+        # One in a look: those that are open get theirs, and it needs no second call to find nobody.
         try:
             # Not `accept()`: for each connection it finds out again, in Python, of which kind the listener is.
-            descriptor, address = sock._accept()  # type: ignore[attr-defined]
+            descriptor, address = self._socket._accept()  # type: ignore[attr-defined]
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as problem:
             if problem.errno not in _NO_MEANS:
                 raise
             # The kernel would say at once again that somebody waits: leave them there for a while.
-            self._loop.remove_reader(sock.fileno())
-            self._again[sock] = self._loop.call_later(ACCEPT_PAUSE, self._listen, sock)
-            self._loop.call_exception_handler(
+            loop = self._poller.loop
+            self._poller.watch(self, self._socket.fileno(), 0)
+            self._again = loop.call_later(ACCEPT_PAUSE, self._listen)
+            loop.call_exception_handler(
                 {"message": "HTTPS transport: no means to take a connection", "exception": problem}
             )
             return
-        connection = socket.SocketType(self._families[sock], socket.SOCK_STREAM, 0, descriptor)
-        connection.setblocking(False)
-        self._accept(connection, address)
+        # Nobody waits for it: the wire asks the kernel so each time, which costs less than to tell it once.
+        self._accept(socket.SocketType(self._family, _UNWAITED, 0, descriptor), address)
+
+    def _listen(self) -> None:
+        self._again = None
+        self._poller.watch(self, self._socket.fileno(), select.EPOLLIN)

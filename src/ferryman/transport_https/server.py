@@ -90,7 +90,7 @@ class PSKServer:
         def accept(sock: socket.SocketType, address: Any) -> None:
             CardConnection(self, loop, deadlines, Wire(poller, sock), _peer_text(address)).begin()
 
-        self._listener = Listener(loop, sockets, accept)
+        self._listener = Listener(poller, sockets, accept)
 
     @property
     def port(self) -> int:

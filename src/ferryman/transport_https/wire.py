@@ -25,29 +25,36 @@ class User(Protocol):
     def connection_lost(self, problem: OSError | None) -> None: ...
 
 
+class Watched(Protocol):
+    """Whoever has a socket."""
+
+    def on_readable(self) -> None: ...
+    def on_ready(self, events: int) -> None: ...
+
+
 class Poller:
-    """Tells each wire that its socket is ready; for the loop all of them are one descriptor."""
+    """Tells each that its socket is ready; for the loop all of them are one descriptor."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._epoll = select.epoll()
-        self._wires: dict[int, Wire] = {}
+        self._watched: dict[int, Watched] = {}
         loop.add_reader(self._epoll.fileno(), self._turn)
 
-    def watch(self, wire: Wire, descriptor: int, events: int) -> None:
-        """From now on tell `wire` of these events and of no others; none at all ends it."""
-        if descriptor not in self._wires:
-            self._wires[descriptor] = wire
+    def watch(self, who: Watched, descriptor: int, events: int) -> None:
+        """From now on tell `who` of these events and of no others; none at all ends it."""
+        if descriptor not in self._watched:
+            self._watched[descriptor] = who
             self._epoll.register(descriptor, events)
         elif events:
             self._epoll.modify(descriptor, events)
         else:
-            del self._wires[descriptor]
+            del self._watched[descriptor]
             self._epoll.unregister(descriptor)
 
     def closing(self, descriptor: int) -> None:
         """The descriptor will be closed now, with which the kernel forgets it."""
-        self._wires.pop(descriptor, None)
+        self._watched.pop(descriptor, None)
 
     def close(self) -> None:
         """Tell nobody anything any more."""
@@ -55,23 +62,23 @@ class Poller:
         self._epoll.close()
 
     def _turn(self) -> None:
-        wires = self._wires
+        watched = self._watched
         for _ in range(LOOKS_A_TURN):
             ready = self._epoll.poll(0, EVENTS_A_LOOK)
             if not ready:
                 return
             for descriptor, events in ready:
-                wire = wires.get(descriptor)
-                if wire is None:
+                who = watched.get(descriptor)
+                if who is None:
                     continue  # gone by what another one did in this turn
                 if events == select.EPOLLIN:
-                    wire.on_readable()
+                    who.on_readable()
                 else:
-                    wire.on_ready(events)
+                    who.on_ready(events)
 
 
 class Wire:
-    """One connected socket; it reads from `open` on, and owns the socket."""
+    """One connected socket; it reads from `open` on, and owns the socket, which may be a blocking one."""
 
     __slots__ = ("_descriptor", "_leaving", "_pending", "_poller", "_shut", "_socket", "_user", "_watched")
 
@@ -118,7 +125,7 @@ class Wire:
             self._pending += octets
             return
         try:
-            sent = self._socket.send(octets)
+            sent = self._socket.send(octets, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as problem:
@@ -168,7 +175,7 @@ class Wire:
         if sock is None or user is None:
             return
         try:
-            data = sock.recv(READ_OCTETS)
+            data = sock.recv(READ_OCTETS, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as problem:
@@ -185,14 +192,17 @@ class Wire:
             )
             self.abort()
             return
-        self.close()
+        if self._pending is None:
+            self._lose(None)
+        else:
+            self.close()
 
     def _on_writable(self) -> None:
         sock, pending = self._socket, self._pending
         if sock is None or pending is None:
             return
         try:
-            sent = sock.send(pending)
+            sent = sock.send(pending, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as problem:

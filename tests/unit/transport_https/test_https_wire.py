@@ -254,7 +254,8 @@ async def test_without_means_nobody_is_let_in_for_a_while() -> None:
 
     exhausted = Exhausted(fileno=listening.detach())
     accepted: list[socket.socket] = []
-    listener = Listener(loop, [exhausted], lambda sock, _address: accepted.append(sock))
+    poller = Poller(loop)
+    listener = Listener(poller, [exhausted], lambda sock, _address: accepted.append(sock))
     with socket.create_connection(("127.0.0.1", listener.port)):
         await turns()
         assert len(told) == 1
@@ -265,6 +266,7 @@ async def test_without_means_nobody_is_let_in_for_a_while() -> None:
         assert len(accepted) == 1
     accepted[0].close()
     listener.close()
+    poller.close()
 
 
 @virtual
