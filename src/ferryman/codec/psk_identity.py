@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_hex
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from ferryman.errors import InputError, PeerError
 
@@ -43,8 +44,7 @@ KNOWN: Final = 64  # identities kept as read: each is looked at for its key, and
 _LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
 
 
-@dataclass(frozen=True, slots=True)
-class PSKIdentity:
+class PSKIdentity(msgspec.Struct, frozen=True, gc=False):
     """Who presents which key: EID (32 digits), AID of the security domain (5 to 16 octets), key."""
 
     eid: str
