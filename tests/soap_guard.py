@@ -1,18 +1,20 @@
 """Every SOAP message that leaves through our HTTP, in whatever test, against the reference schema with libxml2.
 
 The octets are looked at where they go to the socket (`http_message.post` and `http_message.response`), so that no
-way of writing a message can go round it. What processes of their own have sent is looked at in their databases.
+way of writing a message can go round it. A process of its own is started by way of this module (`started`): it
+writes a line for each message beside its databases, at once, for it may be killed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lxml import etree
 
 import esm_samples
@@ -86,10 +88,39 @@ class Guard:
             self.wrong.append(f"{problem}: {octets[:2_000]!r}")
 
 
-def letters(data: Path) -> int:
-    """Look at every message that an installation has put into the post; how many there are."""
-    with contextlib.closing(sqlite3.connect(f"file:{data / 'soap-gateway.db'}?mode=ro", uri=True)) as connection:
-        found = [bytes(row[0]) for row in connection.execute("SELECT envelope FROM letter")]
-    wrong = [problem for problem in map(problem_of, found) if problem]
+SEEN = "soap-seen.txt"
+
+
+class Noting(Guard):
+    """In a process of its own: a line for each message, empty for a good one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def look(self, octets: bytes) -> None:
+        before = self.looked_at
+        super().look(octets)
+        if self.looked_at > before:
+            text, self.wrong = " ".join(self.wrong), []
+            os.write(self._file, text.replace("\n", " ").encode() + b"\n")
+
+
+def started(data: Path, *arguments: str) -> tuple[str, ...]:
+    """How to start `ferryman` as a process whose SOAP messages are looked at."""
+    return (sys.executable, str(Path(__file__).resolve()), str(data / SEEN), *arguments)
+
+
+def messages(data: Path) -> int:
+    """Every SOAP message that an installation has sent was valid; how many there were."""
+    lines = (data / SEEN).read_text().splitlines()
+    wrong = [line for line in lines if line]
     assert not wrong, wrong
-    return len(found)
+    return len(lines)
+
+
+if __name__ == "__main__":
+    from ferryman.cli import main  # not for the test suite: who imports it looks at what the roles are made of
+
+    Noting(Path(sys.argv.pop(1))).stand(pytest.MonkeyPatch())
+    main.main()

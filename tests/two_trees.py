@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import soap_guard
 from ferryman.cli.operator import Operator
 from ferryman.contracts import admin, crypto, es2, peers
 from ferryman.contracts.peers import POLLED, Peer, PeerKind
@@ -166,7 +166,7 @@ class Tree:
     async def start(self) -> None:
         """Start and wait for the ready line."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ferryman.cli.main", "up", "--data", str(self.data)),
+            *soap_guard.started(self.data, "up", "--data", str(self.data)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )

@@ -152,7 +152,7 @@ async def test_killed_while_the_card_moves(
         audited = await result(move, SECOND, es4.ES4AuditEISResponse)
         assert audited.status.ok, audited
         for data in (move.first.data, move.second.data):
-            assert soap_guard.letters(data) > 0  # valid, all of them
+            assert soap_guard.messages(data) > 0  # valid, all of them
     finally:
         for tree in trees.values():
             await tree.kill()

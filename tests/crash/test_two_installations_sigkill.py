@@ -80,7 +80,7 @@ async def test_killed_at_a_step(tmp_path: Path, parties: dict[str, Party], side:
         assert {one.iccid: one.state.value for one in page.euiccs[0].profiles}[iccid] == "Enabled"
         assert len(page.euiccs[0].profiles) == 2  # with the one it came with; nothing is left over
         for tree in (trees.a, trees.b):
-            assert soap_guard.letters(tree.data) > 0  # valid, all of them
+            assert soap_guard.messages(tree.data) > 0  # valid, all of them
     finally:
         for tree in processes.values():
             await tree.kill()

@@ -175,6 +175,12 @@ def test_a_lost_answer_about_the_token_key_means_from_the_start(phase: str) -> N
     assert isinstance(sent(last), es3.ES3DeleteISDP)
 
 
+def test_time_that_ran_out_at_the_sm_sr_during_the_package_takes_the_isdp_away() -> None:
+    late = answer(at("loading"), card_said(status=expired("late")))
+    assert late.state.phase == "deleting"
+    assert isinstance(sent(late), es3.ES3DeleteISDP)
+
+
 def bad_token_answers(phase: str) -> list[Step[State]]:
     state, tag = at(phase, attempts=1), "token-wrap" if phase == TOKEN[0] else "token-confirm"
     return [

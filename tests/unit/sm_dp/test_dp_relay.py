@@ -9,10 +9,15 @@ import pytest
 from ferryman.codec import ids
 from ferryman.contracts import codes, crypto, es2, es3, v4
 from ferryman.contracts.eis import EIS, PolicyRule, ProfileInfo, ProfileState
-from ferryman.contracts.es2_calls import CALLS, ES2AuditEIS, ES2SetFallBackAttribute
+from ferryman.contracts.es2_calls import (
+    CALLS,
+    ES2AuditEIS,
+    ES2SetFallBackAttribute,
+    UpdateConnectivityParameters,
+)
 from ferryman.contracts.message import Header
 from ferryman.contracts.roles import SM_SR, SOAP_GATEWAY
-from ferryman.contracts.status import SUCCESS, Status, failed, warning
+from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, expired, failed, warning
 from ferryman.platform.procedure import (
     DEADLINE,
     Answered,
@@ -31,7 +36,7 @@ from ferryman.platform.procedure import (
 )
 from ferryman.sm_dp.operator_port import notice_of
 from ferryman.sm_dp.procedures import relay
-from ferryman.sm_dp.records import ProfileGone
+from ferryman.sm_dp.records import DPSettings, Facts, ProfileGone
 
 EID, ICCID, OTHER = "89033023000000000061494360000191", "8988211000000000011", "8988211000000000029"
 AID = ids.isdp_aid(0x11)
@@ -60,15 +65,15 @@ def state(call: Any, **changes: Any) -> relay.State:
     return relay.State(**{**values, **changes})
 
 
-def step(at: relay.State, event: Any) -> Step[relay.State]:
-    return relay.step(at, event, Context("relay/n", EID, None, NOW, bytes(32), None))
+def step(at: relay.State, event: Any, *, facts: Facts | None = None) -> Step[relay.State]:
+    return relay.step(at, event, Context("relay/n", EID, None, NOW, bytes(32), facts))
 
 
-def answer(at: relay.State, body: Any) -> Step[relay.State]:
+def answer(at: relay.State, body: Any, *, facts: Facts | None = None) -> Step[relay.State]:
     header = Header(
         message_id="m", sender=SM_SR, requester="dp", function_call_id=relay.call_id(at), deadline=NOW, eid=EID
     )
-    return step(at, Received(header, body))
+    return step(at, Received(header, body), facts=facts)
 
 
 def eis(*profiles: ProfileInfo) -> EIS:
@@ -156,6 +161,23 @@ def test_a_foreign_sm_sr_is_reached_by_the_gateway() -> None:
     call = es2.ES2GetEIS(eid=EID, smsr_id="1.2.3")
     message = sent(step(state(call, foreign_smsr="1.2.3"), Begin()))
     assert (message.dest, message.recipient) == (SOAP_GATEWAY, "1.2.3")
+
+
+@pytest.mark.parametrize("kind", [es3.ES3SendDataResponse, es3.ES3UpdateConnectivityParametersResponse])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(SUCCESS, Status.FAILED), (failed("8.4", "4.2", "no"), Status.FAILED), (expired("late"), Status.EXPIRED)],
+)
+def test_connectivity_parameters_end_with_an_answer_that_says_no_more(
+    kind: Any, status: ExecutionStatus, expected: Status
+) -> None:
+    """Success without the card's answer is none; a refusal and an expiry are handed on, nothing is repeated."""
+    facts = Facts(settings=DPSettings(), template=None, package=None)
+    call = UpdateConnectivityParameters(eid=EID, smsr_id="", iccid=ICCID, parameters=b"\xa1\x00")
+    opened = looked(call, profile())
+    assert isinstance(sent(opened).body, es3.ES3SendData)
+    ended = answer(opened.state, kind(status=status), facts=facts)
+    assert replied(ended).status.status is expected
 
 
 def test_time_is_over_only_when_the_answer_had_time_to_come() -> None:

@@ -42,6 +42,15 @@ RELAY = _table(
     looking | ES3GetEISResponse success | SetFallBackAttribute | calling | ES3SetFallBackAttribute
     looking | ES3GetEISResponse success | UpdatePolicyRules | calling | ES3UpdatePolicyRules
     looking | ES3GetEISResponse success | UpdateSubscriptionAddress | calling | ES3UpdateSubscriptionAddress
+    looking | ES3GetEISResponse success | connectivity parameters: a session with the ISD-P | calling | ES3SendData
+    calling | ES3SendDataResponse success | the card's challenge | = | ask ProtectConnectivity
+    calling | crypto connectivity-protect | | = | ES3UpdateConnectivityParameters
+    calling | ES3UpdateConnectivityParametersResponse success | | = | ask ConfirmConnectivity
+    calling | crypto connectivity-confirm | the card has said it itself | end | reply success
+    calling | ES3SendDataResponse failed, ES3UpdateConnectivityParametersResponse failed | an answer or the session was lost: another one | = | ES3SendData
+    calling | ES3SendDataResponse success, ES3SendDataResponse failed, ES3UpdateConnectivityParametersResponse success, ES3UpdateConnectivityParametersResponse failed | refused, unreadable, or too often | end | reply failed
+    calling | ES3SendDataResponse expired, ES3UpdateConnectivityParametersResponse expired | | end | reply expired
+    calling | crypto connectivity-protect refused, crypto connectivity-confirm refused | not the card's answer | end | reply failed
     looking | ES3GetEISResponse failed, ES3GetEISResponse success | no such profile, or somebody else's | end | reply failed
     calling | ES3AuditEISResponse success, ES3SetFallBackAttributeResponse success, ES3EnableProfileResponse success, ES3DisableProfileResponse success, ES3UpdatePolicyRulesResponse success, ES3UpdateSubscriptionAddressResponse success, ES3GetEISResponse success | also under a wrong name | end | reply success
     calling | ES3EnableProfileResponse warning, ES3SetFallBackAttributeResponse warning, ES3DisableProfileResponse warning, ES3UpdatePolicyRulesResponse warning, ES3UpdateSubscriptionAddressResponse warning | | end | reply warning
@@ -123,7 +132,7 @@ DOWNLOAD = _answering(
     token-opening | crypto token-wrap, crypto token-wrap refused | | deleting | ES3DeleteISDP, timer last-word
     token-loading | crypto token-confirm, crypto token-confirm refused | | deleting | ES3DeleteISDP, timer last-word
     protecting | crypto protect, crypto protect refused | | deleting | ES3DeleteISDP, timer last-word
-    loading | ES3SendDataResponse success, ES3SendDataResponse failed, crypto result, crypto result refused | the card has not installed it, or cancelled | deleting | ES3DeleteISDP, timer last-word
+    loading | ES3SendDataResponse success, ES3SendDataResponse failed, ES3SendDataResponse expired, crypto result, crypto result refused | the card has not installed it, or cancelled | deleting | ES3DeleteISDP, timer last-word
     asking | ES3AuditEISResponse success, ES3AuditEISResponse failed, ES3AuditEISResponse expired | not installed, or silent too often | deleting | ES3DeleteISDP, timer last-word
     completing | ES3ProfileDownloadCompletedResponse success | to be enabled | enabling | ES3EnableProfile
     completing | ES3ProfileDownloadCompletedResponse success, ES3ProfileDownloadCompletedResponse failed, ES3ProfileDownloadCompletedResponse expired | | end | order ends
