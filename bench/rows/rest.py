@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import uvicorn
 from starlette.applications import Starlette
 
 from bench.frame import Benchmark, Figures, Unequal, paired, same
@@ -32,7 +33,7 @@ from ferryman.contracts import admin, orders
 from ferryman.contracts.rest import AddKey, KeyRole
 from ferryman.platform.log import configure
 from ferryman.profile.demo_template import demo_template
-from ferryman.rest_api.server import make_server
+from ferryman.rest_api.server import Server
 from ferryman.rest_api.settings import RESTSettings
 
 GETS = 3200  # requests in a round
@@ -100,9 +101,20 @@ class _Bench:
         return count / spent
 
     async def served(self, app: Starlette, ask: Callable[[int], Awaitable[float]]) -> float:
-        """`ask` with the port of an application on the server that ours is on."""
-        server = make_server(app, REST)
-        server.config.port = 0
+        """`ask` with the port of an application on the same server as it comes, without our limits."""
+        server = Server(
+            uvicorn.Config(
+                app,
+                port=0,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+            )
+        )
         running = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)

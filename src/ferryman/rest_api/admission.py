@@ -44,11 +44,11 @@ class Admission:
             found = named[:MAX_ADDRESS] or found
         return found
 
-    async def admit(self, http: HTTPConnection, endpoint: Endpoint) -> Principal:
-        """Who asks; raises No, or Refused when the right is missing."""
-        self._within(self._by_address, self.address(http))
+    async def admit(self, http: HTTPConnection, endpoint: Endpoint, address: str) -> Principal:
+        """Who asks, from the `address` that was found; raises No, or Refused when the right is missing."""
+        self._within(self._by_address, address)
         if endpoint.scope == rights.OPEN:
-            self._within(self._logins, self.address(http))
+            self._within(self._logins, address)
             return NOBODY
         who = await self._who(http)
         self._within(self._by_key, who.actor)

@@ -29,7 +29,7 @@ from ferryman.rest_api.openapi import IDEMPOTENCY, PREFIX, document
 from ferryman.rest_api.services import Services
 from ferryman.rest_api.tags import etag_of, names
 from ferryman.rest_api.turns import Turns
-from ferryman.rest_api.watching import Watch
+from ferryman.rest_api.watching import Seen, Watch
 
 REQUEST_ID = b"x-request-id"
 _NAMES = {"eid": re.compile(r"[0-9]{32}")}
@@ -135,7 +135,7 @@ class Handling:
         request_id = self._services.entropy(8).hex()
         seen = self._watch.begin(self._endpoint, http, self._admission.address(http), request_id)
         try:
-            response = await self._carry_out(http, seen.is_from)
+            response = await self._carry_out(http, seen)
         except (No, FerrymanError) as raised:
             response = problem_of(raised)
         except Exception as raised:
@@ -151,10 +151,10 @@ class Handling:
         self._watch.end(seen, response.status_code)
         return response
 
-    async def _carry_out(self, http: HTTPRequest, tell: Callable[[str], None]) -> Response:
+    async def _carry_out(self, http: HTTPRequest, seen: Seen) -> Response:
         endpoint, services = self._endpoint, self._services
-        who = await self._admission.admit(http, endpoint)
-        tell(who.actor)
+        who = await self._admission.admit(http, endpoint, seen.address)
+        seen.is_from(who.actor)
         path = {name: str(value) for name, value in http.path_params.items()}
         for name, value in path.items():
             if not _NAMES.get(name, _NAME).fullmatch(value):
@@ -183,7 +183,7 @@ class Handling:
             body=body,
             call_id=call_id,
             last_event_id=http.headers.get("last-event-id", ""),
-            address=self._admission.address(http),
+            address=seen.address,
             cookies=http.cookies,
         )
         return await self._under_condition(http, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
@@ -43,6 +44,17 @@ _USE = Prepared(
 _BY_ID = select(api_key).where(api_key.c.id == bindparam("key_id"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A key, and the holder that it names while it is good; times in s since 1970."""
+
+    who: Principal
+    digest: bytes = field(repr=False)
+    revoked: bool
+    expires: float
+    last_used: float
+
+
 class KeyBook:
     """The keys of this installation."""
 
@@ -51,7 +63,7 @@ class KeyBook:
         self._clock = clock
         self._entropy = entropy
         # Only this process writes the table. What is at hand is forgotten with each change, before and behind it.
-        self._known: dict[str, Row[tuple[object, ...]]] = {}
+        self._known: dict[str, _Known] = {}
         self._changes = 0
 
     async def add(self, asked: AddKey, actor: str, maker: str = "") -> KeyAdded:
@@ -125,27 +137,31 @@ class KeyBook:
         if match is None:
             return None
         key_id, secret = match.groups()
-        row = self._known.get(key_id) or await self._look(key_id)
-        good = hmac.compare_digest(_NO_DIGEST if row is None else row.digest, _digest(secret))
-        if row is None or not good or row.revoked or row.expires <= self._clock.now():
+        key = self._known.get(key_id) or await self._look(key_id)
+        good = hmac.compare_digest(_NO_DIGEST if key is None else key.digest, _digest(secret))
+        now = self._clock.now()
+        if key is None or not good or key.revoked or key.expires <= now:
             return None
-        if self._clock.now() > row.last_used + NOTED:
-            used = update(api_key).where(api_key.c.id == key_id).values(last_used=self._clock.now())
+        if now > key.last_used + NOTED:
+            used = update(api_key).where(api_key.c.id == key_id).values(last_used=now)
             await self._mailbox.transact(lambda tx: tx.connection.execute(used) and None)
             self._forget()
-        return Principal(
-            KEY, key_id, row.name, KeyRole(row.role), row.tenant, tuple(row.scopes.split()), row.maker
-        )
+        return key.who
 
-    async def _look(self, key_id: str) -> Row[tuple[object, ...]] | None:
-        """The row of a key, kept at hand unless something changed while it was read."""
+    async def _look(self, key_id: str) -> _Known | None:
+        """A key as it is stored, kept at hand unless something changed while it was read."""
         before = self._changes
         row = await self._mailbox.store.read(lambda c: c.execute(_BY_ID, {"key_id": key_id}).first())
-        if row is not None and before == self._changes:
+        if row is None:
+            return None
+        scopes = tuple(row.scopes.split())
+        who = Principal(KEY, key_id, row.name, KeyRole(row.role), row.tenant, scopes, row.maker)
+        known = _Known(who, row.digest, bool(row.revoked), row.expires, row.last_used)
+        if before == self._changes:
             if len(self._known) >= MAX_KNOWN:
                 del self._known[next(iter(self._known))]
-            self._known[key_id] = row
-        return row
+            self._known[key_id] = known
+        return known
 
     def _forget(self) -> None:
         self._changes += 1

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -28,6 +28,40 @@ class Server(uvicorn.Server):
         yield
 
 
+class Corked:
+    """A transport on which the head of an answer waits for its body, one turn of the loop at most.
+
+    Two small writes are two calls of the system and two packets; an answer of ours fits into one.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._kept = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Keep what comes first; what comes next lets both go."""
+        if self._kept:
+            kept, self._kept = self._kept, b""
+            self._transport.write(kept + data)
+        elif data:
+            self._kept = data
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """What was written leaves before the end."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._kept:
+            kept, self._kept = self._kept, b""
+            self._transport.write(kept)
+
+
 def protocol_of(head_timeout: float) -> type[HttpToolsProtocol]:
     """A protocol that hangs up on who does not finish the head of a request in time, or at all."""
 
@@ -37,9 +71,10 @@ def protocol_of(head_timeout: float) -> type[HttpToolsProtocol]:
         _head: asyncio.TimerHandle | None = None
         _head_octets = 0
         _in_head = True
+        _begun = False  # the head has more than nothing
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+            super().connection_made(cast(asyncio.Transport, Corked(transport, self.loop)))
             self._head = self.loop.call_later(head_timeout, transport.close)
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -50,18 +85,20 @@ def protocol_of(head_timeout: float) -> type[HttpToolsProtocol]:
             if self._in_head:
                 self._head_octets += len(data)
             super().data_received(data)
-            if self._in_head and self._head_octets > MAX_HEAD:
+            if not self._in_head:
+                return
+            if self._head_octets > MAX_HEAD:
                 self.transport.close()
+            elif self._begun and self._head is None:  # most heads come whole and need no timer
+                self._head = self.loop.call_later(head_timeout, self.transport.close)
 
         def on_message_begin(self) -> None:
-            self._in_head = True
-            if self._head is None:
-                self._head = self.loop.call_later(head_timeout, self.transport.close)
+            self._in_head = self._begun = True
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
             self._stop()
-            self._in_head, self._head_octets = False, 0
+            self._in_head, self._begun, self._head_octets = False, False, 0
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
