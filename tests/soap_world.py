@@ -38,7 +38,15 @@ START = 1_795_000_000.0
 SR, DP, MNO, MNO2, EUM, SR2 = (f"1.3.6.1.4.1.99999.{number}" for number in (20, 10, 30, 31, 40, 21))
 QUESTIONS: Codec[Body] = Codec(
     *(*es1.REQUESTS, *es2.REQUESTS, *es3.REQUESTS, *es4.REQUESTS, *es7.REQUESTS),
-    *(*es3.RESPONSES, *es7.RESPONSES, *es3.NOTIFICATIONS, PeersKnown, *v4.TO_SM_SR, *v4.TO_SM_DP),
+    *(
+        *es3.RESPONSES,
+        *es7.RESPONSES,
+        *es3.NOTIFICATIONS,
+        PeersKnown,
+        *v4.TO_SM_SR,
+        *v4.TO_SM_DP,
+        *v4.ES3_NOTIFICATIONS,
+    ),
 )
 
 

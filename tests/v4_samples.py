@@ -47,4 +47,12 @@ def messages() -> list[Body]:
         v4.ES4HandleFallBackAttributeSetNotification(**_CHANGED),  # type: ignore[arg-type]
         v4.ES4HandleFallBackAttributeUnsetNotification(**_CHANGED),  # type: ignore[arg-type]
         v4.ES4HandlePLMAChangedNotification(plma=PLMA, completed=AT),
+        v4.ES3HandleProfileDownloadedNotification(owner=MNO, profile_type="m2m", **_CHANGED),  # type: ignore[arg-type]
+        v4.ES3HandleProfilePOL2UpdatedNotification(owner=MNO, **_CHANGED),  # type: ignore[arg-type]
+        v4.ES3HandleFallBackAttributeSetNotification(owner=MNO, **_CHANGED),  # type: ignore[arg-type]
+        v4.ES3HandleFallBackAttributeUnsetNotification(owner=MNO, **_CHANGED),  # type: ignore[arg-type]
+        v4.ES2HandleProfileDownloadedNotification(profile_type="m2m", **_CHANGED),  # type: ignore[arg-type]
+        v4.ES2HandleProfilePOL2UpdatedNotification(**_CHANGED),  # type: ignore[arg-type]
+        v4.ES2HandleFallBackAttributeSetNotification(**_CHANGED),  # type: ignore[arg-type]
+        v4.ES2HandleFallBackAttributeUnsetNotification(**_CHANGED),  # type: ignore[arg-type]
     ]

@@ -65,7 +65,8 @@ V4_RIGHTS: dict[PeerKind, frozenset[str]] = {
     | _of("ES4A", "SetPLMA", "GetPLMA", "SetONC", "GetONC"),
     PeerKind.EUM: _of("ES1", "UpdateEISAdditionalProperties"),
     PeerKind.SM_DP: _of("ES3", _ATTRIBUTE),
-    PeerKind.SM_SR: frozenset(),
+    PeerKind.SM_SR: _of("ES3", "HandleProfileDownloadedNotification", "HandleProfilePOL2UpdatedNotification")
+    | _of("ES3", "HandleFallBackAttributeSetNotification", "HandleFallBackAttributeUnsetNotification"),
     PeerKind.DEVICE_MAKER: frozenset(),
     # On the profiles that a PLMA opens to him.
     PeerKind.M2M_SP: _of("ES4", *_CARD, "EnableProfile", "DisableProfile", "DeleteProfile", _ATTRIBUTE, "GetPLMA"),

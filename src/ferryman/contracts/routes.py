@@ -42,13 +42,21 @@ MESSAGES: dict[tuple[str, str], frozenset[str]] = {
         (
             *(*es1.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES),
             *(*es3.NOTIFICATIONS, *es4.NOTIFICATIONS, *es7.REQUESTS, *v4.FROM_SM_SR, *v4.TOLD),
+            *v4.ES3_NOTIFICATIONS,
         )
     ),
     (SOAP_GATEWAY, SM_DP): _names(
-        (*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES)
+        (*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES, *v4.ES3_NOTIFICATIONS)
     ),
     (SM_DP, SOAP_GATEWAY): _names(
-        (*es2.RESPONSES, *es2.NOTIFICATIONS, *es3.REQUESTS, *v4.FROM_SM_DP, *v4.ES3_REQUESTS)
+        (
+            *es2.RESPONSES,
+            *es2.NOTIFICATIONS,
+            *es3.REQUESTS,
+            *v4.FROM_SM_DP,
+            *v4.ES3_REQUESTS,
+            *v4.ES2_NOTIFICATIONS,
+        )
     ),
     (SM_SR, REST_API): _names(events.TO_REST_API),
     (SM_DP, REST_API): _names(events.TO_REST_API),

@@ -198,6 +198,76 @@ class ES4HandlePLMAChangedNotification(Body, frozen=True, kw_only=True, tag=True
     completed: float
 
 
+class ES3HandleProfileDownloadedNotification(Body, frozen=True, kw_only=True, tag=True):
+    """To the SM-DP of the profile, for the Operator `owner`: the profile has been installed."""
+
+    eid: str
+    iccid: str
+    owner: str
+    profile_type: str = ""
+    completed: float
+
+
+class ES3HandleProfilePOL2UpdatedNotification(Body, frozen=True, kw_only=True, tag=True):
+    """To the SM-DP of the profile, for the Operator `owner`: POL2 has changed."""
+
+    eid: str
+    iccid: str
+    owner: str
+    completed: float
+
+
+class ES3HandleFallBackAttributeSetNotification(Body, frozen=True, kw_only=True, tag=True):
+    """To the SM-DP of the profile, for the Operator `owner`: the profile has got the attribute."""
+
+    eid: str
+    iccid: str
+    owner: str
+    completed: float
+
+
+class ES3HandleFallBackAttributeUnsetNotification(Body, frozen=True, kw_only=True, tag=True):
+    """To the SM-DP of the profile, for the Operator `owner`: the profile has lost it."""
+
+    eid: str
+    iccid: str
+    owner: str
+    completed: float
+
+
+class ES2HandleProfileDownloadedNotification(Body, frozen=True, kw_only=True, tag=True):
+    """The SM-DP hands on to the Operator: the profile has been installed."""
+
+    eid: str
+    iccid: str
+    profile_type: str = ""
+    completed: float
+
+
+class ES2HandleProfilePOL2UpdatedNotification(Body, frozen=True, kw_only=True, tag=True):
+    """The SM-DP hands on to the Operator: POL2 has changed."""
+
+    eid: str
+    iccid: str
+    completed: float
+
+
+class ES2HandleFallBackAttributeSetNotification(Body, frozen=True, kw_only=True, tag=True):
+    """The SM-DP hands on to the Operator: the profile has got the attribute."""
+
+    eid: str
+    iccid: str
+    completed: float
+
+
+class ES2HandleFallBackAttributeUnsetNotification(Body, frozen=True, kw_only=True, tag=True):
+    """The SM-DP hands on to the Operator: the profile has lost it."""
+
+    eid: str
+    iccid: str
+    completed: float
+
+
 ES3_REQUESTS: tuple[type[Body], ...] = (ES3SetFallBackAttribute,)
 ES3_RESPONSES: tuple[type[Body], ...] = (ES3SetFallBackAttributeResponse,)
 TO_SM_DP: tuple[type[Body], ...] = (ES2AuditEIS, ES2SetFallBackAttribute)
@@ -221,6 +291,18 @@ FROM_SM_SR: tuple[type[Body], ...] = (
     ES4AGetONCResponse,
     ES3SetFallBackAttributeResponse,
     ES4SetFallBackAttributeResponse,
+)
+ES3_NOTIFICATIONS: tuple[type[Body], ...] = (
+    ES3HandleProfileDownloadedNotification,
+    ES3HandleProfilePOL2UpdatedNotification,
+    ES3HandleFallBackAttributeSetNotification,
+    ES3HandleFallBackAttributeUnsetNotification,
+)
+ES2_NOTIFICATIONS: tuple[type[Body], ...] = (
+    ES2HandleProfileDownloadedNotification,
+    ES2HandleProfilePOL2UpdatedNotification,
+    ES2HandleFallBackAttributeSetNotification,
+    ES2HandleFallBackAttributeUnsetNotification,
 )
 TOLD: tuple[type[Body], ...] = (
     ES4HandleProfileDownloadedNotification,

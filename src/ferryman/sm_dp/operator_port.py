@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from ferryman.codec.ids import EID
-from ferryman.contracts import codes, es2, es2_calls, es3
+from ferryman.contracts import codes, es2, es2_calls, es3, v4
 from ferryman.contracts.es2_calls import ES2View
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.roles import SM_DP, SOAP_GATEWAY
@@ -176,6 +176,22 @@ def notice_of(body: Body) -> Body:
             )
         case es3.ES3HandleProfileDeletedNotification():
             return es2.ES2HandleProfileDeletedNotification(
+                eid=body.eid, iccid=body.iccid, completed=body.completed
+            )
+        case v4.ES3HandleProfileDownloadedNotification():
+            return v4.ES2HandleProfileDownloadedNotification(
+                eid=body.eid, iccid=body.iccid, profile_type=body.profile_type, completed=body.completed
+            )
+        case v4.ES3HandleProfilePOL2UpdatedNotification():
+            return v4.ES2HandleProfilePOL2UpdatedNotification(
+                eid=body.eid, iccid=body.iccid, completed=body.completed
+            )
+        case v4.ES3HandleFallBackAttributeSetNotification():
+            return v4.ES2HandleFallBackAttributeSetNotification(
+                eid=body.eid, iccid=body.iccid, completed=body.completed
+            )
+        case v4.ES3HandleFallBackAttributeUnsetNotification():
+            return v4.ES2HandleFallBackAttributeUnsetNotification(
                 eid=body.eid, iccid=body.iccid, completed=body.completed
             )
         case es3.ES3HandleSMSRChangeNotification():

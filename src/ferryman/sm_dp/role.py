@@ -38,7 +38,9 @@ from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import Change, DPSettings, Facts, FinishOrder, HoldBegun, HoldEnded, Progress
 from ferryman.sm_dp.token_desk import TokenDesk
 
-INCOMING: Codec[Body] = Codec(*es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES)
+INCOMING: Codec[Body] = Codec(
+    *es2.REQUESTS, *es3.RESPONSES, *es3.NOTIFICATIONS, *v4.TO_SM_DP, *v4.ES3_RESPONSES, *v4.ES3_NOTIFICATIONS
+)
 ANSWERS: Codec[Body] = Codec(*es2.RESPONSES, *v4.FROM_SM_DP, es2_calls.UpdateConnectivityParametersResponse)
 OLD_TEMPLATE_FACTOR = 4  # bytes on the card for one of a package whose files were never counted
 
@@ -116,7 +118,7 @@ class SMDP:
             await self._download(header, body)
         elif type(body) in (*es2.REQUESTS, *v4.TO_SM_DP):
             await self.port.call(header, body)
-        elif type(body) in es3.NOTIFICATIONS:
+        elif type(body) in (*es3.NOTIFICATIONS, *v4.ES3_NOTIFICATIONS):
             await self.port.told(header, body)
         else:
             name, _, _ = header.function_call_id.rpartition("-")

@@ -66,10 +66,17 @@ class Notice:
 
     def message(self, eid: str, completed: float) -> Body:
         """The notification; `completed` in seconds since 1970."""
+        relayed = self.interface is Interface.ES3
+        if self.happened is Happened.DOWNLOADED and relayed:
+            return v4.ES3HandleProfileDownloadedNotification(
+                eid=eid, iccid=self.iccid, owner=self.owner, profile_type=self.profile_type, completed=completed
+            )
         if self.happened is Happened.DOWNLOADED:
             return v4.ES4HandleProfileDownloadedNotification(
                 eid=eid, iccid=self.iccid, profile_type=self.profile_type, completed=completed
             )
+        if self.happened in _V4 and relayed:
+            return _V4_ES3[self.happened](eid=eid, iccid=self.iccid, owner=self.owner, completed=completed)
         if self.happened in _V4:
             return _V4[self.happened](eid=eid, iccid=self.iccid, completed=completed)
         if self.interface is Interface.ES4:
@@ -86,6 +93,11 @@ _V4 = {
     Happened.POL2_UPDATED: v4.ES4HandleProfilePOL2UpdatedNotification,
     Happened.FALLBACK_SET: v4.ES4HandleFallBackAttributeSetNotification,
     Happened.FALLBACK_UNSET: v4.ES4HandleFallBackAttributeUnsetNotification,
+}
+_V4_ES3 = {
+    Happened.POL2_UPDATED: v4.ES3HandleProfilePOL2UpdatedNotification,
+    Happened.FALLBACK_SET: v4.ES3HandleFallBackAttributeSetNotification,
+    Happened.FALLBACK_UNSET: v4.ES3HandleFallBackAttributeUnsetNotification,
 }
 _ES3 = {
     Happened.ENABLED: es3.ES3HandleProfileEnabledNotification,
@@ -108,8 +120,8 @@ def notices(
         name = happened.notification
         if profile.owner != requester and not rules.discards(profile, name):
             party, interface = _way(profile, links)
-            # The functions of v4 have only the direct way, and only to who speaks them.
-            if change.happened is None or (interface is Interface.ES4 and party in links.v4):
+            # The functions of v4 go only to who speaks them, the Operator or another's SM-DP.
+            if change.happened is None or party in links.v4:
                 found.append(Notice(party, interface, *about))
         listening = (sp for sp in rules.listeners(profile, name) if sp in links.m2m_sps and sp != requester)
         found += [Notice(sp, Interface.ES4, *about) for sp in listening]

@@ -11,6 +11,7 @@ from ferryman.contracts.message import Body, Codec, Header, encode_body
 INCOMING: Codec[Body] = Codec(
     *(*es1.RESPONSES, *es2.RESPONSES, *es3.RESPONSES, *es4.RESPONSES, *es7.RESPONSES),
     *(*v4.FROM_SM_DP, *v4.FROM_SM_SR, *v4.ES3_REQUESTS, *v4.TOLD),
+    *(*v4.ES2_NOTIFICATIONS, *v4.ES3_NOTIFICATIONS),
     *(*es2.NOTIFICATIONS, *es3.NOTIFICATIONS, *es4.NOTIFICATIONS, *es3.REQUESTS, *es7.REQUESTS),
 )
 

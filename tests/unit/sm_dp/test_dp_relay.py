@@ -204,6 +204,11 @@ def test_notifications_lose_the_operators_name() -> None:
         assert notice_of(told) == getattr(es2, f"ES2HandleProfile{change}Notification")(
             eid=EID, iccid=ICCID, completed=NOW
         )
+    for one in v4.ES3_NOTIFICATIONS:
+        kind = {"profile_type": "m2m"} if "Downloaded" in one.__name__ else {}
+        made: Any = one
+        target = getattr(v4, one.__name__.replace("ES3", "ES2"))
+        assert notice_of(made(**values, **kind)) == target(eid=EID, iccid=ICCID, completed=NOW, **kind)
     moved = es3.ES3HandleSMSRChangeNotification(eis=eis(), owner="mno", completed=NOW)
     assert notice_of(moved) == es2.ES2HandleSMSRChangeNotification(eis=eis(), completed=NOW)
     with pytest.raises(ValueError, match="no notification"):

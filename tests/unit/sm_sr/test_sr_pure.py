@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,6 +124,23 @@ def test_the_messages_of_v4(happened: Happened) -> None:
     assert type(told) is getattr(v4, f"ES4{happened.notification}")
     assert (told.iccid, told.completed) == (s.ICCID, 5.0)  # type: ignore[attr-defined]
     assert getattr(told, "profile_type", "m2m") == "m2m"
+    relayed: Any = Notice(s.DP, Interface.ES3, happened, s.ICCID, s.OWNER, "m2m").message(s.EID, 5.0)
+    assert type(relayed) is getattr(v4, f"ES3{happened.notification}")
+    assert (relayed.eid, relayed.iccid, relayed.owner, relayed.completed) == (s.EID, s.ICCID, s.OWNER, 5.0)
+    assert getattr(relayed, "profile_type", "m2m") == "m2m"
+
+
+@pytest.mark.parametrize("happened", [each for each in Happened if each not in BASE])
+def test_who_is_told_of_what_v4_has(happened: Happened) -> None:
+    """Only who speaks v4: the Operator, else the SM-DP of the profile."""
+    changes = [Change(s.isdp(), "Disabled", happened)]
+    for party, interface, links in (
+        (s.DP, Interface.ES3, Links(smdps=frozenset({s.DP}))),
+        (s.OWNER, Interface.ES4, Links(operators=frozenset({s.OWNER}), smdps=frozenset({s.DP}))),
+    ):
+        assert notices(changes, "x", links) == ()
+        [told] = notices(changes, "x", replace(links, v4=frozenset({party})))
+        assert (told.party, told.interface, told.happened, told.owner) == (party, interface, happened, s.OWNER)
 
 
 @pytest.mark.parametrize("happened", BASE)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ferryman.contracts import es4
-from ferryman.contracts.peers import PeerKind
+import v4_samples
+from ferryman.contracts import es4, v4
+from ferryman.contracts.peers import POLLED, PeerKind, Quirks
 from ferryman.contracts.status import SUCCESS, failed
 from ferryman.soap_gateway import calls, schema
 from ferryman.soap_gateway.esm.body import decode
 from parties import Party
-from soap_world import ENABLE, MNO, UPDATE, Client, Receiver, world
+from soap_world import ENABLE, MNO, MNO2, UPDATE, Client, Receiver, world
 from virtual_loop import virtual
 
 
@@ -59,3 +61,29 @@ async def test_the_first_answer_stays(tmp_path: Path, parties: dict[str, Party])
         assert (await other.post(other.compose(UPDATE))).status == 503
         await gateway.say(es4.ES4UpdateSubscriptionAddressResponse(status=SUCCESS), gateway.heard[1][1])
         assert gateway.rows(schema.exchange)[1].answer is None
+
+
+@pytest.mark.parametrize("interface", ["ES3", "ES2"])
+@virtual
+async def test_notifications_of_v4_on_their_way(tmp_path: Path, parties: dict[str, Party], interface: str) -> None:
+    """Our SM-SR to a foreign SM-DP, our SM-DP to an Operator: written for who speaks v4, else not sent."""
+    kind, sender, told = {
+        "ES3": (PeerKind.SM_DP, "sm-sr", v4.ES3_NOTIFICATIONS),
+        "ES2": (PeerKind.OPERATOR, "sm-dp", v4.ES2_NOTIFICATIONS),
+    }[interface]
+    async with world(tmp_path, parties) as (gateway, _):
+        samples = {type(body): body for body in v4_samples.messages()}
+        client = Client(gateway, parties["mno2"], MNO2)
+        fields: dict[str, Any] = {"endpoints": {interface: f"{POLLED}v4"}, "name": "them"}
+        for switched in (False, True):
+            await gateway.peer(parties["mno2"], kind, MNO2, quirks=Quirks(v4=switched), **fields)
+            for one in told:
+                name = f"{one.__name__}-{switched}"
+                await gateway.tell(samples[one], MNO2, name=name, sender=sender)
+                found = await client.poll("v4", len(gateway.rows(schema.letter)) + 1)
+                assert found.status == (200 if switched else 202)
+                if switched:
+                    assert decode(found.envelope.body).body == samples[one]
+                    assert found.envelope.addressing.action.endswith(one.__name__[3:])
+        unsent = [row for row in gateway.rows(schema.PLATFORM.audit) if row.outcome == "not sent"]
+        assert len(unsent) == len(told)

@@ -161,6 +161,14 @@ ALLOWED_V4 = {
     "ES4.HandleFallBackAttributeSetNotification": "",
     "ES4.HandleFallBackAttributeUnsetNotification": "",
     "ES4.HandlePLMAChangedNotification": "",
+    "ES3.HandleProfileDownloadedNotification": "S",
+    "ES3.HandleProfilePOL2UpdatedNotification": "S",
+    "ES3.HandleFallBackAttributeSetNotification": "S",
+    "ES3.HandleFallBackAttributeUnsetNotification": "S",
+    "ES2.HandleProfileDownloadedNotification": "",
+    "ES2.HandleProfilePOL2UpdatedNotification": "",
+    "ES2.HandleFallBackAttributeSetNotification": "",
+    "ES2.HandleFallBackAttributeUnsetNotification": "",
 }
 OF_M2M_SP = {"ES4.GetEIS", "ES4.AuditEIS", "ES4.EnableProfile", "ES4.DisableProfile", "ES4.DeleteProfile"}
 

@@ -17,6 +17,7 @@ from ferryman.soap_gateway.esm.functions import (
     EUICC,
     ICCID_FIELD,
     ICCIDS,
+    MNO_FIELD,
     PLATFORM,
     PROFILES,
     SMSR,
@@ -79,6 +80,9 @@ def _function(
 
 _SYNC, _ASYNC, _NOTE = Style.SYNC, Style.ASYNC, Style.NOTIFICATION
 _CHANGED = (EID_FIELD, ICCID_FIELD, COMPLETED)
+_CHANGED_OF = (EID_FIELD, ICCID_FIELD, MNO_FIELD, COMPLETED)
+_INSTALLED = (EID_FIELD, ICCID_FIELD, _TYPE_OPTIONAL, COMPLETED)
+_INSTALLED_OF = (EID_FIELD, ICCID_FIELD, MNO_FIELD, _TYPE_OPTIONAL, COMPLETED)
 _NAMES = "SetFallBackAttribute"
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -123,7 +127,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     _function(
         "ES4", "HandleProfileDownloadedNotification", PLATFORM, _NOTE, v4.ES4HandleProfileDownloadedNotification,
-        (EID_FIELD, ICCID_FIELD, _TYPE_OPTIONAL, COMPLETED),
+        _INSTALLED,
     ),
     _function(
         "ES4", "HandleProfilePOL2UpdatedNotification", PLATFORM, _NOTE,
@@ -140,6 +144,38 @@ FUNCTIONS: tuple[Function, ...] = (
     _function(
         "ES4", "HandlePLMAChangedNotification", PLATFORM, _NOTE, v4.ES4HandlePLMAChangedNotification,
         (Field("Plma", "plma", PLMA), COMPLETED),
+    ),
+    _function(
+        "ES3", "HandleProfileDownloadedNotification", PLATFORM, _NOTE,
+        v4.ES3HandleProfileDownloadedNotification, _INSTALLED_OF,
+    ),
+    _function(
+        "ES3", "HandleProfilePOL2UpdatedNotification", PLATFORM, _NOTE,
+        v4.ES3HandleProfilePOL2UpdatedNotification, _CHANGED_OF,
+    ),
+    _function(
+        "ES3", "HandleFallBackAttributeSetNotification", PLATFORM, _NOTE,
+        v4.ES3HandleFallBackAttributeSetNotification, _CHANGED_OF,
+    ),
+    _function(
+        "ES3", "HandleFallBackAttributeUnsetNotification", PLATFORM, _NOTE,
+        v4.ES3HandleFallBackAttributeUnsetNotification, _CHANGED_OF,
+    ),
+    _function(
+        "ES2", "HandleProfileDownloadedNotification", PLATFORM, _NOTE,
+        v4.ES2HandleProfileDownloadedNotification, _INSTALLED,
+    ),
+    _function(
+        "ES2", "HandleProfilePOL2UpdatedNotification", PLATFORM, _NOTE,
+        v4.ES2HandleProfilePOL2UpdatedNotification, _CHANGED,
+    ),
+    _function(
+        "ES2", "HandleFallBackAttributeSetNotification", PLATFORM, _NOTE,
+        v4.ES2HandleFallBackAttributeSetNotification, _CHANGED,
+    ),
+    _function(
+        "ES2", "HandleFallBackAttributeUnsetNotification", PLATFORM, _NOTE,
+        v4.ES2HandleFallBackAttributeUnsetNotification, _CHANGED,
     ),
 )  # fmt: skip
 register(FUNCTIONS)

@@ -115,7 +115,7 @@ _SMSR_ODD = Field("SmSr-id", "smsr_id", OID)  # so spelled in DownloadProfile an
 _POL2 = Field("pol2", "pol2", POL2)
 _POL2_OPTIONAL = Field("pol2", "pol2", POL2, low=0, always=True)
 _NEW_ADDRESS = Field("newSubscriptionAddress", "", ADDRESS, flat=True)
-_MNO = Field("Mno-id", "owner", OID)
+MNO_FIELD = Field("Mno-id", "owner", OID)
 _MORE = Field("MoreToDo", "more_to_do", BOOLEAN, low=0)
 _EIS = Field("Eis", "eis", EIS_TYPE)
 EIS_OPTIONAL = Field("Eis", "eis", EIS_TYPE, low=0)
@@ -165,7 +165,7 @@ PROFILES, PLATFORM, EUICC, _DATA = (
 )
 _SYNC, _ASYNC, _NOTE = Style.SYNC, Style.ASYNC, Style.NOTIFICATION
 _CHANGED = (EID_FIELD, ICCID_FIELD, COMPLETED)
-_CHANGED_OF = (EID_FIELD, ICCID_FIELD, _MNO, COMPLETED)
+_CHANGED_OF = (EID_FIELD, ICCID_FIELD, MNO_FIELD, COMPLETED)
 
 FUNCTIONS: tuple[Function, ...] = (
     _function("ES1", "RegisterEIS", EUICC, _SYNC, (_EIS,)),
@@ -197,7 +197,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "CreateISDP",
         PROFILES,
         _ASYNC,
-        (EID_FIELD, ICCID_FIELD, _MNO, Field("RequiredMemory", "required_memory", INTEGER), _MORE),
+        (EID_FIELD, ICCID_FIELD, MNO_FIELD, Field("RequiredMemory", "required_memory", INTEGER), _MORE),
         (Field("Isd-p-aid", "isdp_aid", AID, low=0, filler=NO_AID), CARD_ANSWER),
     ),
     _function(
@@ -235,7 +235,7 @@ FUNCTIONS: tuple[Function, ...] = (
     _function("ES3", "HandleProfileDisabledNotification", PLATFORM, _NOTE, _CHANGED_OF),
     _function("ES3", "HandleProfileEnabledNotification", PLATFORM, _NOTE, _CHANGED_OF),
     _function("ES3", "HandleProfileDeletedNotification", PLATFORM, _NOTE, _CHANGED_OF),
-    _function("ES3", "HandleSMSRChangeNotification", PLATFORM, _NOTE, (_EIS, _MNO, _COMPLETED_LOWER)),
+    _function("ES3", "HandleSMSRChangeNotification", PLATFORM, _NOTE, (_EIS, MNO_FIELD, _COMPLETED_LOWER)),
     _function("ES4", "GetEIS", PROFILES, _SYNC, (EID_FIELD,), (EIS_OPTIONAL,)),
     _function("ES4", "AuditEIS", PROFILES, _ASYNC, (EID_FIELD, ICCIDS), (EIS_OPTIONAL,)),
     _function("ES4", "UpdatePolicyRules", PROFILES, _SYNC, (EID_FIELD, ICCID_FIELD, _POL2)),
