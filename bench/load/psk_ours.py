@@ -18,7 +18,7 @@ async def main(keys_path: str) -> None:
     keys = open_keys(keys_path)
     numbers = itertools.count()
 
-    async def lookup(identity: bytes) -> bytes | None:
+    def lookup(identity: bytes) -> bytes | None:
         row = keys.execute("SELECT key FROM psk WHERE identity = ?", (identity.decode(),)).fetchone()
         return None if row is None else row[0]
 

@@ -179,8 +179,16 @@ class CardConnection:
 
     def _ask_key(self, identity: bytes) -> bool:
         """Whether the answer is here already; after IdentityKnown the pump has no other event before it."""
+        try:
+            answer = self._server.hooks.lookup(identity)
+        except Exception as problem:  # a hook's: told of, and ended, as one of a look-up that waits
+            self._take_key(None, problem)
+            return True
+        if answer is None or isinstance(answer, bytes):
+            self._take_key(answer)
+            return True
         # Eager: a look-up that need not wait is done here and now, without a turn of the loop.
-        task = asyncio.Task(self._server.hooks.lookup(identity), loop=self._loop, eager_start=True)
+        task = asyncio.Task(answer, loop=self._loop, eager_start=True)
         if task.done():
             self._on_key(task)
             return True
@@ -192,9 +200,11 @@ class CardConnection:
 
     def _on_key(self, task: asyncio.Task[bytes | None]) -> None:
         waited, self._task = self._task is not None, None
-        if task.cancelled():
-            return
-        problem: BaseException | None = task.exception()
+        if not task.cancelled():
+            problem = task.exception()
+            self._take_key(task.result() if problem is None else None, problem, waited=waited)
+
+    def _take_key(self, key: bytes | None, problem: BaseException | None = None, *, waited: bool = False) -> None:
         if self._phase is Phase.CLOSING:
             return
         if isinstance(problem, Unavailable):
@@ -205,7 +215,7 @@ class CardConnection:
         events: list[Event] = []
         if problem is None:
             try:
-                events = self._pump.supply_key(task.result())
+                events = self._pump.supply_key(key)
             except ValueError as no_key:
                 problem = no_key
         if problem is not None:

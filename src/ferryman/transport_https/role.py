@@ -179,13 +179,17 @@ class TransportHTTPS:
 
     # -- keys -------------------------------------------------------------------------------------------------
 
-    async def _lookup(self, identity: bytes) -> bytes | None:
+    def _lookup(self, identity: bytes) -> Coroutine[Any, Any, bytes | None] | None:
+        """Strangers are answered at once: what is no identity of a card has no key."""
         try:
             card = psk_identity.parse(identity)
         except PeerError:
             return None
         if card.aid != ids.ISDR_AID:
             return None  # SGP.02: the key belongs to the ISD-R and to no other security domain
+        return self._key_of(card)
+
+    async def _key_of(self, card: psk_identity.PSKIdentity) -> bytes | None:
         question = crypto.GetPSK(eid=card.eid, key_version=card.key_version, key_id=card.key_id)
         handshake = f"psk/{self._entropy(SESSION_ID_OCTETS).hex()}"
         header = self._header(handshake, card.eid, self._settings.handshake_timeout)

@@ -145,7 +145,7 @@ class Refusal:
     reason: str
 
 
-type Lookup = Callable[[bytes], Coroutine[Any, Any, bytes | None]]
+type Lookup = Callable[[bytes], bytes | Coroutine[Any, Any, bytes | None] | None]
 type Handler = Callable[[Session, AdminRequest], Awaitable[AdminResponse]]
 
 
@@ -153,7 +153,8 @@ type Handler = Callable[[Session, AdminRequest], Awaitable[AdminResponse]]
 class Hooks:
     """Calls into the user of this module; the plain ones are called on the event loop and must not block.
 
-    `lookup` gives the key of an identity, None when there is none, and raises Unavailable when it cannot tell.
+    `lookup` gives the key of an identity, None when there is none, and raises Unavailable when it cannot tell:
+    at once, or by a coroutine where that takes time.
     """
 
     lookup: Lookup

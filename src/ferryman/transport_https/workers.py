@@ -249,7 +249,9 @@ class WorkerPool:
         if channel is None:
             return
         try:
-            key = await self.hooks.lookup(identity)
+            key = self.hooks.lookup(identity)
+            if key is not None and not isinstance(key, bytes):
+                key = await key
         except Unavailable as problem:
             channel.say(words.KeyFound(number, None, problem.what, problem.retry_after))
         except Exception as problem:  # a bug of ours ends the handshake, and must not leave the card waiting

@@ -14,7 +14,7 @@ import pytest
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.errors import InputError, PeerError, Refused, Unavailable
 from ferryman.transport_https.server import PSKServer
-from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
+from ferryman.transport_https.session import CloseReason, HTTPSSettings, Lookup, Refusal, Session
 from psk_peer import (
     EID,
     IDENTITY,
@@ -42,7 +42,7 @@ class World:
         self.requests: list[AdminRequest] = []
         self.sessions: list[Session] = []
         self.refusals: list[Refusal] = []
-        self.lookup: Callable[[bytes], Awaitable[bytes | None]] = self._lookup
+        self.lookup: Lookup = self._lookup
         self.answer: Callable[[Session, AdminRequest], Awaitable[AdminResponse]] = self._answer
         ids = iter(range(1, 100_000))
         self.server = PSKServer(
@@ -333,20 +333,24 @@ async def test_the_key_store_is_away() -> None:
         assert "CryptoServer" in w.refusals[0].reason
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("outcome", [b"short", ZeroDivisionError("bug")])
-def test_a_bug_in_the_lookup_is_an_internal_error(outcome: bytes | Exception) -> None:
+def test_a_bug_in_the_lookup_is_an_internal_error(outcome: bytes | Exception, at_once: bool) -> None:
     @virtual
     async def go() -> None:
         reported: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
         async with world() as w:
 
-            async def lookup(identity: bytes) -> bytes | None:
+            def now(_identity: bytes) -> bytes | None:
                 if isinstance(outcome, Exception):
                     raise outcome
                 return outcome
 
-            w.lookup = lookup
+            async def later(identity: bytes) -> bytes | None:
+                return now(identity)
+
+            w.lookup = now if at_once else later
             with pytest.raises(ssl.SSLError) as caught:
                 async with card(w.port):
                     pass
@@ -354,6 +358,36 @@ def test_a_bug_in_the_lookup_is_an_internal_error(outcome: bytes | Exception) ->
         assert len(reported) == 1
 
     go()
+
+
+@virtual
+async def test_keys_at_hand_need_no_task() -> None:
+    answers: dict[bytes, bytes | None] = {IDENTITY.encode(): KEY}
+    async with world() as w:
+        w.lookup = answers.get
+        async with card(w.port):
+            assert [session.identity_octets for session in w.server.sessions] == [IDENTITY.encode()]
+        answers.clear()
+        with pytest.raises(ssl.SSLError) as caught:
+            async with card(w.port):
+                pass
+        assert caught.value.reason == "SSLV3_ALERT_BAD_RECORD_MAC"
+        await until(lambda: len(w.refusals) == 1)
+
+
+@virtual
+async def test_no_word_of_the_key_at_once_is_an_internal_error() -> None:
+    async with world() as w:
+
+        def unavailable(_identity: bytes) -> bytes | None:
+            raise Unavailable("the keys")
+
+        w.lookup = unavailable
+        with pytest.raises(ssl.SSLError) as caught:
+            async with card(w.port):
+                pass
+        assert caught.value.reason == "TLSV1_ALERT_INTERNAL_ERROR"
+        await until(lambda: [refusal.reason for refusal in w.refusals] == [str(Unavailable("the keys"))])
 
 
 @virtual
