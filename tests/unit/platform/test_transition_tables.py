@@ -134,7 +134,7 @@ def _pages() -> Iterator[tuple[str, str]]:
     yield from transition_tables.pages().items()
 
 
-ENDLESS = ("channel-https.md", "notification.md", "owed.md", "settle.md")
+ENDLESS = ("channel-https.md", "channel-plan.md", "channel-sms.md", "notification.md", "owed.md", "settle.md")
 
 
 @pytest.mark.parametrize(("name", "text"), list(_pages()), ids=[name for name, _ in _pages()])

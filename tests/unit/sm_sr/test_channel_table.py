@@ -1,7 +1,7 @@
 """The channel in rare orders of events: what is in flight, held, given or lost when the next thing happens.
 
-Each line of events ends in the named states of SMS, HTTPS (`ferryman.sm_sr.transitions.channel`) and of what is
-not decided yet, with these outcomes told to the owners of the commands (SGP.02 2.4.3, 2.4.4).
+Each line of events ends in the named states of SMS, HTTPS and plan (`ferryman.sm_sr.transitions.channel`), with
+these outcomes told to the owners of the commands (SGP.02 2.4.3, 2.4.4).
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from ferryman.sm_sr.procedures.delivery import Cancel, CardNotification, Command
 from ferryman.sm_sr.transitions import HALVES
 from ferryman.workflow.plan import GiveUp, Plan, Send, Transport, Wait
 
-type Make = Callable[[Channel], tuple[Event, bool | None]]
+PARTS = ("channel_sms", "channel_https", "channel_plan")
+type Made = tuple[Event, dict[str, Any]]  # and what is different about the facts
+type Make = Callable[[Channel], Made]
 
 HEADER = Header(message_id="m", sender="t", requester="t", function_call_id="f", deadline=s.DEADLINE, eid=s.EID)
 TLVS = (ota_script.c_apdu(bytes.fromhex("80F24002024F00")),)
@@ -35,17 +37,23 @@ ENABLED = bytes.fromhex("80E2890006C10401020304")  # a command that changes some
 CHANGE = (ota_script.c_apdu(ENABLED),)
 PUSH, PULL = Send(transport=Transport.HTTPS_PUSH), Send(transport=Transport.HTTPS_PULL)
 SMS, PATIENT = Send(transport=Transport.SMS), Send(transport=Transport.HTTPS_PULL, answer_timeout=60.0)
+PATIENT_SMS = Send(transport=Transport.SMS, answer_timeout=60.0)
 ONCE, TWICE = Send(transport=Transport.SMS, attempts=1), Send(transport=Transport.SMS, attempts=2)
 NOTIFIED = CardNotification(type=2, sequence=7, aid=ids.isdp_aid(0x11), imei=b"", via="sms")
 
 
 def at(event: Event) -> Make:
-    return lambda _: (event, None)
+    return lambda _: (event, {})
 
 
 def plain(make: Make) -> Make:
     """No script is active any more."""
-    return lambda state: (make(state)[0], False)
+    return lambda state: (make(state)[0], {"scripted": False})
+
+
+def stranger(make: Make) -> Make:
+    """The card is not ours any more."""
+    return lambda state: (make(state)[0], {"euicc": None})
 
 
 def c(number: int, transport: str = "sms", **changes: Any) -> Make:
@@ -67,31 +75,31 @@ def timer(name: str) -> Make:
 
 
 def por(status: int) -> Make:
-    def make(state: Channel) -> tuple[Event, None]:
+    def make(state: Channel) -> Made:
         assert state.flight is not None
         told = crypto.SCP80Response(tar=ids.ISDR_TAR, counter=state.flight.counter, status=status, data=b"answer")
-        return Answered("open", reply=told), None
+        return Answered("open", reply=told), {}
 
     return make
 
 
-def refused(state: Channel) -> tuple[Event, None]:
+def refused(state: Channel) -> Made:
     """The SMSC takes none of it, for good."""
     assert state.flight is not None
     body = es5.SMSRejected(sms_id=state.flight.sms_id, nothing_sent=True, permanent=True, reason="no")
-    return Received(HEADER, body), None
+    return Received(HEADER, body), {}
 
 
 def post(number: int, *, key: int = 0x40, result: bytes = b"", resume: bool = False) -> Make:
     """A POST to the URI that was given last."""
 
-    def make(state: Channel) -> tuple[Event, None]:
+    def make(state: Channel) -> Made:
         uri = f"/x?s={state.token}" if result or resume else "/x"
         body = es5.HTTPSPosted(
             post_id=f"post{number}", session_id="s1", eid=s.EID, key_version=key, uri=uri,
             resume=resume, script_status="ok" if result else "", body=result, notification=b"",
         )  # fmt: skip
-        return Received(HEADER, body), None
+        return Received(HEADER, body), {}
 
     return make
 
@@ -105,9 +113,16 @@ def reset(number: int) -> Make:
     return at(Signalled("p", Settled(command_id=f"c{number}")))
 
 
+def receipt(state: Channel) -> Made:
+    """The SMSC says that the terminal has the current copy."""
+    assert state.flight is not None
+    return Received(HEADER, es5.SMSReceipt(sms_id=state.flight.sms_id, delivered=True, state="DELIVRD")), {}
+
+
 WRAPPED = at(Answered("wrap", reply=crypto.SCP80Wrapped(packet=b"packet")))
 UNWRAPPED = at(Answered("wrap", refusal=failed("8", "1", "no")))
 ANSWER = at(Received(HEADER, es5.SMSReceived(mo_id="1", originator="8823900000001", kind=0x71, packet=PACKET)))
+NOTICE = at(Received(HEADER, es5.SMSReceived(mo_id="2", originator="8823900000001", kind=0x70, packet=PACKET)))
 CLOSED = at(Received(HEADER, es5.HTTPSClosed(session_id="s1", eid=s.EID, reason="")))
 SILENCE, NO_SESSION, NO_ANSWER, LINGER = timer("sms"), timer("session"), timer("answer"), timer("linger")
 GONE = [NO_SESSION] * 4  # every trigger of the settings
@@ -124,6 +139,10 @@ def asked(said: Send = SMS, number: int = 1, **changes: Any) -> list[Make]:
     return [c(number, **changes), plan(number, said)]
 
 
+TOLD = [*asked(), WRAPPED, receipt]  # and a script is asked about it
+DOUBTED = [*asked(Send(transport=Transport.SMS, attempts=3)), WRAPPED, SILENCE, por(6)]  # refused, and sent twice
+WAITING = [c(1), plan(1, Wait(seconds=5.0))]
+WAITING_FOR_PUSH = [c(1, "https"), plan(1, Wait(seconds=5.0))]
 HELD = [*asked(ONCE), WRAPPED, SILENCE]  # of a script
 HELD_TWICE = [*asked(TWICE), WRAPPED, SILENCE, SILENCE]
 HELD_WAITING = [*HELD, plan(1, Wait(seconds=5.0))]
@@ -133,29 +152,50 @@ def run(line: list[Make], *, scripted: bool) -> tuple[tuple[str, ...], list[tupl
     """States of the three parts, outcomes in order, and the channel."""
     state, outcomes = Channel(), []
     for number, make in enumerate(line):
-        event, script = make(state)
+        event, different = make(state)
         context = s.context(procedure_id="channel", caller=False, entropy=bytes([number]) * 32)
-        facts = dataclasses.replace(context.facts, scripted=scripted if script is None else script)
+        facts = dataclasses.replace(context.facts, **{"scripted": scripted, **different})
         taken = channel.step(state, event, dataclasses.replace(context, facts=facts))
         outcomes += [(o.command_id, o.kind.value) for o in s.signals(taken, Outcome)]
         state = taken.state
-    undecided = "undecided" if state.pending else "decided"
-    return (by_sms(state), HALVES["channel_https"].phase(state), undecided), outcomes, state
-
-
-def by_sms(state: Channel) -> str:
-    """What is in flight."""
-    flight = state.flight
-    if flight is None:
-        return "quiet"
-    if flight.command is None:
-        return "triggering" if flight.packet else "securing trigger"
-    if any(one.aloft for one in state.pending):
-        return "held"
-    return "sent" if flight.packet else "securing"
+    return tuple(HALVES[name].phase(state) for name in PARTS), outcomes, state
 
 
 BUILT_IN: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
+    "a notification": ([NOTICE], "quiet/idle", []),
+    "an answer": ([*SENT, ANSWER], "sent/idle", []),
+    "an answer to a trigger": ([*CALLED, ANSWER], "triggering/called", []),
+    "never secured": ([c(1), UNWRAPPED], "quiet/idle", [("c1", "unreachable")]),
+    "another number when it was sent": ([*SENT, confirm(2)], "securing/idle", [("c1", "unknown")]),
+    "another number when the trigger was sent": ([*CALLED, confirm(2)], "securing/called", []),
+    "another number before it was secured, of a card that has left": (
+        [c(1), stranger(confirm(2))], "quiet/idle", [("c1", "unreachable"), ("c2", "unreachable")],
+    ),
+    "another number when it was sent, of a card that has left": (
+        [*SENT, stranger(confirm(2))], "quiet/idle", [("c1", "unknown"), ("c2", "unreachable")],
+    ),
+    "another number before the trigger was secured, of a card that has left": (
+        [c(1, "https"), stranger(confirm(2))], "quiet/called", [("c2", "unreachable")],
+    ),
+    "another number when the trigger was sent, of a card that has left": (
+        [*CALLED, stranger(confirm(2))], "quiet/called", [("c2", "unreachable")],
+    ),
+    "executed, the next one": ([*SENT, c(2), por(0)], "securing/idle", [("c1", "answered")]),
+    "more time": ([*SENT, por(8)], "sent/idle", []),
+    "more time for a trigger": ([*CALLED, por(8)], "triggering/called", []),
+    "a counter behind": ([*SENT, por(2), SILENCE], "quiet/idle", [("c1", "unknown")]),
+    "silence to the end": ([*SENT, *[SILENCE] * 4], "quiet/idle", [("c1", "unknown")]),
+    "a receipt": ([*SENT, receipt], "sent/idle", []),
+    "the session is there before the trigger is answered": ([*CALLED, post(1), SILENCE], "quiet/given", []),
+    "the first script": ([c(1, "https-pull"), post(1)], "quiet/given", []),
+    "a command while the POST is open": ([post(1), c(1, "https")], "quiet/given", []),
+    "closed behind the last POST": ([*AWAY, CLOSED], "quiet/idle", []),
+    "answered, the next script": (
+        [*GIVEN, c(2, "https"), post(2, result=b"r")], "quiet/given", [("c1", "answered")],
+    ),
+    "answered, nothing to do": ([*GIVEN, post(2, result=b"r")], "quiet/open", [("c1", "answered")]),
+    "the link is dead": ([*GIVEN, NO_ANSWER], "quiet/open and away", [("c1", "unknown")]),
+    "given, and the card was reset": ([*GIVEN, reset(1)], "quiet/open and away", []),
     "an answer before the packet left": ([c(1), ANSWER], "securing/idle", []),
     "an answer before the trigger left": ([c(1, "https"), ANSWER], "securing trigger/called", []),
     "never secured, the next one": ([c(1), c(2), UNWRAPPED], "securing/idle", [("c1", "unreachable")]),
@@ -301,6 +341,36 @@ BY_SCRIPT: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
     ),
     "withdrawn while it is asked": ([c(1), withdraw(1)], "quiet/idle/decided", [("c1", "unreachable")]),
     "one of two withdrawn": ([c(1), c(2), withdraw(1)], "quiet/idle/undecided", [("c1", "unreachable")]),
+    "waits, the card comes": ([*WAITING, post(1)], "quiet/open/undecided", []),
+    "waits, the card comes, no script: by SMS": ([*WAITING, plain(post(1))], "securing/open/decided", []),
+    "waits, the card comes, no script: it is given": (
+        [*WAITING_FOR_PUSH, plain(post(1))], "quiet/given/decided", [],
+    ),
+    "waits, the card comes for another one, no script": (
+        [*asked(PULL, 2), *WAITING_FOR_PUSH, plain(post(1))], "quiet/given/decided", [],
+    ),
+    "waits, the card comes, no script: another is asked for": (
+        [c(2), *WAITING, plain(post(1))], "securing/open/undecided", [],
+    ),
+    "a receipt is asked about": (TOLD, "sent/idle/undecided", []),
+    "a receipt is asked about as another is": ([*asked(), WRAPPED, c(2), receipt], "sent/idle/undecided", []),
+    "behind a receipt: go on": ([*TOLD, plan(1, PATIENT_SMS)], "sent/idle/decided", []),
+    "behind a receipt: wait": ([*TOLD, plan(1, Wait(seconds=5.0))], "held/idle/undecided", []),
+    "behind a receipt: enough": ([*TOLD, plan(1, GiveUp())], "quiet/idle/decided", [("c1", "unknown")]),
+    "behind a receipt: enough, the next one": (
+        [*asked(), WRAPPED, *asked(number=2), receipt, plan(1, GiveUp())], "securing/idle/decided",
+        [("c1", "unknown")],
+    ),
+    "behind a receipt: by push": ([*TOLD, plan(1, PUSH)], "securing trigger/called/decided", []),
+    "refused by the card: asked": ([*asked(), WRAPPED, por(6)], "quiet/idle/undecided", []),
+    "refused by the card: given up": (
+        [*asked(), WRAPPED, por(6), plan(1, GiveUp())], "quiet/idle/decided", [("c1", "rejected")],
+    ),
+    "refused by the card after a repeat": (DOUBTED, "held/idle/undecided", []),
+    "refused by the card after a repeat, silence": ([*DOUBTED, SILENCE], "held/idle/undecided", []),
+    "refused by the SMSC, waited, no script: once more": (
+        [*asked(), WRAPPED, refused, plan(1, Wait(seconds=5.0)), plain(timer("wait/c1"))], "sent/idle/decided", [],
+    ),
     "held after silence": (HELD, "held/idle/undecided", []),
     "held after a refusal": ([*asked(), WRAPPED, refused], "held/idle/undecided", []),
     "held while another is asked for": ([*asked(ONCE), WRAPPED, c(2), SILENCE], "held/idle/undecided", []),
@@ -323,6 +393,9 @@ BY_SCRIPT: dict[str, tuple[list[Make], str, list[tuple[str, str]]]] = {
         [*HELD_WAITING, plain(timer("wait/c1"))], "quiet/idle/decided", [("c1", "unknown")],
     ),
     "held, another number": ([*HELD, confirm(2)], "securing/idle/decided", [("c1", "unknown")]),
+    "held, another number of a card that has left": (
+        [*HELD, stranger(confirm(2))], "quiet/idle/decided", [("c1", "unknown"), ("c2", "unreachable")],
+    ),
     "held, reset": ([*HELD, reset(1)], "quiet/idle/decided", []),
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ferryman.platform.transitions import Table
 from ferryman.sm_sr.transitions.changes import CHANGE, NOTIFICATION
-from ferryman.sm_sr.transitions.channel import HTTPS
+from ferryman.sm_sr.transitions.channel import HTTPS, PLAN, SMS
 from ferryman.sm_sr.transitions.functions import (
     AUDIT,
     COMPLETED,
@@ -35,5 +35,5 @@ TABLES: dict[str, Table] = {
     "update": UPDATE,
 }
 
-# Of one step function, `channel.step`: each tells of a part of its state. Its packets by SMS have none yet.
-HALVES: dict[str, Table] = {"channel_https": HTTPS}
+# Of one step function, `channel.step`: each tells of a part of its state.
+HALVES: dict[str, Table] = {"channel_sms": SMS, "channel_https": HTTPS, "channel_plan": PLAN}
