@@ -82,6 +82,13 @@ async def test_who_does_not_finish_a_head_is_hung_up_on(tmp_path: Path) -> None:
             said, took = await closed_after(reader)
             assert said == b""
             assert 0.4 <= took < 10
+        async with line(world) as (reader, writer):  # an empty line ahead of a request that does not come
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"alive\n")
+            writer.write(b"\r\n")
+            said, took = await closed_after(reader)
+            assert said == b""
+            assert 0.4 <= took < 10
         async with line(world) as (reader, writer):
             with contextlib.suppress(OSError):
                 writer.write(b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * (MAX_HEAD // 4))

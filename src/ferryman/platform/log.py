@@ -52,7 +52,10 @@ def is_secret(name: str) -> bool:
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Processor: hide fields named like secrets and all bytes, shorten IMSIs in every text."""
     for name, value in event.items():
-        event[name] = HIDDEN if is_secret(name) else _masked(value)
+        if is_secret(name):
+            event[name] = HIDDEN
+        elif type(value) is not str or len(value) >= IMSI_DIGITS:
+            event[name] = _masked(value)
     return event
 
 

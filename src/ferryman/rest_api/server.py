@@ -89,7 +89,7 @@ def protocol_of(head_timeout: float) -> type[HttpToolsProtocol]:
                 return
             if self._head_octets > MAX_HEAD:
                 self.transport.close()
-            elif self._begun and self._head is None:  # most heads come whole and need no timer
+            elif (self._begun or self._head_octets) and self._head is None:  # most heads come whole: no timer
                 self._head = self.loop.call_later(head_timeout, self.transport.close)
 
         def on_message_begin(self) -> None:
