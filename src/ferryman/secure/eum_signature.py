@@ -56,6 +56,7 @@ def _verify_value(certificate: x509.Certificate, method: str, value: bytes, mess
     key = _public_key(certificate)
     try:
         if isinstance(key, ec.EllipticCurvePublicKey) and method == ECDSA:
+            curve_of_key(key)
             if len(value) != 2 * COMPONENT:
                 raise PeerError("an ECDSA value has 64 octets", field="SignatureValue", clause=_CLAUSE)
             r, s = int.from_bytes(value[:COMPONENT]), int.from_bytes(value[COMPONENT:])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from ferryman.codec.eis_xml import DS
 from ferryman.errors import PeerError
-from ferryman.secure.eum_signature import check_chain
+from ferryman.secure.eum_signature import ECDSA, EXCLUSIVE, SHA256_DIGEST, check_chain, verify
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 EUM = "1.3.6.1.4.1.99999.40"
@@ -101,3 +105,41 @@ def test_another_eum_another_time_another_ci() -> None:
             check(good, **options)
     with pytest.raises(PeerError, match="under a configured CI"):
         check_chain(good, [], eum_id=EUM, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("curve", "accepted"),
+    [(ec.SECP256R1(), True), (ec.BrainpoolP256R1(), True), (ec.SECP256K1(), False)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_curve_of_the_signature(curve: ec.EllipticCurve, accepted: bool) -> None:
+    """All of 256 bits, and the signature is right: the curve alone decides (SGP.02 2.3.1)."""
+    key = ec.generate_private_key(curve)
+    end = NOW + datetime.timedelta(days=9)
+    builder = x509.CertificateBuilder(name("ci"), name("eum"), key.public_key(), 7, NOW, end)
+    certificate = builder.sign(CI_KEY, hashes.SHA256())
+    signed = b"<EumSignedInfo>x</EumSignedInfo>"
+    if accepted:
+        verify(signed, signature(key, signed), certificate)
+        with pytest.raises(PeerError, match="digest"):
+            verify(signed.replace(b"x", b"y"), signature(key, signed), certificate)
+    else:
+        with pytest.raises(PeerError, match="not supported"):
+            verify(signed, signature(key, signed), certificate)
+
+
+def signature(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
+    """Both forms are canonical as they are written here."""
+    digest = base64.b64encode(hashlib.sha256(signed).digest()).decode()
+    info = (
+        f'<ds:SignedInfo xmlns:ds="{DS}">'
+        f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"></ds:CanonicalizationMethod>'
+        f'<ds:SignatureMethod Algorithm="{ECDSA}"></ds:SignatureMethod><ds:Reference>'
+        f'<ds:DigestMethod Algorithm="{SHA256_DIGEST}"></ds:DigestMethod>'
+        f"<ds:DigestValue>{digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"
+    )
+    r, s = decode_dss_signature(key.sign(info.encode(), ec.ECDSA(hashes.SHA256())))
+    value = base64.b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
+    return (
+        f'<ds:Signature xmlns:ds="{DS}">{info}<ds:SignatureValue>{value}</ds:SignatureValue></ds:Signature>'
+    ).encode()
