@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from backends import AnyStore, Backend
 from ferryman.contracts.admin import CreateOrder
 from ferryman.contracts.crypto import PackageElement
-from ferryman.contracts.eis import PolicyRule
+from ferryman.contracts.eis import KeysetInfo, PolicyRule, SecurityDomain
 from ferryman.contracts.imports import ChunkRegistered, SubscriptionPublic
 from ferryman.contracts.orders import ListOrders
 from ferryman.contracts.status import SUCCESS, failed
@@ -42,6 +43,7 @@ from ferryman.sm_sr.records import (
     RemoveISDP,
     SetState,
     TakeMemory,
+    UseKeyset,
 )
 
 EID = "89049032123456789012345678901203"
@@ -139,6 +141,20 @@ async def test_an_isdp_lives_from_creation_to_deletion(eis: AnyStore) -> None:
     )
     assert card.remaining_memory == 300_000
     assert (await changed(eis, Audited(123))).remaining_memory == 123
+
+
+@pytest.mark.parametrize(("version", "left"), [(2, {1, 2, 0x40}), (1, {1, 0x40}), (0x41, {1, 0x41})])
+async def test_a_key_set_in_use_is_in_the_list_of_the_isd_r(eis: AnyStore, version: int, left: set[int]) -> None:
+    """SCP80 has a new key set beside the former one, SCP81 in its place."""
+    keysets = (KeysetInfo(version=1, type="SCP80", counter=7), KeysetInfo(version=0x40, type="SCP81"))
+    domain = SecurityDomain(aid=bytes.fromhex("A0000005591010FFFFFFFF8900000100"), keysets=keysets)
+    text = msgspec.json.encode(domain).decode()
+    await eis.write(lambda c: c.execute(update(sr_schema.euicc).values(isdr=text)))
+    found = await changed(eis, UseKeyset(version))
+    assert found.isdr is not None
+    assert {keyset.version for keyset in found.isdr.keysets} == left
+    assert version in (found.scp80_version, found.scp81_version)
+    assert all(keyset.type == ("SCP81" if keyset.version >= 0x40 else "SCP80") for keyset in found.isdr.keysets)
 
 
 async def test_look_up_by_number_and_iccid(eis: AnyStore) -> None:

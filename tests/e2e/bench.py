@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -75,6 +76,8 @@ class Bench:
     operator: Operator
     transport: str
     memory_at_start: dict[str, tuple[int, int]] = field(default_factory=dict)
+    https_at_start: dict[str, Any] = field(default_factory=dict)
+    policies_at_start: dict[str, dict[str, tuple[int, bytes | None]]] = field(default_factory=dict)  # by ICCID
     may_repeat: tuple[str, ...] = ()  # commands that a test sends twice on purpose
 
     @property
@@ -267,7 +270,12 @@ async def bench(
             for eid in it.eids:
                 card = await it.store("sm-sr").read(lambda c, eid=eid: eis_store.load(c, eid))
                 assert card is not None
-                it.memory_at_start[eid] = (card.remaining_memory, it.device(eid).card._core.state.free_nvm())
+                state = it.device(eid).card._core.state
+                it.memory_at_start[eid] = (card.remaining_memory, state.free_nvm())
+                it.https_at_start[eid] = copy(state.https)
+                it.policies_at_start[eid] = {
+                    item.profile.iccid: (item.pol1, item.connectivity) for item in state.isdps if item.profile
+                }
             await asyncio.sleep(settle)
             yield it
         finally:

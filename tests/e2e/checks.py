@@ -11,6 +11,7 @@ from sqlalchemy import select
 from e2e.bench import Bench
 from ferryman.contracts import admin
 from ferryman.contracts.status import Status
+from ferryman.crypto_server import schema as crypto_schema
 from ferryman.sm_dp import schema as dp_schema
 from ferryman.sm_sr import eis_store
 from ferryman.sm_sr import schema as sr_schema
@@ -19,6 +20,7 @@ from ferryman.sm_sr.records import EUICC
 STATES = {0x03: "Created", 0x07: "Created", 0x0F: "Created", 0x1F: "Disabled", 0x3F: "Enabled"}
 # Commands that change something and must not have an effect twice; those of key establishment and sessions may.
 ONCE = ("CreateISDP", "EnableProfile", "DeleteProfile", "SCP03t ExternalAuthenticate", "SCP03t Segment")
+IMEI_DIGITS = 15
 GOOD = ("9000", "ok", "segment")
 
 
@@ -137,3 +139,43 @@ async def nothing_left(bench: Bench, *, patience: float = 3600.0) -> None:
             return
         assert asyncio.get_running_loop().time() < end, left
         await asyncio.sleep(5.0)
+
+
+async def card_equals(
+    bench: Bench, eid: str, *, smsr_address: str, ordered: tuple[int, bytes | None] = (0, None)
+) -> None:
+    """What the platform knows or has ordered beside the Profiles' states is what the card holds, value for value.
+
+    Not after operations that an operator does on its own (ES6): POL1 and connectivity parameters are those of the
+    factory or, of a Profile that was loaded, `ordered`.
+    """
+    card, state = await eis(bench, eid), bench.device(eid).card._core.state
+    digits = "".join(card.imei[at + 1] + card.imei[at] for at in range(0, len(card.imei), 2))
+    assert digits == f"A{state.imei[:IMEI_DIGITS]}", "IMEI of EIS and device"
+    assert state.smsr_address == smsr_address, "SM-SR address on the card"
+    assert state.https == bench.https_at_start[eid], "administration session parameters on the card"
+    for item in state.isdps:
+        if item.profile is not None:
+            pol1, connectivity = bench.policies_at_start[eid].get(item.profile.iccid, ordered)
+            assert item.pol1 == pol1, f"POL1 of {item.profile.iccid}"
+            assert item.connectivity == connectivity, f"connectivity parameters of {item.profile.iccid}"
+    await _keys_agree(bench, card, state)
+    question = admin.DescribeEUICC(owner="", eid=eid)
+    described: Any = await bench.operator.sm_sr(question)
+    in_use = next(keyset for keyset in state.scp80 if keyset.kvn == card.scp80_version)
+    assert described.counter >= in_use.counter, "SCP80 counter: the card would refuse the next packet"
+
+
+async def _keys_agree(bench: Bench, card: EUICC, state: Any) -> None:
+    """The key sets of EIS, CryptoServer and card are the same; one whose PUT KEY is not known may be either."""
+    refs = crypto_schema.secret.c.ref
+    known = await bench.store("crypto-server").read(lambda c: list(c.execute(select(refs)).scalars()))
+    held, made = (
+        {int(ref.split("/")[2], 16) for ref in known if ref.startswith(f"{kind}/{card.eid}/")}
+        for kind in ("euicc", "made")
+    )
+    assert held <= state.key_versions() <= held | made, "key sets of CryptoServer and card"
+    assert card.scp80_version in {keyset.kvn for keyset in state.scp80}, "SCP80 key set in use"
+    assert card.scp81_version in {0, *(keyset.kvn for keyset in state.scp81)}, "SCP81 key set in use"
+    if card.isdr is not None and card.isdr.keysets:
+        assert {keyset.version for keyset in card.isdr.keysets} == held, "key sets of EIS and CryptoServer"

@@ -21,6 +21,7 @@ from e2e.gateway import Gateway
 from e2e.operations import MAKES, Desk, described, run
 from ferryman.sm_dp.records import DPSettings
 from ferryman_sim.smsc.faults import Faults
+from rig import SMSR_ADDRESS
 
 SPARES = ("--spares", "1", "--spare-smdp-id", DPSettings().smdp_id)
 """A second Profile beside the bootstrap Profile, of our SM-DP's."""
@@ -151,9 +152,7 @@ async def judge(desk: Desk, holders: Mapping[str, str]) -> list[str]:
     wrong = []
     try:
         await checks.card_agrees(bench, eid)
-        known, state = await checks.eis(bench, eid), bench.device(eid).card._core.state
-        assert known.scp80_version in {keyset.kvn for keyset in state.scp80}, "SCP80 key set of EIS and card"
-        assert known.scp81_version in {0, *(keyset.kvn for keyset in state.scp81)}, "SCP81 key set of EIS and card"
+        await checks.card_equals(bench, eid, smsr_address=SMSR_ADDRESS)
         for order in [each for each in desk.orders if holders.get(each.iccid, eid) == eid]:
             await checks.order_is_final(bench, order)
     except AssertionError as problem:

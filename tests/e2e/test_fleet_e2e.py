@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from e2e.operations import run
 from e2e.pairs import NETWORK, SCHEDULES, Meeting, meetings
 from ferryman.sm_dp.records import DPSettings
 from ferryman.sm_sr.settings import SRSettings
-from ferryman_sim.card.state import Notification
+from ferryman_sim.card.state import HTTPSConfig, Notification, State
 
 SOAK = bool(os.environ.get("FERRYMAN_SOAK"))
 FLEET = 1_000 if SOAK else 200
@@ -104,6 +106,18 @@ def test_every_ordered_pair_on_one_card(first: str, seed: int, tmp_path: Path) -
         assert sum(map(len, report.cards.values())) == 2 * size
 
 
+DIFFERENCES: dict[str, Callable[[State], object]] = {
+    "IMEI": lambda card: setattr(card, "imei", card.imei[::-1]),
+    "SM-SR address": lambda card: setattr(card, "smsr_address", card.smsr_address[:-1]),
+    "administration session": lambda card: setattr(card, "https", HTTPSConfig("other", 443, "/", "")),
+    "POL1": lambda card: setattr(card.isdps[0], "pol1", card.isdps[0].pol1 ^ 0x02),
+    "connectivity parameters": lambda card: setattr(card.isdps[1], "connectivity", b"\xa2\x00"),
+    "key sets of CryptoServer": lambda card: card.scp80.append(replace(card.scp80[0], kvn=0x0E)),
+    "SCP80 counter": lambda card: setattr(card.scp80[0], "counter", card.scp80[0].counter + 1_000),
+}
+"""What is done to a card, by what the judge then says."""
+
+
 def script_of(meeting: Meeting) -> Script:
     return Script(((0.0, meeting.first), (meeting.gap, meeting.second)), meeting.faults, meeting.label)
 
@@ -118,7 +132,7 @@ def test_a_seed_replays() -> None:
 
 @virtual_loop.virtual
 async def test_the_judge_sees_what_is_wrong() -> None:
-    """EIS and card apart, a command executed twice, an answer too much, a notification left: each is found."""
+    """EIS and card apart in any field, a command twice, an answer too much, a notification left: each is found."""
     async with fleet_of(1) as b:
         gateway = Gateway()
         (desk,) = desks_of(b, gateway, "judge")
@@ -129,6 +143,14 @@ async def test_the_judge_sees_what_is_wrong() -> None:
         device.card._core.state.isdps[1].fallback = True
         assert len(await judge(desk, {})) == 1
         device.card._core.state.isdps[1].fallback = False
+        honest = deepcopy(device.card._core.state)
+        for said, alter in DIFFERENCES.items():
+            alter(device.card._core.state)
+            (line,) = await judge(desk, {})
+            assert said in line
+            for name in ("imei", "smsr_address", "https", "isdps", "scp80"):
+                setattr(device.card._core.state, name, deepcopy(getattr(honest, name)))
+        assert await judge(desk, {}) == []
         device.card.log.append({"command": "EnableProfile A0", "sw": "9000"})
         assert await judge(desk, {}) == [f"{b.eid}: 1 times EnableProfile for 0 calls"]
         device.card.log.pop()

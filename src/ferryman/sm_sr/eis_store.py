@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from ferryman.contracts.eis import PolicyRule, Property, SecurityDomain
+from ferryman.contracts.eis import KeysetInfo, PolicyRule, Property, SecurityDomain
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import Conflict
@@ -178,8 +179,7 @@ def apply(tx: Tx, eid: str, change: Change) -> None:
             one = update(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid)
             connection.execute(one.values(allocated_memory=size))
         case UseKeyset(version):
-            column = "scp81_version" if version >= FIRST_SCP81_VERSION else "scp80_version"
-            connection.execute(update(euicc).where(euicc.c.eid == eid).values({column: version}))
+            _use_keyset(connection, eid, version)
         case RemoveISDP(aid, freed):
             connection.execute(delete(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid))
             _memory(connection, eid, freed)
@@ -219,6 +219,25 @@ def apply(tx: Tx, eid: str, change: Change) -> None:
             contacts.count(connection, eid, change, tx.now)
         case _:
             assert_never(change)
+
+
+def _use_keyset(connection: Connection, eid: str, version: int) -> None:
+    scp81 = version >= FIRST_SCP81_VERSION
+    column = euicc.c.scp81_version if scp81 else euicc.c.scp80_version
+    former, told = connection.execute(select(column, euicc.c.isdr).where(euicc.c.eid == eid)).one()
+    values: dict[str, Any] = {column.name: version}
+    domain = _DOMAIN.decode(told) if told else None
+    if domain is not None and domain.keysets:
+        keysets = _with_keyset(domain.keysets, version, former if scp81 else 0)
+        values["isdr"] = msgspec.json.encode(replace(domain, keysets=keysets)).decode()
+    connection.execute(update(euicc).where(euicc.c.eid == eid).values(**values))
+
+
+def _with_keyset(keysets: tuple[KeysetInfo, ...], version: int, replaced: int) -> tuple[KeysetInfo, ...]:
+    """The key sets of an ISD-R with this one: SCP81 has it in place of the former, SCP80 beside it (2.2)."""
+    kind = "SCP81" if version >= FIRST_SCP81_VERSION else "SCP80"
+    kept = tuple(keyset for keyset in keysets if keyset.version not in (version, replaced))
+    return (*kept, KeysetInfo(version=version, type=kind))
 
 
 def _of_isdp(connection: Connection, eid: str, aid: bytes, **values: object) -> None:
