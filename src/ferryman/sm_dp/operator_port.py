@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
+
 from ferryman.codec.ids import EID
 from ferryman.contracts import codes, es2, es2_calls, es3, v4
 from ferryman.contracts.es2_calls import ES2View
@@ -163,38 +165,23 @@ class OperatorPort:
         await self._mailbox.transact(unit)
 
 
+_ON_ES2: dict[type[Body], type[Body]] = {
+    es3.ES3HandleProfileEnabledNotification: es2.ES2HandleProfileEnabledNotification,
+    es3.ES3HandleProfileDisabledNotification: es2.ES2HandleProfileDisabledNotification,
+    es3.ES3HandleProfileDeletedNotification: es2.ES2HandleProfileDeletedNotification,
+    es3.ES3HandleSMSRChangeNotification: es2.ES2HandleSMSRChangeNotification,
+    v4.ES3HandleProfileDownloadedNotification: v4.ES2HandleProfileDownloadedNotification,
+    v4.ES3HandleProfilePOL2UpdatedNotification: v4.ES2HandleProfilePOL2UpdatedNotification,
+    v4.ES3HandleFallBackAttributeSetNotification: v4.ES2HandleFallBackAttributeSetNotification,
+    v4.ES3HandleFallBackAttributeUnsetNotification: v4.ES2HandleFallBackAttributeUnsetNotification,
+}
+
+
 def notice_of(body: Body) -> Body:
     """The notification of ES2 that a notification of ES3 becomes: the same without Mno-id (2.3)."""
-    match body:
-        case es3.ES3HandleProfileEnabledNotification():
-            return es2.ES2HandleProfileEnabledNotification(
-                eid=body.eid, iccid=body.iccid, completed=body.completed
-            )
-        case es3.ES3HandleProfileDisabledNotification():
-            return es2.ES2HandleProfileDisabledNotification(
-                eid=body.eid, iccid=body.iccid, completed=body.completed
-            )
-        case es3.ES3HandleProfileDeletedNotification():
-            return es2.ES2HandleProfileDeletedNotification(
-                eid=body.eid, iccid=body.iccid, completed=body.completed
-            )
-        case v4.ES3HandleProfileDownloadedNotification():
-            return v4.ES2HandleProfileDownloadedNotification(
-                eid=body.eid, iccid=body.iccid, profile_type=body.profile_type, completed=body.completed
-            )
-        case v4.ES3HandleProfilePOL2UpdatedNotification():
-            return v4.ES2HandleProfilePOL2UpdatedNotification(
-                eid=body.eid, iccid=body.iccid, completed=body.completed
-            )
-        case v4.ES3HandleFallBackAttributeSetNotification():
-            return v4.ES2HandleFallBackAttributeSetNotification(
-                eid=body.eid, iccid=body.iccid, completed=body.completed
-            )
-        case v4.ES3HandleFallBackAttributeUnsetNotification():
-            return v4.ES2HandleFallBackAttributeUnsetNotification(
-                eid=body.eid, iccid=body.iccid, completed=body.completed
-            )
-        case es3.ES3HandleSMSRChangeNotification():
-            return es2.ES2HandleSMSRChangeNotification(eis=body.eis, completed=body.completed)
-        case _:
-            raise ValueError(f"{type(body).__name__} is no notification of ES3")
+    kind = _ON_ES2.get(type(body))
+    if kind is None:
+        raise ValueError(f"{type(body).__name__} is no notification of ES3")
+    values = msgspec.structs.asdict(body)
+    del values["owner"]
+    return kind(**values)
