@@ -192,10 +192,7 @@ class Wire:
             )
             self.abort()
             return
-        if self._pending is None:
-            self._lose(None)
-        else:
-            self.close()
+        self.close()
 
     def _on_writable(self) -> None:
         sock, pending = self._socket, self._pending
