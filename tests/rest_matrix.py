@@ -32,6 +32,8 @@ AGREED = {
     "imports": {"GET": "AKOR", "POST": "AK", "DELETE": "AK"},
     "uploads": {"GET": "AKOR", "POST": "AK"},
     "raw-scripts": {"POST": "AO"},
+    "master-deletes": {"POST": "AO"},
+    "delete-tokens": {"POST": "AO"},
     "events": {"GET": "AORM"},
     "order-hooks": {"GET": "AOR", "PUT": "AO", "DELETE": "AO"},
     "hook-keys": {"POST": "AO"},
@@ -52,7 +54,8 @@ BOTH = {
 
 def area(path: str) -> str:
     words = path.strip("/").split("/")
-    return next((word for word in ("operations", "queue", "raw-scripts") if word in words), words[0])
+    own = ("operations", "queue", "raw-scripts", "master-deletes", "delete-tokens")
+    return next((word for word in own if word in words), words[0])
 
 
 def allowed(role: KeyRole, tenant: str, endpoint: Endpoint) -> bool:

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, text
 
 from backends import AnyStore, Backend
 from ferryman.contracts.queue import CampaignCounts, CampaignStart, CampaignState, EntryState, QueueItem
@@ -131,6 +131,30 @@ async def test_a_paused_campaign_begins_nothing_and_lets_others_go(store: AnySto
     assert await store.read(lambda c: queue_store.lively(c, eid(3), NOW))
     assert await store.read(lambda c: queue_store.first_due(c, NOW)) == NOW + 50.0
     assert (await told(store)).counts == await store.read(true_counts)
+
+
+async def test_what_came_to_no_answer_is_found_by_its_index(store: AnyStore) -> None:
+    rows = [row(n, state={0: "failed", 1: "expired"}.get(n % 10, "answered"), reason="why") for n in range(40)]
+    await store.write(lambda c: queue_store.add(c, rows))
+
+    async def found(state: EntryState | None, after: str = "", limit: int = 3) -> list[int]:
+        seen = await store.read(
+            lambda c: queue_store.of_campaign(c, KEY, NOW, state=state, after=after, limit=limit)
+        )
+        return [int(one.eid) - int(eid(0)) for one in seen]
+
+    assert await found(EntryState.FAILED) == [0, 10, 20]
+    assert await found(EntryState.FAILED, eid(20)) == [30]
+    assert await found(EntryState.EXPIRED, eid(1)) == [11, 21, 31]
+    assert await found(None, eid(1), 2) == [2, 3]
+    assert await found(EntryState.HELD) == []
+    if await store.read(driver_of) is None:
+        return  # PostgreSQL chooses by its statistics; the indexes are the same
+    for state in (EntryState.FAILED, EntryState.EXPIRED, EntryState.CANCELLED):
+        asked = queue_store.in_campaign(KEY, state, eid(1)).compile(compile_kwargs={"literal_binds": True})
+        plan = str(await store.read(lambda c, asked=asked: c.execute(text(f"EXPLAIN QUERY PLAN {asked}")).all()))
+        assert "queue_entry_unanswered" in plan
+        assert "TEMP B-TREE" not in plan
 
 
 async def views(store: AnyStore, number: int) -> tuple[Any, ...]:

@@ -11,11 +11,14 @@ import pytest
 from e2e import checks
 from e2e.bench import Bench, bench
 from e2e.test_card_operations_e2e import run
+from e2e.test_rest_many_e2e import REST, Asking, asking
 from ferryman.contracts import operations, orders
+from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.status import Status
 from ferryman.errors import Refused
 from ferryman_sim.card.apdu import Apdu
 from ferryman_sim.card.isdp import IsdP
+from rest_world import OTHER
 from rig import OWNER
 from virtual_loop import virtual
 
@@ -120,3 +123,50 @@ async def test_lost_answers_while_the_key_is_loaded(command: str) -> None:
         done = await run(b, await token(b, view.order_id))
         assert done.status is not None
         assert done.status.status is Status.SUCCESS, done
+
+
+@virtual
+async def test_over_rest_with_a_token_that_is_shown_or_used_at_once() -> None:
+    """A repeat of a request finds the same token and the same operation; nobody else has either."""
+    async with bench("sms", subscribers=4, rest=REST) as b:
+        own, other, reader = await asking(b), await asking(b, OTHER), await asking(b, role=KeyRole.AUDITOR)
+        terms = {"profile_type": "demo", "enable": False, "delete_token": True, "pol1": "Ag=="}
+        placed = []
+        for _ in range(2):
+            made = await own("POST", "/orders", {"eid": b.eid, **terms})
+            placed.append(await own.until(f"/orders/{made.json['order_id']}", "done"))
+        one, two = placed
+        asked = f"/orders/{one['order_id']}/delete-tokens"
+        issued = [await own("POST", asked, **{"idempotency-key": key}) for key in ("a", "a", "b")]
+        assert [answer.status for answer in issued] == [201, 201, 201]
+        assert issued[0].json == issued[1].json
+        assert issued[0].json["token_id"] != issued[2].json["token_id"]
+        assert (await other("POST", asked)).status == 404
+        assert (await reader("POST", asked)).status == 403
+        path = f"/euiccs/{b.eid}/master-deletes"
+        covered = {key: issued[0].json[key] for key in ("iccid", "token", "sin", "sdin", "provider", "token_id")}
+        assert (await reader("POST", path, covered)).status == 403
+        assert (await other("POST", path, covered)).status == 404
+        both = {**covered, "order_id": one["order_id"]}
+        assert (await own("POST", path, both)).status == 400
+        assert (await own("POST", path, {"iccid": one["iccid"]})).status == 400
+        assert (await own("POST", path, {**covered, "token": "AAAA"})).status == 400
+        crossed = {"iccid": two["iccid"], "order_id": one["order_id"]}
+        assert (await own("POST", path, crossed)).status == 403
+        assert (await own("POST", path, {"iccid": one["iccid"], "order_id": "none"})).status == 404
+        begun = await own("POST", path, covered)
+        assert begun.status == 202, begun.body
+        await succeeded(own, begun.json)
+        at_once = {"iccid": two["iccid"], "order_id": two["order_id"]}
+        started = [await own("POST", path, at_once, **{"idempotency-key": "once"}) for _ in range(2)]
+        assert [answer.status for answer in started] == [202, 202]
+        assert started[0].json["call_id"] == started[1].json["call_id"]
+        await succeeded(own, started[0].json)
+        assert len(b.device().card._core.state.isdps) == 1
+        trail = (await own("GET", "/audit?source=sm-dp")).body
+        assert issued[0].json["token"].encode() not in trail
+
+
+async def succeeded(own: Asking, operation: dict[str, str]) -> None:
+    done = await own.until(f"/operations/{operation['call_id']}", "done")
+    assert done["status"]["status"] == "EXECUTED_SUCCESS", done

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 from sqlalchemy import update
 
 from e2e.bench import Bench, bench, pause
@@ -13,6 +14,7 @@ from e2e.test_connectivity_e2e import LATER, isdp
 from ferryman.contracts.eis import PolicyRule
 from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.roles import SM_SR
+from ferryman.rest_api.routes import batches
 from ferryman.rest_api.settings import RESTSettings
 from ferryman.sm_sr import schema
 from rest_world import OTHER, Answer, RestWorld
@@ -42,9 +44,9 @@ class Asking:
         raise AssertionError(found)
 
 
-async def asking(b: Bench, tenant: str = OWNER) -> Asking:
+async def asking(b: Bench, tenant: str = OWNER, role: KeyRole = KeyRole.ADMIN) -> Asking:
     world = RestWorld(b.platform.installation)
-    return Asking(world, await world.token(KeyRole.ADMIN, tenant))
+    return Asking(world, await world.token(role, tenant))
 
 
 @virtual
@@ -101,6 +103,86 @@ async def test_a_batch_of_orders_and_a_campaign() -> None:
         (ended,) = [one async for one in _counted(own, "/campaigns/may", "answered", 2)]
         assert (ended["state"], ended["progress"]) == ("done", 1.0)
         assert [one["campaign"] for one in (await own("GET", "/campaigns?limit=1")).json["items"]] == ["may"]
+
+
+@virtual
+async def test_a_batch_from_a_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are looked for page after page; a repeat, another tenant and cards of others add nothing."""
+    monkeypatch.setattr(batches, "FILL", 2)
+    monkeypatch.setattr(batches, "PAGES", 1)
+    async with bench("sms", count=5, subscribers=12, rest=REST) as b:
+        own, other = await asking(b), await asking(b, OTHER)
+        staff = await asking(b, "")
+        first = {"name": "first", "profile_type": "demo", "enable": False, "in_flight": 5}
+        assert (await own("POST", "/batches", first)).status == 201
+        rows = {"first": 0, "rows": [{"eid": eid} for eid in b.eids]}
+        assert (await own("POST", "/batches/first/rows", rows)).json["rows"] == 5
+        assert (await own("POST", "/batches/first/fill", {})).status == 409  # it has no filter
+        assert (await own("POST", "/batches/first/changes", {"action": "start"})).status == 200
+        await own.until("/batches/first", "done")
+        await _give_away(b, b.eids[3])
+        for eid in (*b.eids[:2], b.eids[3]):
+            assert (await staff("PUT", f"/fleet/{eid}/tags", {"tags": ["pilot"]})).status == 200
+        tagged = await own("GET", "/euiccs?by=tag&value=pilot")
+        assert [one["eid"] for one in tagged.json["items"]] == sorted(b.eids[:2])
+
+        async def filled(name: str, asking: Asking = own) -> list[str]:
+            after, turns = "", 0
+            while True:
+                step = (await asking("POST", f"/batches/{name}/fill", {"after": after})).json
+                after, turns = step["next"], turns + 1
+                if not after:
+                    break
+            assert turns > 1
+            again = (await asking("POST", f"/batches/{name}/fill", {})).json
+            assert (again["added"], again["batch"]["rows"]) == (0, step["batch"]["rows"])
+            return [row["eid"] for row in (await asking("GET", f"/batches/{name}/rows")).json["items"]]
+
+        terms = {"profile_type": "demo", "enable": False}
+        eum = b.world.batch["eum"]["oid"]
+        for name, where, expected in (
+            ("all", {}, [eid for eid in b.eids if eid != b.eids[3]]),
+            ("pilots", {"tag": "pilot"}, b.eids[:2]),
+            ("maker", {"eum_id": eum}, [eid for eid in b.eids if eid != b.eids[3]]),
+            ("nobody", {"eum_id": "1.2.3"}, []),
+            ("others", {"tag": "pilot", "platform_type": "no such"}, []),
+        ):
+            made = await own("POST", "/batches", {"name": name, "where": where, **terms})
+            assert made.status == 201, made.body
+            assert await filled(name) == sorted(expected), name
+        assert (await own("POST", "/batches/all/rows", rows)).status == 409  # its rows are the filter's
+        assert (await other("POST", "/batches/all/fill", {})).status == 404
+        changed = {"name": "all", "where": {"tag": "pilot"}, **terms}
+        assert (await own("POST", "/batches", changed)).status == 409
+        assert (await own("POST", "/batches/pilots/changes", {"action": "start"})).status == 200
+        ended = await own.until("/batches/pilots", "done")
+        assert (ended["done"], ended["failed"]) == (2, 0)
+
+
+@virtual
+async def test_what_failed_in_a_campaign() -> None:
+    async with bench("sms", count=3, subscribers=6, rest=REST) as b:
+        own, other = await asking(b), await asking(b, OTHER)
+        terms = {"name": "meters", "profile_type": "demo", "enable": False}
+        await own("POST", "/batches", terms)
+        await own("POST", "/batches/meters/rows", {"first": 0, "rows": [{"eid": eid} for eid in b.eids]})
+        await own("POST", "/batches/meters/changes", {"action": "start"})
+        await own.until("/batches/meters", "done")
+        bad = {"name": "off", "function": "disable", "profile_type": "demo"}  # they are Disabled
+        assert (await own("POST", "/campaigns", bad)).status == 201
+        (ended,) = [one async for one in _counted(own, "/campaigns/off", "failed", 3)]
+        assert ended["state"] == "done"
+        path = "/campaigns/off/entries?state=failed&limit=2"
+        first = (await own("GET", path)).json
+        rest = (await own("GET", f"{path}&after={first['next']}")).json
+        entries = [*first["items"], *rest["items"]]
+        assert ([one["eid"] for one in entries], rest["next"]) == (sorted(b.eids), "")
+        assert {(one["state"], one["campaign"]) for one in entries} == {("failed", "off")}
+        assert all(one["reason"] for one in entries)
+        assert (await own("GET", "/campaigns/off/entries?state=answered")).json["items"] == []
+        assert len((await own("GET", "/campaigns/off/entries")).json["items"]) == 3
+        assert (await own("GET", "/campaigns/off/entries?state=lost")).status == 400
+        assert (await other("GET", "/campaigns/off/entries")).status == 404
 
 
 @virtual

@@ -29,6 +29,7 @@ from rig import OWNER
 from virtual_loop import virtual
 
 REST = RESTSettings(listen=False, rate_per_address=0, rate_per_key=0)
+TOKEN = {"token": base64.b64encode(bytes(16)).decode(), "sin": "AA==", "sdin": "AA==", "provider": "AA=="}
 SCRIPT = 'def decide(q):\n    return send("sms")\n'
 ENABLED = 0x3F  # as the card says it
 OWN_NAMES = {
@@ -121,6 +122,8 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
     meters = {"name": "meters", "profile_type": "demo"}
     assert (await own.ask("POST", "/campaigns", spring)).status == 201
     assert (await own.ask("POST", "/batches", meters)).status == 201
+    pilots = {"name": "pilots", "profile_type": "demo", "where": {}}
+    assert (await own.ask("POST", "/batches", pilots)).status == 201
     card = {"eid": b.eid}
     entry = {**card, "entry": waiting.json["entry"]}
     placed = {"order_id": made.json["order_id"]}
@@ -202,6 +205,10 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "show_batch": Good({"batch": "meters"}),
         "list_rows": Good({"batch": "meters"}),
         "add_rows": Good({"batch": "meters"}, {"first": 0, "rows": [{"eid": b.eid}]}),
+        "fill_batch": Good({"batch": "pilots"}, {}),
+        "list_campaign_entries": Good({"campaign": "spring"}),
+        "issue_delete_token": Good(placed),
+        "master_delete": Good(card, {"iccid": iccid, **TOKEN}),
         "change_batch": Good({"batch": "meters"}, {"action": "limit", "in_flight": 3}),
         "list_events": Good(),
         "stream_events": Good(),
@@ -224,6 +231,7 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
 OTHERWISE = {
     **{key: {403} for key in ("approve", "reject", "cancel_order", "retry_order")},
     **{key: {403} for key in ("release_order", "refuse_order")},
+    "issue_delete_token": {409},  # no token key was loaded
     **{
         key: {503} for key in ("list_peers", "put_peer", "show_peer", "remove_peer", "test_peer")
     },  # no gateway here

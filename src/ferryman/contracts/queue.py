@@ -167,6 +167,16 @@ class CampaignView(Body, frozen=True, kw_only=True, tag=True):
     updated: float
 
 
+class CampaignEntries(Body, frozen=True, kw_only=True, tag=True):
+    """Entries of one campaign by EID, from behind the EID `after` on; in one state, or in all."""
+
+    owner: str
+    campaign: str
+    state: EntryState | None = None
+    after: str = ""
+    limit: int = 100
+
+
 class CampaignPage(Body, frozen=True, kw_only=True, tag=True):
     """Campaigns."""
 
@@ -234,5 +244,6 @@ ASKED = (
     CampaignChange,
     CampaignShow,
     CampaignList,
+    CampaignEntries,
 )
 ANSWERED = (EntryView, QueuePage, CampaignView, CampaignPage, CampaignFits)

@@ -166,6 +166,7 @@ ASKED_OF_SM_DP: tuple[type[Body], ...] = (
     orders.ListOrders,
     orders.CancelOrder,
     orders.RetryOrder,
+    orders.IssueDeleteToken,
     orders.ShowStock,
     orders.SetLowWater,
     admin.ImportTemplate,

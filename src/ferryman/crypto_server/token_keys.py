@@ -22,11 +22,15 @@ KEY_VERSION = 0x70  # of the token verification key (`sgp02-euicc.md` 2.2)
 KEY_BYTES = 16
 IDENTITIES = 0x0070  # DGI
 LAST_NUMBER = 0xFFFF_FFFF  # of a token: four octets
+REPEATABLE = 16  # calls of an ISD-P whose repeat finds its token again; nobody asks for many
 BELOW_KEYSETS = "isdp/%/token"  # as SQL LIKE has it: every reference of `token_ref`
 
 
 class TokenKey(msgspec.Struct):
-    """A token key as sealed in the vault, and what its tokens cover; `issued` so far, `loaded` on the card."""
+    """A token key as sealed in the vault, and what its tokens cover; `issued` so far, `loaded` on the card.
+
+    `calls` are the last ones (requester and call identifier) with the numbers that they were given.
+    """
 
     key: bytes
     sin: bytes
@@ -34,6 +38,7 @@ class TokenKey(msgspec.Struct):
     provider: bytes
     issued: int = 0
     loaded: bool = False
+    calls: tuple[tuple[str, str, int], ...] = ()
 
     def __repr__(self) -> str:
         return "TokenKey(***)"
@@ -89,27 +94,35 @@ class TokenKeys:
         return crypto.Stored()
 
     async def issue(self, header: Header, body: crypto.IssueDeleteToken) -> crypto.DeleteTokenIssued:
-        """A token with the next number, audited. Raises Refused when the card has no token key of ours."""
+        """A token with the next number, audited; the same call again finds the same token.
+
+        Raises Refused when the card has no token key of ours.
+        """
         ref = token_ref(body.eid, body.isdp_aid)
+        call = (header.requester, header.function_call_id)
 
         def unit(tx: Tx) -> tuple[TokenKey, bytes]:
             token = self._known(tx.connection, ref)
             if token is None or not token.loaded:
                 raise Refused(*codes.ISDP_ERROR, "no token key was loaded into this ISD-P", identifier=body.eid)
+            for requester, call_id, given in token.calls:
+                if (requester, call_id) == call:
+                    return token, _token_id(given)
             if token.issued >= LAST_NUMBER:
                 raise Refused(*codes.ISDP_ERROR, "every token number of this ISD-P is used", identifier=body.eid)
-            token = msgspec.structs.replace(token, issued=token.issued + 1)
+            number = token.issued + 1
+            calls = (*token.calls, (*call, number))[-REPEATABLE:]
+            token = msgspec.structs.replace(token, issued=number, calls=calls)
             self._put(tx, ref, token)
-            number = token.issued.to_bytes(1 if token.issued <= 0xFF else 4)
             tx.audit(
                 actor=header.requester,
                 action="IssueDeleteToken",
                 eid=body.eid,
                 object=body.isdp_aid.hex().upper(),
                 outcome="done",
-                detail=f"number {token.issued}",
+                detail=f"number {number}",
             )
-            return token, number
+            return token, _token_id(number)
 
         token, number = await self._mailbox.transact(unit)
         covered = isdr.master_delete_token_input(
@@ -135,6 +148,11 @@ class TokenKeys:
 
     def _put(self, tx: Tx, ref: str, token: TokenKey) -> None:
         self._vault.put(tx.connection, [(ref, msgspec.msgpack.encode(token))], tx.now)
+
+
+def _token_id(number: int) -> bytes:
+    """Tag 93: one octet as long as it suffices."""
+    return number.to_bytes(1 if number <= 0xFF else 4)
 
 
 def _wrapped(keyset: Keyset, token: TokenKey, body: crypto.LoadTokenKey) -> tuple[bytes, ...]:

@@ -32,7 +32,7 @@ Cursor = Annotated[
 NumberCursor = Annotated[
     str, msgspec.Meta(pattern="^[0-9]{0,18}$", description="`next` of the page before; empty at first.")
 ]
-EIDFilter = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{32})$", description="Only of this eUICC.")]
+EIDFilter = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{32})$", description="An EID, or nothing.")]
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -312,7 +312,7 @@ class SubscriptionList(msgspec.Struct, frozen=True, kw_only=True):
 class EUICCQuery(PageQuery, frozen=True, kw_only=True):
     """Which of your eUICCs: all, or those found by `value`."""
 
-    by: Literal["", "eid", "iccid", "msisdn", "imei"] = ""
+    by: Literal["", "eid", "iccid", "msisdn", "imei", "tag"] = ""
     value: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 

@@ -11,9 +11,11 @@ from ferryman.contracts.queue import CampaignCounts, CampaignState
 from ferryman.rest_api.bodies import (
     AnyICCID,
     Closed,
+    EIDFilter,
     EIDText,
     NumberQuery,
     OrderTerms,
+    PageQuery,
     ProfileType,
     Timing,
 )
@@ -75,18 +77,51 @@ class CampaignPages(msgspec.Struct, frozen=True, kw_only=True):
     next: str = ""
 
 
+class EntryQuery(PageQuery, frozen=True, kw_only=True):
+    """Entries in one state (`failed`, `expired`: what went wrong), or all."""
+
+    state: Literal["", "queued", "held", "sent", "delivered", "answered", "failed", "expired", "cancelled"] = ""
+
+
 class CampaignStep(Closed, frozen=True, kw_only=True):
     """Paused, nothing is added and no entry begins; cancelled, for good. What has begun goes on to its end."""
 
     action: Literal["pause", "resume", "cancel"]
 
 
+class EUICCFilter(Closed, frozen=True, kw_only=True):
+    """Those of your eUICCs that fit; empty filters fit all."""
+
+    tag: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    eum_id: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    platform_type: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    platform_version: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
 class NewBatch(OrderTerms, frozen=True, kw_only=True):
-    """What every order of the batch says. Its rows follow, then it is started."""
+    """What every order of the batch says. Its rows follow, then it is started.
+
+    With `where` its rows are the eUICCs that fit, which POST /batches/{batch}/fill looks for.
+    """
 
     name: Name
     profile_type: ProfileType = ""
     in_flight: InFlight = 200
+    where: EUICCFilter | None = None
+
+
+class BatchFill(Closed, frozen=True, kw_only=True):
+    """Where to go on: behind the eUICC `after`, or behind the last row if that is farther."""
+
+    after: EIDFilter = ""
+
+
+class BatchFilled(msgspec.Struct, frozen=True, kw_only=True):
+    """`added` rows are new; `next` is where to go on, and empty when every eUICC was looked at."""
+
+    batch: BatchView
+    added: int
+    next: str
 
 
 class NewRow(Closed, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from ferryman.rest_api.routes import (
     approvals,
     batches,
     campaigns,
+    deletions,
     es2_calls,
     euiccs,
     events,
@@ -27,6 +28,7 @@ from ferryman.rest_api.routes import (
 ENDPOINTS: tuple[Endpoint, ...] = (
     *euiccs.ENDPOINTS,
     *operations.ENDPOINTS,
+    *deletions.ENDPOINTS,
     *es2_calls.ENDPOINTS,
     *campaigns.ENDPOINTS,
     *orders.ENDPOINTS,

@@ -22,6 +22,7 @@ USER_READ, USER_WRITE = "user:read", "user:write"
 KEY_READ, KEY_WRITE = "api-key:read", "api-key:write"
 STOCK_READ, STOCK_WRITE = "stock:read", "stock:write"
 RAW_WRITE = "raw-script:write"
+MASTER_DELETE_WRITE = "master-delete:write"  # against the policy of a profile: not every OPERATION_WRITE
 TEMPLATE_WRITE = "template:write"
 FLEET_READ, FLEET_WRITE = "fleet:read", "fleet:write"
 PEER_READ, PEER_WRITE = "peer:read", "peer:write"
@@ -54,7 +55,7 @@ _WRITE = frozenset(
 _OF_ADMINS = frozenset(
     {SCRIPT_WRITE, USER_READ, USER_WRITE, KEY_READ, KEY_WRITE, STOCK_WRITE, FLEET_WRITE, PEER_WRITE}
 )
-SCOPES = _READ | _WRITE | {RAW_WRITE, APPROVAL_DECIDE}
+SCOPES = _READ | _WRITE | {RAW_WRITE, MASTER_DELETE_WRITE, APPROVAL_DECIDE}
 
 RIGHTS: dict[KeyRole, frozenset[str]] = {
     KeyRole.ADMIN: SCOPES,

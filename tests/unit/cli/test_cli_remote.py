@@ -100,7 +100,7 @@ def test_what_is_about_the_machine_says_so(words: list[str], monkeypatch: pytest
     [
         ["certificate", "request"], ["euicc", "rotate-keys", "8" * 32, "scp80"],
         ["es2", "audit", "8" * 32, "--iccid", "89", "--iccid", "88"],
-        ["euicc", "find", "tag", "pilot"], ["euicc", "audit", "8" * 32, "89", "88"],
+        ["euicc", "find", "isdp_aid", "A0"], ["euicc", "audit", "8" * 32, "89", "88"],
         ["queue", "add", "8" * 32, "--function", "raw", "--script", "00", "--reason", "because of it"],
         ["euicc", "dry-run", "EnableProfile", "8" * 32, "89", "--required-memory", "5"],
     ],

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from ferryman.contracts.admin import ANSWER_CODEC, SM_SR_REQUESTS, AdminRefused, RegisterEIS
+from ferryman.contracts.admin import ANSWER_CODEC, SM_SR_REQUESTS, AdminRefused, RegisterEIS, ShowCall
 from ferryman.contracts.crypto import ImportHookKey
 from ferryman.contracts.holds import SetHook
 from ferryman.contracts.imports import CloseImport, GenerateChunk, ImportChunk, OpenImport
 from ferryman.contracts.message import Header, decode, encode
-from ferryman.contracts.orders import IssueDeleteToken
 from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.roles import REST_API, SM_DP, SM_SR
 from ferryman.crypto_server.rights import ALLOWED
@@ -86,7 +85,7 @@ async def test_the_role_may_ask_no_more_than_its_table(tmp_path: Path) -> None:
     async with rest_world(tmp_path) as world:
         for dest, body in (
             (SM_SR, RegisterEIS(xml=b"<x/>")),
-            (SM_DP, IssueDeleteToken(owner=TENANT, order_id="x")),
+            (SM_SR, ShowCall(requester=TENANT, function_call_id="x", function="RunScript")),
         ):
             header = Header(message_id="1", sender=REST_API, requester=TENANT, function_call_id="1", deadline=0.0)
             raw = await world.installation.bus.call(dest, REST_API, encode(header, body))

@@ -12,7 +12,7 @@ from ferryman.client.methods.answers import Campaign
 from ferryman.contracts import admin, es2, es2_calls, es4, operations, queue, workflow
 from ferryman.contracts.message import Body
 
-FINDABLE = ("eid", "iccid", "msisdn", "imei")  # by tags and ISD-P AIDs only the platform's own staff finds
+FINDABLE = ("eid", "iccid", "msisdn", "imei", "tag")  # by ISD-P AIDs only the platform's own staff finds
 RAW = "raw"
 
 
@@ -106,6 +106,10 @@ async def start_operation(client: AsyncClient, asked: operations.StartOperation,
             given = {"function": "audit", "iccid": "".join(what.iccids)}
         case es4.ES4AuditEIS():
             raise cannot("an audit of several named profiles")
+        case operations.MasterDelete():
+            covered = msgspec.structs.asdict(what)
+            eid = covered.pop("eid")
+            return await client.master_delete(eid, validity=asked.validity, idempotency_key=call_id, **covered)
         case _:
             raise cannot(type(what).__name__)
     return await client.start_operation(what.eid, validity=asked.validity, idempotency_key=call_id, **given)
@@ -209,6 +213,15 @@ async def list_campaigns(client: AsyncClient, asked: queue.CampaignList, _: str)
 @carries(queue.CampaignShow)
 async def show_campaign(client: AsyncClient, asked: queue.CampaignShow, _: str) -> Body:
     return campaign_view(await client.show_campaign(asked.campaign))
+
+
+@carries(queue.CampaignEntries)
+async def list_campaign_entries(client: AsyncClient, asked: queue.CampaignEntries, _: str) -> Body:
+    state = asked.state.value if asked.state is not None else ""
+    pages = client.list_campaign_entries(
+        asked.campaign, state=cast(Any, state), after=asked.after, page_size=size(asked.limit)
+    )
+    return queue.QueuePage(entries=await first(pages, asked.limit))
 
 
 @carries(queue.CampaignChange)

@@ -55,6 +55,11 @@ async def retry_order(client: AsyncClient, asked: orders.RetryOrder, call_id: st
     return await client.retry_order(asked.order_id, validity=asked.validity, idempotency_key=call_id)
 
 
+@carries(orders.IssueDeleteToken)
+async def issue_delete_token(client: AsyncClient, asked: orders.IssueDeleteToken, call_id: str) -> Body:
+    return await client.issue_delete_token(asked.order_id, idempotency_key=call_id)
+
+
 @carries(orders.ShowStock)
 async def show_stock(client: AsyncClient, asked: orders.ShowStock, _: str) -> Body:
     del asked

@@ -6,6 +6,7 @@ from __future__ import annotations
 from ferryman.client.methods.approvals import Approvals, AsyncApprovals
 from ferryman.client.methods.batches import AsyncBatches, Batches
 from ferryman.client.methods.campaigns import AsyncCampaigns, Campaigns
+from ferryman.client.methods.deletions import AsyncDeletions, Deletions
 from ferryman.client.methods.es2_calls import AsyncEs2Calls, Es2Calls
 from ferryman.client.methods.euiccs import AsyncEuiccs, Euiccs
 from ferryman.client.methods.events import AsyncEvents, Events
@@ -26,6 +27,7 @@ class Methods(
     Approvals,
     Batches,
     Campaigns,
+    Deletions,
     Es2Calls,
     Euiccs,
     Events,
@@ -48,6 +50,7 @@ class AsyncMethods(
     AsyncApprovals,
     AsyncBatches,
     AsyncCampaigns,
+    AsyncDeletions,
     AsyncEs2Calls,
     AsyncEuiccs,
     AsyncEvents,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ferryman.contracts.batches import BatchView
 from ferryman.contracts.events import EventKind
 from ferryman.contracts.queue import CampaignCounts, CampaignState
 from ferryman.contracts.rest import AccountView, KeyRole
@@ -32,6 +33,14 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: float
     result: Any = None
     problem: str = ""
+
+
+class BatchFilled(msgspec.Struct, frozen=True, kw_only=True):
+    """`added` rows are new; `next` is where to go on, and empty when every eUICC was looked at."""
+
+    batch: BatchView
+    added: int
+    next: str
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +80,15 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     changed: float
     http_status: int = 0
     note: str = ""
+
+
+class EUICCFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Those of your eUICCs that fit; empty filters fit all."""
+
+    tag: str = ""
+    eum_id: str = ""
+    platform_type: str = ""
+    platform_version: str = ""
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ferryman.client.calls import Operation, Page
-from ferryman.client.methods.answers import NewRow
+from ferryman.client.methods.answers import BatchFilled, EUICCFilter, NewRow
 from ferryman.client.paging import AsyncPages, Pages
 from ferryman.client.sender import AsyncSender, Sender
 from ferryman.contracts.batches import BatchRowView, BatchView
@@ -36,6 +36,7 @@ CREATE_BATCH: Operation[BatchView] = Operation(
         "delete_token": False,
         "profile_type": "",
         "in_flight": 200,
+        "where": None,
     },
 )
 SHOW_BATCH: Operation[BatchView] = Operation("show_batch", "GET", "/batches/{batch}", BatchView)
@@ -47,6 +48,9 @@ LIST_ROWS: Operation[Page[BatchRowView]] = Operation(
     defaults={"after": "", "limit": 50, "state": ""},
 )
 ADD_ROWS: Operation[BatchView] = Operation("add_rows", "POST", "/batches/{batch}/rows", BatchView)
+FILL_BATCH: Operation[BatchFilled] = Operation(
+    "fill_batch", "POST", "/batches/{batch}/fill", BatchFilled, defaults={"after": ""}
+)
 CHANGE_BATCH: Operation[BatchView] = Operation(
     "change_batch", "POST", "/batches/{batch}/changes", BatchView, defaults={"in_flight": 200}
 )
@@ -81,11 +85,13 @@ class Batches(Sender):
         delete_token: bool = False,
         profile_type: str = "",
         in_flight: int = 200,
+        where: EUICCFilter | None = None,
         idempotency_key: str = "",
     ) -> BatchView:
         """A batch of orders; its rows follow.
 
-        What every order of the batch says. Its rows follow, then it is started. Needs the right `order:write`.
+        What every order of the batch says. Its rows follow, then it is started. With `where` its rows are the
+        eUICCs that fit, which POST /batches/{batch}/fill looks for. Needs the right `order:write`.
         `validity`: Seconds from now.
         `name`: Yours to choose, once.
         `in_flight`: Orders that run at once.
@@ -107,6 +113,7 @@ class Batches(Sender):
                     "name": name,
                     "profile_type": profile_type,
                     "in_flight": in_flight,
+                    "where": where,
                 },
                 idempotency_key=idempotency_key,
             )
@@ -142,6 +149,15 @@ class Batches(Sender):
         right `order:write`.
         """
         return self._send(ADD_ROWS.call(batch, body={"first": first, "rows": rows}))
+
+    def fill_batch(self, batch: str, *, after: str = "") -> BatchFilled:
+        """Rows for your eUICCs that fit the filter of a batch, some at a time: again while there is a next.
+
+        Where to go on: behind the eUICC `after`, or behind the last row if that is farther. Needs the right
+        `order:write`.
+        `after`: An EID, or nothing.
+        """
+        return self._send(FILL_BATCH.call(batch, body={"after": after}))
 
     def change_batch(
         self,
@@ -191,11 +207,13 @@ class AsyncBatches(AsyncSender):
         delete_token: bool = False,
         profile_type: str = "",
         in_flight: int = 200,
+        where: EUICCFilter | None = None,
         idempotency_key: str = "",
     ) -> BatchView:
         """A batch of orders; its rows follow.
 
-        What every order of the batch says. Its rows follow, then it is started. Needs the right `order:write`.
+        What every order of the batch says. Its rows follow, then it is started. With `where` its rows are the
+        eUICCs that fit, which POST /batches/{batch}/fill looks for. Needs the right `order:write`.
         `validity`: Seconds from now.
         `name`: Yours to choose, once.
         `in_flight`: Orders that run at once.
@@ -217,6 +235,7 @@ class AsyncBatches(AsyncSender):
                     "name": name,
                     "profile_type": profile_type,
                     "in_flight": in_flight,
+                    "where": where,
                 },
                 idempotency_key=idempotency_key,
             )
@@ -252,6 +271,15 @@ class AsyncBatches(AsyncSender):
         right `order:write`.
         """
         return await self._send(ADD_ROWS.call(batch, body={"first": first, "rows": rows}))
+
+    async def fill_batch(self, batch: str, *, after: str = "") -> BatchFilled:
+        """Rows for your eUICCs that fit the filter of a batch, some at a time: again while there is a next.
+
+        Where to go on: behind the eUICC `after`, or behind the last row if that is farther. Needs the right
+        `order:write`.
+        `after`: An EID, or nothing.
+        """
+        return await self._send(FILL_BATCH.call(batch, body={"after": after}))
 
     async def change_batch(
         self,

@@ -9,6 +9,7 @@ from ferryman.client.calls import Operation, Page
 from ferryman.client.methods.answers import Campaign, CampaignSize
 from ferryman.client.paging import AsyncPages, Pages
 from ferryman.client.sender import AsyncSender, Sender
+from ferryman.contracts.queue import EntryView
 
 LIST_CAMPAIGNS: Operation[Page[Campaign]] = Operation(
     "list_campaigns", "GET", "/campaigns", Page[Campaign], defaults={"after": "", "limit": 50}
@@ -51,6 +52,13 @@ COUNT_CAMPAIGN: Operation[CampaignSize] = Operation(
     },
 )
 SHOW_CAMPAIGN: Operation[Campaign] = Operation("show_campaign", "GET", "/campaigns/{campaign}", Campaign)
+LIST_CAMPAIGN_ENTRIES: Operation[Page[EntryView]] = Operation(
+    "list_campaign_entries",
+    "GET",
+    "/campaigns/{campaign}/entries",
+    Page[EntryView],
+    defaults={"after": "", "limit": 50, "state": ""},
+)
 CHANGE_CAMPAIGN: Operation[Campaign] = Operation(
     "change_campaign", "POST", "/campaigns/{campaign}/changes", Campaign
 )
@@ -158,6 +166,26 @@ class Campaigns(Sender):
         Needs the right `campaign:read`.
         """
         return self._send(SHOW_CAMPAIGN.call(campaign))
+
+    def list_campaign_entries(
+        self,
+        campaign: str,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        state: Literal[
+            "", "queued", "held", "sent", "delivered", "answered", "failed", "expired", "cancelled"
+        ] = "",
+    ) -> Pages[EntryView]:
+        """Entries of a campaign, by EID.
+
+        Entries in one state (`failed`, `expired`: what went wrong), or all. Needs the right `campaign:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        """
+        return self._pages(
+            LIST_CAMPAIGN_ENTRIES.call(campaign, query={"after": after, "limit": page_size, "state": state})
+        )
 
     def change_campaign(
         self, campaign: str, *, action: Literal["pause", "resume", "cancel"], if_match: str = ""
@@ -272,6 +300,26 @@ class AsyncCampaigns(AsyncSender):
         Needs the right `campaign:read`.
         """
         return await self._send(SHOW_CAMPAIGN.call(campaign))
+
+    def list_campaign_entries(
+        self,
+        campaign: str,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        state: Literal[
+            "", "queued", "held", "sent", "delivered", "answered", "failed", "expired", "cancelled"
+        ] = "",
+    ) -> AsyncPages[EntryView]:
+        """Entries of a campaign, by EID.
+
+        Entries in one state (`failed`, `expired`: what went wrong), or all. Needs the right `campaign:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        """
+        return self._pages(
+            LIST_CAMPAIGN_ENTRIES.call(campaign, query={"after": after, "limit": page_size, "state": state})
+        )
 
     async def change_campaign(
         self, campaign: str, *, action: Literal["pause", "resume", "cancel"], if_match: str = ""

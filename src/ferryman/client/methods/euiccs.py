@@ -32,7 +32,7 @@ class Euiccs(Sender):
         *,
         after: str = "",
         page_size: int = 50,
-        by: Literal["", "eid", "iccid", "msisdn", "imei"] = "",
+        by: Literal["", "eid", "iccid", "msisdn", "imei", "tag"] = "",
         value: str = "",
     ) -> Pages[EIS]:
         """eUICCs with a profile of yours, by EID.
@@ -91,7 +91,7 @@ class AsyncEuiccs(AsyncSender):
         *,
         after: str = "",
         page_size: int = 50,
-        by: Literal["", "eid", "iccid", "msisdn", "imei"] = "",
+        by: Literal["", "eid", "iccid", "msisdn", "imei", "tag"] = "",
         value: str = "",
     ) -> AsyncPages[EIS]:
         """eUICCs with a profile of yours, by EID.

@@ -33,7 +33,7 @@ class Events(Sender):
         Which events: behind one of them, of one eUICC, of one kind. Needs the right `event:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         `type`: Only of this type.
         """
         return self._pages(LIST_EVENTS.call(query={"after": after, "limit": page_size, "eid": eid, "type": type}))
@@ -44,7 +44,7 @@ class Events(Sender):
         Which events; the header Last-Event-ID goes before `after`. Without either: from now on. Needs the right
         `event:read`.
         `after`: `seq` of the last event seen.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._stream(STREAM_EVENTS.call(query={"after": after, "eid": eid}))
 
@@ -60,7 +60,7 @@ class AsyncEvents(AsyncSender):
         Which events: behind one of them, of one eUICC, of one kind. Needs the right `event:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         `type`: Only of this type.
         """
         return self._pages(LIST_EVENTS.call(query={"after": after, "limit": page_size, "eid": eid, "type": type}))
@@ -71,6 +71,6 @@ class AsyncEvents(AsyncSender):
         Which events; the header Last-Event-ID goes before `after`. Without either: from now on. Needs the right
         `event:read`.
         `after`: `seq` of the last event seen.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._stream(STREAM_EVENTS.call(query={"after": after, "eid": eid}))

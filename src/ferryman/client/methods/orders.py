@@ -105,7 +105,7 @@ class Orders(Sender):
         Which orders: of one eUICC, in one state. Needs the right `order:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._pages(
             LIST_ORDERS.call(query={"after": after, "limit": page_size, "eid": eid, "state": state})
@@ -239,7 +239,7 @@ class AsyncOrders(AsyncSender):
         Which orders: of one eUICC, in one state. Needs the right `order:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._pages(
             LIST_ORDERS.call(query={"after": after, "limit": page_size, "eid": eid, "state": state})

@@ -39,7 +39,7 @@ class Oversight(Sender):
         Which records: of which role's trail, about one eUICC, of one action. Needs the right `audit:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._pages(
             LIST_AUDIT.call(
@@ -79,7 +79,7 @@ class AsyncOversight(AsyncSender):
         Which records: of which role's trail, about one eUICC, of one action. Needs the right `audit:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._pages(
             LIST_AUDIT.call(

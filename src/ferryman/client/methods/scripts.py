@@ -78,7 +78,7 @@ class Scripts(Sender):
         Decisions about one card, or about all, the newest first. Needs the right `script:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._pages(LIST_DECISIONS.call(query={"after": after, "limit": page_size, "eid": eid}))
 
@@ -132,6 +132,6 @@ class AsyncScripts(AsyncSender):
         Decisions about one card, or about all, the newest first. Needs the right `script:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `eid`: Only of this eUICC.
+        `eid`: An EID, or nothing.
         """
         return self._pages(LIST_DECISIONS.call(query={"after": after, "limit": page_size, "eid": eid}))

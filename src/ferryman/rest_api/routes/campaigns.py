@@ -35,6 +35,14 @@ async def show_campaign(r: Request) -> many.Campaign:
     return _view(await or_absent(r.ask.sm_sr(r.tenant, question, queue.CampaignView), "campaign", name))
 
 
+async def list_campaign_entries(r: Request) -> bodies.QueueList:
+    name, q = r.path["campaign"], r.query
+    state = queue.EntryState(q.state) if q.state else None
+    question = queue.CampaignEntries(owner=r.tenant, campaign=name, state=state, after=q.after, limit=q.limit)
+    found = (await or_absent(r.ask.sm_sr(r.tenant, question, queue.QueuePage), "campaign", name)).entries
+    return bodies.QueueList(items=found, next=found[-1].eid if len(found) == q.limit else "")
+
+
 async def change_campaign(r: Request) -> many.Campaign:
     found = await show_campaign(r)
     question = queue.CampaignChange(owner=r.tenant, campaign=found.campaign, action=r.body.action)
@@ -94,6 +102,8 @@ ENDPOINTS = (
        count_campaign, many.CampaignSize, body=many.CampaignFilter, example=_EXAMPLE),
     _E("GET", "/campaigns/{campaign}", rights.CAMPAIGN_READ, "How far a campaign is", show_campaign,
        many.Campaign),
+    _E("GET", "/campaigns/{campaign}/entries", rights.CAMPAIGN_READ, "Entries of a campaign, by EID",
+       list_campaign_entries, bodies.QueueList, query=many.EntryQuery),
     _E("POST", "/campaigns/{campaign}/changes", rights.CAMPAIGN_WRITE, "Pause, resume or cancel a campaign",
        change_campaign, many.Campaign, body=many.CampaignStep, versioned=show_campaign,
        example={"action": "pause"}),

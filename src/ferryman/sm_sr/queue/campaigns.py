@@ -18,6 +18,7 @@ from ferryman.contracts.message import Body
 from ferryman.contracts.queue import (
     CampaignChange,
     CampaignCount,
+    CampaignEntries,
     CampaignFits,
     CampaignList,
     CampaignPage,
@@ -25,6 +26,8 @@ from ferryman.contracts.queue import (
     CampaignStart,
     CampaignState,
     CampaignView,
+    EntryView,
+    QueuePage,
 )
 from ferryman.contracts.status import from_refusal
 from ferryman.errors import InputError, Refused, Unavailable
@@ -36,7 +39,7 @@ from ferryman.sm_sr.queue.runner import QueueRunner
 
 PAGE = 500  # cards in one commit: some ten milliseconds of the writer, which others wait for
 RETRY = 5.0  # s until the next try when the database does not answer
-MAX_LIST = 1000  # campaigns in one answer
+MAX_LIST = 1000  # campaigns, or entries of one, in one answer
 MAX_NAME = 100  # characters
 
 NOT_FOUND = (*codes.FORMAT_INVALID, "no such campaign")
@@ -46,7 +49,7 @@ BY_OWNER = {
     "cancel": (CampaignState.CANCELLED, "its campaign was cancelled"),
 }
 
-type Asked = CampaignStart | CampaignCount | CampaignChange | CampaignShow | CampaignList
+type Asked = CampaignStart | CampaignCount | CampaignChange | CampaignShow | CampaignList | CampaignEntries
 
 log = structlog.get_logger("ferryman.sm_sr.campaigns")
 
@@ -99,6 +102,19 @@ class Campaigns:
                     lambda c: campaign_store.views(c, body.owner, body.after, limit)
                 )
                 return CampaignPage(campaigns=found)
+            case CampaignEntries():
+                return QueuePage(entries=await self._entries(body))
+
+    async def _entries(self, body: CampaignEntries) -> tuple[EntryView, ...]:
+        key, now = campaign_store.identifier(body.owner, body.campaign), self._mailbox.clock.now()
+        limit = max(1, min(body.limit, MAX_LIST))
+
+        def look(connection: Connection) -> tuple[EntryView, ...]:
+            if campaign_store.load(connection, key) is None:
+                raise Refused(*NOT_FOUND, identifier=body.campaign)
+            return store.of_campaign(connection, key, now, state=body.state, after=body.after, limit=limit)
+
+        return await self._mailbox.store.read(look)
 
     async def _show(self, owner: str, name: str) -> CampaignView:
         found = await self._mailbox.store.read(lambda c: campaign_store.view(c, owner, name))

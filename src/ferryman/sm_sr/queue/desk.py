@@ -9,6 +9,7 @@ from ferryman.contracts.message import Body, Header
 from ferryman.contracts.queue import (
     CampaignChange,
     CampaignCount,
+    CampaignEntries,
     CampaignList,
     CampaignShow,
     CampaignStart,
@@ -62,7 +63,9 @@ class QueueDesk:
                 return await self._show(body.eid, body.entry, body.owner)
             case QueueChange():
                 return await self._change(body)
-            case CampaignStart() | CampaignCount() | CampaignChange() | CampaignShow() | CampaignList():
+            case CampaignStart() | CampaignCount() | CampaignChange() | CampaignShow():
+                return await self._campaigns.answer(body)
+            case CampaignList() | CampaignEntries():
                 return await self._campaigns.answer(body)
             case _:
                 raise Refused(*codes.FUNCTION_NOT_ALLOWED, "not a function on queues")

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     String,
     and_,
     bindparam,
@@ -330,6 +331,20 @@ def views(
         statement = statement.where(_open)
     statement = statement.order_by(_e.priority.desc(), _e.seq).limit(limit)
     return tuple(_view(row, now) for row in connection.execute(statement))
+
+
+def of_campaign(
+    connection: Connection, key: str, now: float, *, state: EntryState | None, after: str, limit: int
+) -> tuple[EntryView, ...]:
+    """Entries of one campaign by EID, those behind the EID `after`; in one state or in all."""
+    statement = in_campaign(key, state, after).limit(limit)
+    return tuple(_view(row, now) for row in connection.execute(statement))
+
+
+def in_campaign(key: str, state: EntryState | None, after: str) -> Select[Any]:
+    """The question behind `of_campaign`; a state is part of its text, so that a partial index fits."""
+    statement = _SEEN.where(_e.campaign == key, _e.eid > after).order_by(_e.eid)
+    return statement if state is None else statement.where(_e.state == _literal([state])[0])
 
 
 def _entry(row: Any) -> Entry:
