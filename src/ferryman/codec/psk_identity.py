@@ -7,9 +7,8 @@ reader takes any case and any order, but every value exactly once. This module k
 
 from __future__ import annotations
 
-import re
+from binascii import Error as NotHexadecimal
 from binascii import a2b_hex
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -37,10 +36,12 @@ _NAMES: Final = {
     TAG_KEY_ID: "key identifier",
     TAG_KEY_VERSION: "key version",
 }
-# The form that we write, with an AID of 16 octets, which most cards use: read at once, any other piece by piece.
-_HEX: Final = rb"[0-9A-Fa-f]"
-_USUAL: Final = re.compile(rb"8001028110([0-9]{32})4[Ff]10(%b{32})8201(%b{2})8301(%b{2})" % (_HEX, _HEX, _HEX))
-KNOWN: Final = 64  # identities kept as read: each is looked at for its key, and then for its session
+# The form that we write, with an AID of 16 octets, which most cards use, by the places of its octets.
+_USUAL_OCTETS: Final = 45
+_USUAL_EID_DIGITS: Final = slice(10, 42)
+_USUAL_AID: Final = slice(23, 39)
+_USUAL_KEY_ID: Final = 41
+_USUAL_KEY_VERSION: Final = 44
 _LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
 
 
@@ -78,18 +79,36 @@ def build(identity: PSKIdentity) -> bytes:
     return tlvs.hex().upper().encode("ascii")
 
 
-@lru_cache(KNOWN)
 def parse(text: bytes) -> PSKIdentity:
     """Reads an identity as received; raises PeerError when it is not one of SGP.02.
 
     Case and order are free. Unknown tags are passed over, because later versions may add some; a second
     value of a known tag is refused, because two readers could then see two different cards.
     """
-    usual = _USUAL.fullmatch(text)
-    if usual is not None:
-        eid, aid, key_id, key_version = usual.groups()
-        return PSKIdentity(eid.decode("ascii"), a2b_hex(aid), int(key_id, 16), int(key_version, 16))
-    values = _read_tlvs(_unhex(text))
+    octets = _unhex(text)
+    return _read_usual(octets, text) or _read_any(octets)
+
+
+def _read_usual(octets: bytes, text: bytes) -> PSKIdentity | None:
+    """The form in which nearly every card writes it, read by its places; None for any other."""
+    eid = text[_USUAL_EID_DIGITS]
+    if (
+        len(octets) != _USUAL_OCTETS
+        or octets[:5] != b"\x80\x01\x02\x81\x10"
+        or octets[21:23] != b"\x4f\x10"
+        or octets[39:41] != b"\x82\x01"
+        or octets[42:44] != b"\x83\x01"
+        or not eid.isdigit()
+    ):
+        return None
+    return PSKIdentity(
+        eid.decode("ascii"), octets[_USUAL_AID], octets[_USUAL_KEY_ID], octets[_USUAL_KEY_VERSION]
+    )
+
+
+def _read_any(octets: bytes) -> PSKIdentity:
+    """Value by value."""
+    values = _read_tlvs(octets)
     for tag in (TAG_FORMAT, TAG_EID, TAG_AID, TAG_KEY_ID, TAG_KEY_VERSION):
         if tag not in values:
             raise PeerError(f"no {_NAMES[tag]} (tag {tag:02X})", field="psk_identity", clause=CLAUSE)
@@ -108,13 +127,9 @@ def _unhex(text: bytes) -> bytes:
     if not text or len(text) > MAX_IDENTITY_OCTETS:
         raise PeerError(f"{len(text)} octets of text", field="psk_identity", clause=CLAUSE)
     try:
-        octets = bytes.fromhex(text.decode("ascii"))
-    except ValueError:
-        octets = b""
-    # bytes.fromhex takes white space too, which no card may put between digits.
-    if 2 * len(octets) != len(text):
-        raise PeerError("not a hexadecimal text", field="psk_identity", clause=CLAUSE)
-    return octets
+        return a2b_hex(text)
+    except NotHexadecimal:
+        raise PeerError("not a hexadecimal text", field="psk_identity", clause=CLAUSE) from None
 
 
 def _read_tlvs(data: bytes) -> dict[int, bytes]:
