@@ -101,9 +101,7 @@ def _read_usual(octets: bytes, text: bytes) -> PSKIdentity | None:
         or not eid.isdigit()
     ):
         return None
-    return PSKIdentity(
-        eid.decode("ascii"), octets[_USUAL_AID], octets[_USUAL_KEY_ID], octets[_USUAL_KEY_VERSION]
-    )
+    return PSKIdentity(eid.decode("ascii"), octets[_USUAL_AID], octets[_USUAL_KEY_ID], octets[_USUAL_KEY_VERSION])
 
 
 def _read_any(octets: bytes) -> PSKIdentity:

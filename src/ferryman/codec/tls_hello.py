@@ -38,6 +38,8 @@ EXTENSION_MAX_FRAGMENT_LENGTH: Final = 1  # RFC 6066 4
 EXTENSION_SESSION_TICKET: Final = 35  # RFC 5077 3.2
 FRAGMENT_LENGTHS: Final = {1: 512, 2: 1024, 3: 2048, 4: 4096}  # octets of plaintext, RFC 6066 4
 
+# Of a record that begins with a message: type, major version, length; type of the message, its length in two.
+_FIRST_MESSAGE: Final = struct.Struct(">BBxHBBH")
 _EXTENSION_HEADER: Final = struct.Struct(">HH")  # type, length
 
 ALERT_UNEXPECTED_MESSAGE: Final = 10
@@ -138,8 +140,8 @@ _known_hello = lru_cache(KNOWN_HELLOS)(_parse_hello)
 
 def parse_client_key_exchange(body: bytes) -> bytes:
     """The PSK identity, as sent, in the body of a plain-PSK ClientKeyExchange; raises TLSFlightError."""
-    length, identity = int.from_bytes(body[:2]), body[2:]
-    if len(body) < 2 or len(identity) < length:
+    identity = body[2:]
+    if len(body) < 2 or len(identity) < (length := body[0] << 8 | body[1]):
         raise _broken_key_exchange("message ends inside a field")
     if length > MAX_IDENTITY_OCTETS:
         raise _broken_key_exchange(f"identity of {length} octets")
@@ -246,26 +248,27 @@ class ClientFlight:
 
         What looks different in any way is left to the way that reads everything, and refused there.
         """
-        length = int.from_bytes(data[3:RECORD_HEADER_OCTETS])
+        if len(data) < _BODY:
+            return data
+        kind, major, length, message, high, low = _FIRST_MESSAGE.unpack_from(data)
         end = RECORD_HEADER_OCTETS + length
         if (
-            len(data) < end
-            or length < _HANDSHAKE_HEADER_OCTETS
-            or data[0] != CONTENT_HANDSHAKE
-            or data[1] != 3
-            or int.from_bytes(data[6:_BODY]) != length - _HANDSHAKE_HEADER_OCTETS
+            kind != CONTENT_HANDSHAKE
+            or major != 3
+            or (high << 16 | low) + _HANDSHAKE_HEADER_OCTETS != length
+            or end > len(data)
         ):
             return data
         if self.hello is None:
-            if data[RECORD_HEADER_OCTETS] != HANDSHAKE_CLIENT_HELLO or length > MAX_CLIENT_HELLO_OCTETS:
+            if message != HANDSHAKE_CLIENT_HELLO or length > MAX_CLIENT_HELLO_OCTETS:
                 return data
             self.hello = parse_client_hello(data[_BODY:end])
-            self._ready += data[:end]
+            self._ready = data[:end]
         else:
-            if data[RECORD_HEADER_OCTETS] != HANDSHAKE_CLIENT_KEY_EXCHANGE:
+            if message != HANDSHAKE_CLIENT_KEY_EXCHANGE:
                 return data
             self.identity = parse_client_key_exchange(data[_BODY:end])
-            self._gated += data[:end]
+            self._gated = data[:end]
         return data[end:]
 
     def _next_record(self) -> bytes | None:

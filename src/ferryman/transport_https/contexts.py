@@ -37,18 +37,21 @@ class PSKContext:
         return self._context.wrap_bio(incoming, outgoing, server_side=True)
 
     def handshake(self, tls: ssl.SSLObject, key: bytes) -> bool:
-        """One step of a handshake of `tls` with `key`; True when the library asked for the key in this step.
+        """One step of a handshake of `tls` with `key`; True when it is done, False when more octets are due.
 
-        An empty key makes OpenSSL answer unknown_psk_identity. Raises what `do_handshake` raises. The key is
-        out of reach again when this returns.
+        `key_taken` says afterwards whether the library asked for the key in this step. An empty key makes OpenSSL
+        answer unknown_psk_identity. Raises what `do_handshake` raises for anything else. The key is out of reach
+        again when this returns.
         """
         self._key = key
         self.key_taken = False
         try:
             tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
         finally:
             self._key = b""
-        return self.key_taken
+        return True
 
     def _callback(self, identity: str | None) -> bytes:
         # The identity was read from the record already, as octets; OpenSSL's copy ends at a zero octet.

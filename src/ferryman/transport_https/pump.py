@@ -208,23 +208,27 @@ class TLSPump:
         if tls is None or context is None:
             raise RuntimeError("no ClientHello yet")
         try:
-            self._key_used = context.handshake(tls, key) or self._key_used
-        except ssl.SSLWantReadError:
-            self._key_used = context.key_taken or self._key_used
-            return []
+            finished = context.handshake(tls, key)
         except ssl.SSLError as problem:
             return self._fail(f"handshake: {problem.reason or 'ended by the peer'}")
+        if context.key_taken:
+            self._key_used = True
+        if not finished:
+            return []
+        # None of this can happen by our settings; a session that breaks one of them must not go on all the same.
+        # A resumed session asks for no key, and the two suites exist in TLS 1.2 alone.
+        if not self._key_used:
+            return self._fail("handshake: finished without the pre-shared key")
         cipher = tls.cipher()
         suite = cipher[0] if cipher else ""
-        # Neither can happen by our settings; a session that breaks one must not go on all the same.
-        if tls.session_reused or not self._key_used:
-            return self._fail("handshake: finished without the pre-shared key")
-        if suite not in SUITE_NAMES or tls.version() != "TLSv1.2":
+        if suite not in SUITE_NAMES:
             return self._fail("handshake: finished with a suite of no kind we offered")
         self.state = State.OPEN
         self._flight = None
-        done: list[Event] = [HandshakeDone(suite)]
-        return done + self._read() if self._incoming.pending else done
+        events: list[Event] = [HandshakeDone(suite)]
+        if self._incoming.pending:
+            events += self._read()
+        return events
 
     def _read(self) -> list[Event]:
         tls, events = self._tls, list[Event]()

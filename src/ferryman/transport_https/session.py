@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+import msgspec
+
 from ferryman.codec.ids import EID_DIGITS
 from ferryman.codec.psk_identity import PSKIdentity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
@@ -107,8 +109,7 @@ class CloseReason(Enum):
     STOPPED = "stopped"  # the server is going down
 
 
-@dataclass(slots=True, eq=False)
-class Session:
+class Session(msgspec.Struct, eq=False, gc=False):
     """One eUICC that has proved its key, from handshake to end.
 
     `identity` is None when the identity is not of the form of SGP.02, `identity_octets` is what was sent;
