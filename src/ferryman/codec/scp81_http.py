@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+import msgspec
 
 from ferryman.errors import PeerError
 
@@ -44,8 +45,7 @@ class ScriptStatus(Enum):
     UNKNOWN = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AdminFrom:
+class AdminFrom(msgspec.Struct, frozen=True, gc=False):
     """X-Admin-From: the text, and the EID and AID of the administration agent when it has them."""
 
     text: str
@@ -53,8 +53,7 @@ class AdminFrom:
     agent_aid: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AdminRequest:
+class AdminRequest(msgspec.Struct, frozen=True, gc=False):
     """One POST of a card.
 
     `uri` as sent, with query; `notification` the E1 TLV of `msg=` in the query or None; `script_status` None
@@ -73,8 +72,7 @@ class AdminRequest:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class AdminResponse:
+class AdminResponse(msgspec.Struct, frozen=True, gc=False):
     """One answer to a card; use `script`, `end` or `wait` to make one.
 
     With a body it is 200: run the script in `target_aid` (None = the ISD-R) and POST the result to

@@ -59,7 +59,18 @@ class Codec[B: Body]:
         for kind in kinds[1:]:
             union = union | kind
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(union)
+        message = msgspec.defstruct("Message", [("header", Header), ("body", union)], frozen=True)
+        self._whole: msgspec.json.Decoder[Any] = msgspec.json.Decoder(message)
         self.kinds = frozenset(kind.__name__ for kind in kinds)
+
+    def decode(self, raw: bytes) -> tuple[Header, B] | None:
+        """A whole message, in one go; None when it does not fit, or is of another version."""
+        try:
+            message = self._whole.decode(raw)
+        except msgspec.DecodeError:
+            return None
+        header: Header = message.header
+        return (header, message.body) if header.version == VERSION else None
 
     def decode_body(self, raw: bytes) -> B:
         """One body; raises PeerError naming the field that does not fit the contract."""
@@ -91,6 +102,10 @@ def peek_header(raw: bytes) -> Header:
 
 def decode[B: Body](raw: bytes, codec: Codec[B]) -> tuple[Header, B]:
     """Header and typed body; raises PeerError when the message does not fit `codec`."""
+    whole = codec.decode(raw)
+    if whole is not None:
+        return whole
+    # Again and piece by piece, for what does not fit: a version that is not ours comes before a strange body.
     wire = _decode_wire(raw)
     return wire.header, codec.decode_body(bytes(wire.body))
 

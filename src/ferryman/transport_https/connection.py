@@ -268,7 +268,12 @@ class CardConnection:
         session.requests += 1
         self._phase = Phase.ANSWER
         self._deadlines.begin(self, self._server.settings.answer_timeout)
-        self._task = task = self._loop.create_task(self._answer(session, request))
+        # Eager: what need not wait is done here and now, without a turn of the loop.
+        task = asyncio.Task(self._answer(session, request), loop=self._loop, eager_start=True)
+        if task.done():
+            self._on_answered(task)
+            return
+        self._task = task
         task.add_done_callback(self._on_answered)
 
     async def _answer(self, session: Session, request: AdminRequest) -> None:

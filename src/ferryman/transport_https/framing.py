@@ -16,7 +16,7 @@ import h11
 
 from ferryman.codec.scp81_http import PROTOCOL, AdminRequest, AdminResponse, interpret, response_headers
 from ferryman.errors import PeerError
-from ferryman.transport_https.plain_post import read_plain_post, write_answer
+from ferryman.transport_https.plain_post import END, read_known_post, read_plain_post, write_answer
 
 MAX_HEAD_OCTETS: Final = 8_192  # octets: a card's head is under 700
 MAX_BODY_OCTETS: Final = 65_536  # octets: a response script is a few kilobytes at most
@@ -91,9 +91,9 @@ class HTTPExchange:
     @property
     def must_close(self) -> bool:
         """True when no further request can follow on this connection."""
-        if self._plain:
+        if self._reader is None:
             return self._closing
-        return self._http.our_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
+        return self._reader.our_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
 
     def feed(self, data: bytes) -> AdminRequest | None:
         """Takes octets cut anywhere; returns a request when complete, raises BadRequest."""
@@ -118,6 +118,9 @@ class HTTPExchange:
 
     def answer(self, response: AdminResponse, *, close: bool = False) -> bytes:
         """The octets of an answer to the request last returned, in one piece to fit few TLS records."""
+        if self._plain and response.ends_session and not response.body and not close:
+            self._next_cycle()
+            return END
         headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in response_headers(response)]
         if close:
             headers.append((b"Connection", b"close"))
@@ -199,6 +202,11 @@ class HTTPExchange:
         head = bytes(self._waiting[:end])
         rest = bytes(self._waiting[end + len(_END_OF_HEAD) :])
         self._waiting.clear()
+        known = read_known_post(head)
+        if known is not None:
+            self._plain = True
+            self._taken(rest)
+            return known
         plain = read_plain_post(head)
         if plain is not None:
             self._plain = True
@@ -279,14 +287,18 @@ class HTTPExchange:
         head = self._head
         if head is None:
             raise BadRequest("a body without a head")
-        self._unanswered = True
-        self._stray_line = b"\r\n"
-        if self._without_stray_line(rest):
-            raise BadRequest("a request before the answer to the last one")
+        self._taken(rest)
         try:
             return interpret(head.method, head.target, head.headers, bytes(self._body))
         except PeerError as problem:
             raise BadRequest(problem.reason, field=problem.field) from problem
+
+    def _taken(self, rest: bytes) -> None:
+        """No request may come now but an answer; `rest` is what came behind the last one."""
+        self._unanswered = True
+        self._stray_line = b"\r\n"
+        if rest and self._without_stray_line(rest):
+            raise BadRequest("a request before the answer to the last one")
 
     def _next_event(self) -> object:
         try:

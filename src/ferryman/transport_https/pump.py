@@ -8,7 +8,6 @@ handshake step that uses it has returned.
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from collections.abc import Callable
 from enum import Enum
@@ -166,8 +165,10 @@ class TLSPump:
         """Sends close_notify; afterwards nothing is read any more."""
         if self.state is State.OPEN and self._tls is not None:
             # SSLWantRead here only says that the peer's own close_notify is still to come; we do not wait.
-            with contextlib.suppress(ssl.SSLError):
+            try:  # noqa: SIM105 - a context manager costs more than what it watches
                 self._tls.unwrap()
+            except ssl.SSLError:
+                pass
         self._drop()
 
     def take_output(self) -> bytes:
@@ -231,7 +232,8 @@ class TLSPump:
         return events
 
     def _read(self) -> list[Event]:
-        tls, events = self._tls, list[Event]()
+        tls = self._tls
+        events: list[Event] = []
         if tls is None:
             raise RuntimeError("no connection to read from")
         # To ask the library when it cannot have anything costs more than to read a record.

@@ -33,16 +33,24 @@ from ferryman.transport_https.deadlines import Deadlines
 from ferryman.transport_https.es5_words import posted, response_of
 from ferryman.transport_https.rows import Ended
 from ferryman.transport_https.server import PSKServer
-from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
+from ferryman.transport_https.session import (
+    SESSION_ID_OCTETS,
+    CloseReason,
+    HTTPSSettings,
+    Refusal,
+    Session,
+    make_session_id,
+)
 from ferryman.transport_https.shared_commits import SharedCommits
 from ferryman.transport_https.workers import WorkerPool
 
-SESSION_ID_OCTETS: Final = 12  # octets: an identifier that no card and no stranger can guess
+LOOKUP_ID_OCTETS: Final = 12  # octets: names one question for a key
 ANSWER_MARGIN: Final = 10.0  # seconds the server waits longer than the role, for the commits on both sides
 CLOSED_DEADLINE: Final = 7 * 86_400.0  # seconds during which the SM-SR still wants to know of an end
 STOP_GRACE: Final = 5.0  # seconds for the last commits; what is missed the next run makes up for
 CLOSE_BATCH: Final = 100  # sessions of an earlier run closed in one transaction
-POST_SPACING: Final = 0.02  # seconds between commits of POSTs; those that come meanwhile share the next one
+ASK_SPACING: Final = 0.05  # seconds between commits of first POSTs; those that come meanwhile share the next one
+POST_SPACING: Final = 0.02  # seconds likewise where a card has something to say: more of them follow
 FEW_SESSIONS: Final = 8  # sessions whose POSTs do not wait for each other
 END_GATHER: Final = 0.2  # seconds likewise for the end of a session: the card is gone, and nobody waits
 SESSION_KEEP: Final = 30 * 86_400.0  # seconds a closed session is kept for questions of operators
@@ -120,7 +128,7 @@ class TransportHTTPS:
             settings,
             lookup=self._lookup,
             handler=self._handle,
-            new_session_id=lambda: self._entropy(SESSION_ID_OCTETS).hex(),
+            new_session_id=lambda: make_session_id(self._clock.now(), self._entropy(SESSION_ID_OCTETS)),
             on_open=self._on_open,
             on_closed=self._on_closed,
             on_alarm=self._on_alarm,
@@ -191,7 +199,7 @@ class TransportHTTPS:
 
     async def _key_of(self, card: psk_identity.PSKIdentity) -> bytes | None:
         question = crypto.GetPSK(eid=card.eid, key_version=card.key_version, key_id=card.key_id)
-        handshake = f"psk/{self._entropy(SESSION_ID_OCTETS).hex()}"
+        handshake = f"psk/{self._entropy(LOOKUP_ID_OCTETS).hex()}"
         header = self._header(handshake, card.eid, self._settings.handshake_timeout)
         try:
             answer = await self._crypto.ask(header, question)
@@ -225,8 +233,8 @@ class TransportHTTPS:
         asked = self._waiting[post_id] = _Asked()
         try:
             self._posted.add(session.id)
-            spacing = POST_SPACING if len(self._posted) > FEW_SESSIONS else 0.0
-            await self._commits.commit(unit, spacing=spacing)
+            few = len(self._posted) <= FEW_SESSIONS
+            await self._commits.commit(unit, spacing=0.0 if few else ASK_SPACING if number == 1 else POST_SPACING)
             return await self._answer_to(asked, header)
         finally:
             del self._waiting[post_id]

@@ -20,5 +20,4 @@ session = Table(
     Column("closed", Double),
     Column("reason", String(40), nullable=False, server_default=""),
     Index("session_by_closed", "closed"),
-    Index("session_by_eid", "eid", "opened"),
 )

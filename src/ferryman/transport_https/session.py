@@ -27,6 +27,16 @@ MAX_CONNECTIONS: Final = 10_000  # connections: about 17 KiB each
 MAX_HANDSHAKES: Final = 1_000  # connections without a proved key; the oldest gives way to a new one
 BACKLOG: Final = 512  # connections waiting in the kernel
 MAX_WORKERS: Final = 64  # processes: more than cores serve nobody
+SESSION_ID_OCTETS: Final = 12  # random octets: an identifier that no card and no stranger can guess
+
+
+def make_session_id(now: float, random: bytes) -> str:
+    """An identifier: the second in which it was made (since 1970, 8 digits), then `random`, in hexadecimal.
+
+    Later ones sort behind earlier ones: what a transaction writes of its sessions lies in few pages, however many
+    sessions a database remembers.
+    """
+    return ((int(now) & 0xFFFFFFFF).to_bytes(4) + random).hex()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from ferryman.errors import Unavailable
 from ferryman.platform.mailbox import Mailbox, Tx
 
-MAX_UNITS: Final = 64  # units in one transaction: some milliseconds of the event loop
+MAX_UNITS: Final = 128  # units in one transaction: some milliseconds of the event loop
 
 type Unit = Callable[[Tx], None]
 

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 import signal
 import socket
 import sys
 
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.errors import Unavailable
+from ferryman.platform.clock import LoopClock, system_entropy
 from ferryman.platform.log import configure
 from ferryman.transport_https import channel as words
 from ferryman.transport_https.channel import Channel, ToWorker
 from ferryman.transport_https.server import PSKServer
-from ferryman.transport_https.session import CloseReason, HTTPSSettings, Refusal, Session
-
-SESSION_ID_OCTETS = 12  # octets: an identifier that no card and no stranger can guess
+from ferryman.transport_https.session import (
+    SESSION_ID_OCTETS,
+    CloseReason,
+    HTTPSSettings,
+    Refusal,
+    Session,
+    make_session_id,
+)
 
 
 class Worker:
@@ -33,11 +38,12 @@ class Worker:
         self._numbers = itertools.count(1)
         self._keys: dict[int, asyncio.Future[bytes | None]] = {}
         self._answers: dict[str, asyncio.Future[AdminResponse]] = {}  # by session: one POST at a time
+        clock = LoopClock()
         self.server = PSKServer(
             settings,
             lookup=self._lookup,
             handler=self._handle,
-            new_session_id=lambda: secrets.token_hex(SESSION_ID_OCTETS),
+            new_session_id=lambda: make_session_id(clock.now(), system_entropy(SESSION_ID_OCTETS)),
             on_open=self._on_open,
             on_closed=self._on_closed,
             on_alarm=self._on_alarm,

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ferryman.codec.scp81_http import AdminRequest, AdminResponse
+from ferryman.codec.scp81_http import AdminRequest, AdminResponse, interpret
+from ferryman.errors import PeerError
 from ferryman.transport_https import framing
 from ferryman.transport_https.framing import BadRequest, BodyFraming, HTTPExchange
-from ferryman.transport_https.plain_post import read_plain_post
+from ferryman.transport_https.plain_post import read_known_post, read_plain_post
 
 EID = "89001012012341234012345678901224"
 HEAD = (
@@ -37,6 +38,7 @@ class Read:
         self.exchange = HTTPExchange()
         with monkeypatch.context() as patch:
             if not plain:
+                patch.setattr(framing, "read_known_post", lambda _head: None)
                 patch.setattr(framing, "read_plain_post", lambda _head: None)
             try:
                 self.request = self.exchange.feed(head + b"\r\n\r\n")
@@ -79,6 +81,74 @@ def test_the_first_post_of_a_card_is_plain() -> None:
 )
 def test_any_other_form_is_not(head: bytes) -> None:
     assert read_plain_post(head) is None
+
+
+def anew(head: bytes) -> AdminRequest | None:
+    """The request of a head, read from the beginning; None when it is refused."""
+    plain = read_plain_post(head)
+    assert plain is not None
+    try:
+        return interpret("POST", *plain)
+    except PeerError:
+        return None
+
+
+def test_cards_of_one_kind_are_read_once_and_each_has_its_own_eid() -> None:
+    for number in range(40):
+        head = HEAD.replace(EID.encode(), b"%032d" % number)
+        found = read_known_post(head)
+        assert found is not None
+        assert found.admin_from.eid == f"{number:032d}"
+        assert found == anew(head)
+
+
+OTHER = b"9" * 32
+FROM = b"//se-id/eid/%b;//aa-id/aid/A000000559/1010FFFFFFFF8900000100" % EID.encode()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        # The digits behind the mark are not, or not alone, the EID that X-Admin-From names.
+        HEAD.replace(FROM, b"x" + FROM),
+        HEAD.replace(FROM, b"//SE-ID/EID/%b;x//se-id/eid/%b" % (b"0" * 32, EID.encode())),
+        HEAD.replace(FROM, b"//se-id/eid/%b;//SE-ID/EID/%b" % (EID.encode(), OTHER)),
+        HEAD.replace(FROM, b"//se-id/eid/%b;//se-id/eid/%b" % (EID.encode(), OTHER)),
+        HEAD.replace(FROM, b"//se-id/eid/%b1" % EID.encode()),
+        HEAD.replace(FROM, b"//se-id/eid/%b" % EID.encode()[:31]),
+        HEAD.replace(FROM, b"//se-id/eid/%b" % (EID.encode()[:31] + b"A")),
+        HEAD.replace(FROM, b"//SE-ID/EID/%b" % EID.encode()),
+        HEAD.replace(b"x=1", b"x=//se-id/eid/" + OTHER),
+        HEAD.replace(b"x=1", b"x=//se-id/eid/" + OTHER).replace(FROM, b"//SE-ID/EID/" + EID.encode()),
+        HEAD.replace(b"X-Other: ", b"X-Other: //se-id/eid/" + OTHER),
+        HEAD.replace(b"X-Admin-From", b"X-Admin-Frum"),
+        HEAD.replace(b"X-Admin-From", b"X-Admin-From: //se-id/eid/" + OTHER + b"\r\nX-Admin-From"),
+        HEAD.replace(b"X-Other", b"X-Admin-Resume: perhaps\r\nX-Other"),
+        HEAD + b" " * 1000,
+    ],
+)
+def test_another_form_is_read_each_time(head: bytes) -> None:
+    assert read_known_post(HEAD) is not None
+    assert read_known_post(head) is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD,
+        HEAD.replace(b";", b" ; "),
+        HEAD.replace(b";//aa-id/aid/A000000559/1010FFFFFFFF8900000100", b""),
+        HEAD.replace(b"X-Other:", b"X-Admin-Script-Status: OK\r\nX-Admin-Resume: true\r\nX-Other:"),
+        HEAD.replace(b"x=1", b"msg=E100"),
+    ],
+)
+@pytest.mark.parametrize("eid", [EID.encode(), b"0" * 32, OTHER])
+def test_a_known_form_says_the_same_as_when_it_is_read_anew(head: bytes, eid: bytes) -> None:
+    head = head.replace(EID.encode(), eid)
+    for _ in range(2):
+        found = read_known_post(head)
+        assert found is not None
+        assert found == anew(head)
 
 
 PIECES = st.sampled_from(

@@ -189,6 +189,23 @@ async def test_a_session(path: Path) -> None:
 
 
 @virtual
+async def test_sessions_are_in_the_order_of_time(path: Path) -> None:
+    async with world(path) as w:
+        w.reply = end_for
+        for _ in range(3):
+            async with card(w.port) as c:
+                await c.post(request_bytes("/agent"))
+            await asyncio.sleep(1.5)
+        await until(lambda: len(w.closed) == 3)
+        names = [row.id for row in w.rows()]
+        assert names == sorted(names)
+        assert [int(name[:8], 16) - int(START) for name in names] == sorted(
+            {int(name[:8], 16) - int(START) for name in names}
+        )
+        assert len({name[8:] for name in names}) == 3
+
+
+@virtual
 async def test_the_key_is_asked_for_by_eid_version_and_id(path: Path) -> None:
     async with world(path) as w:
         async with card(w.port):
