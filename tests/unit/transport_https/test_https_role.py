@@ -26,7 +26,7 @@ from ferryman.platform.metrics import exposition
 from ferryman.platform.store import SQLiteStore
 from ferryman.transport_https import schema
 from ferryman.transport_https.framing import BodyFraming
-from ferryman.transport_https.role import TransportHTTPS
+from ferryman.transport_https.role import ASK_SPACING, FEW_SESSIONS, POST_SPACING, TransportHTTPS
 from ferryman.transport_https.session import CardQuirks, HTTPSSettings
 from psk_peer import EID, IDENTITY, KEY, OTHER_EID, SocketCard, card, client_context, identity_of, request_bytes
 from virtual_loop import run, virtual
@@ -529,6 +529,31 @@ async def test_many_cards_at_once(path: Path) -> None:
         for eid in eids:
             numbers = [p.post_id.split("/")[1] for p in w.posted if p.eid == eid]
             assert numbers == ["1", "2", "3"]
+
+
+@virtual
+async def test_first_posts_of_a_fleet_wait_for_each_other_and_results_hardly(path: Path) -> None:
+    async with world(path) as w:
+        loop = asyncio.get_running_loop()
+        count = FEW_SESSIONS + 30
+        waited: dict[int, list[float]] = {1: [], 2: []}
+        everybody = asyncio.Barrier(count)
+
+        async def one(number: int) -> None:
+            eid = f"{number:032d}"
+            async with card(w.port, client_context(identity_of(eid))) as c:
+                for post in (1, 2):
+                    await everybody.wait()
+                    await asyncio.sleep(0.003 * number)
+                    begun = loop.time()
+                    await c.post(request_bytes(eid=eid, body=RESULT if post == 2 else b""))
+                    waited[post].append(loop.time() - begun)
+                await everybody.wait()
+
+        await asyncio.gather(*(one(number) for number in range(count)))
+        assert waited[1][:FEW_SESSIONS] == [0.0] * FEW_SESSIONS  # few do not wait for anybody
+        assert POST_SPACING < max(waited[1]) <= ASK_SPACING + 0.001
+        assert 0.0 < max(waited[2]) <= POST_SPACING + 0.001
 
 
 async def post_of(c: SocketCard, eid: str) -> int:
