@@ -20,7 +20,7 @@ AGREED = {
     "scripts": {"GET": "AOR", "POST": "A"},
     "looking": {"POST": "AOR"},  # without any effect
     "euicc-types": {"GET": "AORD", "PUT": "A"},
-    "fleet": {"GET": "AOR", "PUT": "A"},
+    "fleet": {"GET": "AOR", "PUT": "A", "POST": "A"},
     "peers": {"GET": "AOR", "POST": "A", "DELETE": "A"},
     "audit": {"GET": "AOR"},
     "statistics": {"GET": "AOR"},
@@ -31,16 +31,27 @@ AGREED = {
     "approvals": {"GET": "AKOR", "POST": "AKO"},
     "imports": {"GET": "AKOR", "POST": "AK", "DELETE": "AK"},
     "uploads": {"GET": "AKOR", "POST": "AK"},
+    "ranges": {"POST": "AK"},
+    "keys": {"GET": "AK"},  # of subscriptions, encrypted
+    "envelopes": {"POST": "AK"},
+    "transport-keys": {"PUT": "AK"},
+    "openpgp-keys": {"GET": "AKOR", "POST": "AK", "PUT": "AK"},
+    "signing-keys": {"PUT": "AK"},
+    "certificates": {"GET": "AKOR", "PUT": "AK"},
+    "revocation-lists": {"PUT": "AK"},
     "raw-scripts": {"POST": "AO"},
     "master-deletes": {"POST": "AO"},
     "delete-tokens": {"POST": "AO"},
     "events": {"GET": "AORM"},
     "order-hooks": {"GET": "AOR", "PUT": "AO", "DELETE": "AO"},
-    "hook-keys": {"POST": "AO"},
+    "hook-keys": {"POST": "AO", "PUT": "AO"},
     "webhooks": {"GET": "AOR", "POST": "AO", "DELETE": "AO"},
     "session": {"GET": EVERYBODY, "POST": EVERYBODY, "DELETE": EVERYBODY},
 }
-PLATFORM = {"scripts", "euicc-types", "fleet", "peers"}  # of the platform's own staff alone
+PLATFORM = {  # of the platform's own staff alone
+    *("scripts", "euicc-types", "fleet", "peers"),
+    *("transport-keys", "signing-keys", "certificates", "revocation-lists"),
+}
 BOTH = {
     "audit",
     "statistics",
@@ -54,8 +65,8 @@ BOTH = {
 
 def area(path: str) -> str:
     words = path.strip("/").split("/")
-    own = ("operations", "queue", "raw-scripts", "master-deletes", "delete-tokens")
-    return next((word for word in own if word in words), words[0])
+    inner = ("operations", "queue", "raw-scripts", "master-deletes", "delete-tokens", "keys", "envelopes")
+    return next((word for word in inner if word in words), words[0])
 
 
 def allowed(role: KeyRole, tenant: str, endpoint: Endpoint) -> bool:
@@ -63,4 +74,6 @@ def allowed(role: KeyRole, tenant: str, endpoint: Endpoint) -> bool:
     looks = endpoint.path in ("/scripts/check", "/scripts/try", "/campaigns/count")
     if role not in {LETTERS[letter] for letter in AGREED["looking" if looks else what][endpoint.method]}:
         return False
+    if what == "openpgp-keys":  # ours is shown to tenants, too
+        return endpoint.method == "GET" or not tenant
     return what in BOTH or (what in PLATFORM) == (not tenant)

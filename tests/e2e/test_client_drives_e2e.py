@@ -29,7 +29,8 @@ POLL = 20  # s: the web server looks round ten times a second, which costs real 
 DAY = 86_400.0
 SOAK = bool(os.environ.get("FERRYMAN_SOAK"))
 CARDS = 100_000 if SOAK else 3_000  # of the campaign, beside the one that comes by
-ROWS = 10_000 if SOAK else 600  # of the batch
+ROWS = 10_000 if SOAK else 600  # of the batch that holds: as many as may run at once
+MANY = 100_000 if SOAK else 60  # of the batch that runs to its end
 ENDS = ("order.done", "order.failed")
 
 
@@ -222,6 +223,28 @@ async def test_a_batch_of_a_campaigns_size() -> None:
         assert (sum(states), len(states)) == (1, ROWS)
         batch = await client.show_batch("spring")
         assert (batch.state, batch.done, batch.running, batch.waiting) == ("cancelled", 1, 0, 0)
+        await checks.card_agrees(b, b.eid)
+
+
+@virtual
+async def test_a_batch_runs_to_its_end() -> None:
+    """One card of ours among as many unknown ones as a campaign has: of every row it is told what became of it."""
+    async with bench("sms", rest=REST, subscribers=MANY) as b, client_of(b) as client:
+        rows = [*(NewRow(eid=checked(n)) for n in range(1, MANY)), NewRow(eid=b.eid)]
+        await client.create_batch(name="all", profile_type="demo", in_flight=min(MANY, 2_000), validity=DAY)
+        for first in range(0, MANY, 400):
+            batch = await client.add_rows("all", first=first, rows=rows[first : first + 400])
+        assert batch.rows == MANY
+        await client.change_batch("all", action="start")
+        for _ in range(MANY):
+            batch = await client.show_batch("all")
+            if batch.state == "done":
+                break
+            await b.sleep(5.0)
+        assert (batch.state, batch.done, batch.failed + batch.refused) == ("done", 1, MANY - 1)
+        listed = [row async for row in client.list_rows("all", page_size=200)]
+        assert [row.eid for row in listed] == [row.eid for row in rows]
+        assert [row.eid for row in listed if row.state == "done"] == [b.eid]
         await checks.card_agrees(b, b.eid)
 
 

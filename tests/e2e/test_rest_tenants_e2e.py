@@ -14,15 +14,19 @@ from sqlalchemy import update
 from e2e import checks
 from e2e.bench import Bench, bench, pause
 from e2e.rest_requests import Good, absent
+from ferryman.cli.operator import Operator
+from ferryman.contracts import crypto, envelopes
 from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.roles import SM_SR
 from ferryman.profile.demo_template import demo_template
 from ferryman.rest_api.endpoint import Endpoint
 from ferryman.rest_api.endpoints import ENDPOINTS
 from ferryman.rest_api.settings import RESTSettings
+from ferryman.secure import openpgp
 from ferryman.sm_sr import role as role_of_sm_sr
 from ferryman.sm_sr.schema import isdp
 from ferryman.sm_sr.scripts.runner import LocalDecider
+from openpgp_keys import our_key, sender
 from rest_matrix import PLATFORM, allowed
 from rest_world import OTHER, Answer, RestWorld
 from rig import OWNER
@@ -31,6 +35,13 @@ from virtual_loop import virtual
 REST = RESTSettings(listen=False, rate_per_address=0, rate_per_key=0)
 TOKEN = {"token": base64.b64encode(bytes(16)).decode(), "sin": "AA==", "sdin": "AA==", "provider": "AA=="}
 SCRIPT = 'def decide(q):\n    return send("sms")\n'
+OCTETS = base64.b64encode(bytes(32)).decode()
+RANGE = {
+    "profile_type": "demo",
+    "first_iccid": "898821100000090000",
+    "first_imsi": "001010000900000",
+    "count": 3,
+}
 ENABLED = 0x3F  # as the card says it
 OWN_NAMES = {
     "eid",
@@ -122,6 +133,9 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
     meters = {"name": "meters", "profile_type": "demo"}
     assert (await own.ask("POST", "/campaigns", spring)).status == 201
     assert (await own.ask("POST", "/batches", meters)).status == 201
+    machine = Operator(b.platform.installation.bus, OWNER)
+    await machine.crypto(crypto.ImportTransportKey(eum_id="hlr", key=bytes(16)))
+    await machine.crypto(envelopes.ImportOpenPGPKey(data=our_key()))
     pilots = {"name": "pilots", "profile_type": "demo", "where": {}}
     assert (await own.ask("POST", "/batches", pilots)).status == 201
     card = {"eid": b.eid}
@@ -187,6 +201,25 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "show_es2_call": Good({"call_id": asked_by_es2.json["call_id"]}),
         "upload_subscriptions": Good({}, file),
         "list_uploads": Good(),
+        "generate_subscriptions": Good({}, RANGE),
+        "export_keys": Good(batch, query="?under=hlr"),
+        "export_sealed": Good(batch, {"recipient": "nobody"}),
+        "import_transport_key": Good({}, {"name": "1.2.3", "key": OCTETS}),
+        "import_hook_key": Good({}, {"name": "own", "key": OCTETS}),
+        "show_openpgp_key": Good(),
+        "make_openpgp_key": Good({}, {"user_id": "Ferryman <dp@example.org>"}),
+        "import_openpgp_key": Good(
+            {}, {"name": "maker", "content": base64.b64encode(openpgp.public_of(sender())).decode()}
+        ),
+        "make_signing_key": Good({}, {"curve": "brainpoolP256r1"}),
+        "list_certificates": Good(),
+        "import_certificate": Good({}, {"certificate": OCTETS}),
+        "import_eum_certificate": Good({}, {"content": OCTETS}),
+        "import_revocation_list": Good({}, {"content": OCTETS}),
+        "register_euiccs": Good({}, {"xml": OCTETS}),
+        "set_difference": Good(card, {"says": {}}),
+        "maintain_euicc": Good(card, {"function": "rotate-keys", "protocol": "scp80"}),
+        "show_maintenance": Good({"operation_id": "another's"}),
         "show_upload": Good(upload),
         "show_report": Good(upload),
         "list_hooks": Good(),
@@ -237,6 +270,12 @@ OTHERWISE = {
     },  # no gateway here
     "activate_script": {400},
     "upload_subscriptions": {202, 409},  # one at a time
+    "generate_subscriptions": {202, 409},
+    "export_keys": {404},  # the keys of the one that was delivered are destroyed
+    "export_sealed": {409},  # nobody is known by that name
+    **{key: {400} for key in ("import_certificate", "import_eum_certificate", "import_revocation_list")},
+    "register_euiccs": {400},
+    "show_maintenance": {404},  # who began it sees it
     "delete_webhook": {204, 404},  # each role deletes the same one
     "remove_hook": {204, 404},
 }

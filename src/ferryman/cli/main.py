@@ -17,7 +17,7 @@ from ferryman.cli import (
     commands,
     euicc_commands,
     hold_commands,
-    maintenance,
+    openpgp_commands,
     order_commands,
     output,
     subscription_commands,
@@ -33,6 +33,7 @@ from ferryman.cli.peer_commands import peer
 from ferryman.cli.profile_commands import profile
 from ferryman.cli.queue_commands import queue
 from ferryman.cli.remote import place
+from ferryman.cli.remote.reach import MACHINE
 from ferryman.cli.restore import restore
 from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
@@ -55,7 +56,10 @@ commands.euicc.command(euicc_commands.types)
 commands.order.command(batch_commands.batch)
 commands.order.command(hold_commands.hook)
 app.command(script)
-for section, name, function in (*order_commands.COMMANDS, *hold_commands.COMMANDS, *trust_commands.COMMANDS):
+for section, name, function in (
+    *(*order_commands.COMMANDS, *hold_commands.COMMANDS),
+    *(*trust_commands.COMMANDS, *openpgp_commands.COMMANDS),
+):
     section.command(function, name=name)
 app.command(operation)
 app.command(queue)
@@ -72,7 +76,6 @@ app.command(restore)
 app.command(nats_config)
 app.command(nats_streams)
 app.command(demo)
-OF_THE_MACHINE = {one.__module__ for one in (up, serve, restore, nats_config, maintenance.parked_list)}
 SERVICES = (up, serve)  # run for long: worth the loading of a quicker event loop
 
 
@@ -84,9 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         words, elsewhere = place.taken_out(words, os.environ)
         place.current.set(elsewhere)
+        if elsewhere is not None:
+            _require_reachable(words)
         command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-        if elsewhere is not None and command.__module__ in OF_THE_MACHINE:
-            raise InputError(place.OPTION, "does not go with this command: it is about the machine it runs on")
         result = _run(command, bound)
     except CycloptsError as problem:
         output.fail(_sentence(problem), json=json)
@@ -99,6 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     finally:
         place.current.reset(before)
     sys.exit(result if isinstance(result, int) else output.DONE)
+
+
+def _require_reachable(words: Sequence[str]) -> None:
+    chain = " ".join(app.parse_commands(words)[0])
+    if chain in MACHINE:
+        raise InputError(place.OPTION, f"`ferryman {chain}` is for the platform's own machine: {MACHINE[chain]}")
 
 
 def _run(command: Callable[..., Any], bound: inspect.BoundArguments) -> object:

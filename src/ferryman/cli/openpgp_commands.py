@@ -1,23 +1,16 @@
-"""Commands on OpenPGP keys, and the export of subscriptions in an OpenPGP envelope."""
+"""Commands on OpenPGP keys."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, key, read_file, write_file
-from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator
-from ferryman.contracts import envelopes, imports
-from ferryman.contracts.imports import SubscriptionPublic
+from ferryman.contracts import envelopes
 from ferryman.contracts.message import Body
-from ferryman.errors import InputError
-
-PAGE = 1000  # subscriptions of one question
 
 
-@key.command(name="make-openpgp")
 async def key_make_openpgp(
     *,
     user_id: str,
@@ -41,7 +34,6 @@ async def key_make_openpgp(
         return _show(await calls.crypto(request), output_file, json=json)
 
 
-@key.command(name="import-openpgp")
 async def key_import_openpgp(
     file: Path, *, name: str = "", data: Path = DATA, owner: str = OWNER, json: bool = False
 ) -> int:
@@ -64,7 +56,6 @@ async def key_import_openpgp(
     return output.DONE
 
 
-@key.command(name="show-openpgp")
 async def key_show_openpgp(
     *,
     name: str = "",
@@ -92,39 +83,8 @@ def _show(shown: Body, output_file: Path | None, *, json: bool) -> int:
     return output.DONE
 
 
-async def export_sealed(calls: Operator, import_id: str, recipient: str) -> tuple[int, bytes]:
-    """Ki and OPc of an import in one envelope for `recipient`: how many rows, the envelope.
-
-    It is put together in the CryptoServer; nothing of it is ever in clear here.
-    """
-    owner = calls.owner
-    name = hashlib.sha256(f"ferryman export 1\0{owner}\0{import_id}\0{recipient}".encode()).hexdigest()
-    await calls.crypto(envelopes.ShowOpenPGPKey(name=recipient))  # before anything is put together for it
-    drop = envelopes.DropEnvelope(owner=owner, envelope_id=name)
-    await calls.crypto(drop)  # what an interrupted export left
-    try:
-        rows, number, after = 0, 0, ""
-        while page := await page_of(calls, import_id, after):
-            await calls.crypto(envelopes.StageExport(owner=owner, envelope_id=name, number=number, rows=page[0]))
-            rows, number, after = rows + len(page[0]), number + 1, page[1]
-        if not rows:
-            raise InputError(import_id, "has no subscription")
-        sealed = await calls.crypto(envelopes.SealEnvelope(owner=owner, envelope_id=name, recipient=recipient))
-        parts = [
-            await calls.crypto(envelopes.ReadEnvelope(owner=owner, envelope_id=name, number=each))
-            for each in range(sealed.parts if isinstance(sealed, envelopes.EnvelopeState) else 0)
-        ]
-    finally:
-        await calls.crypto(drop)
-    return rows, b"".join(part.data for part in parts if isinstance(part, envelopes.EnvelopeData))
-
-
-async def page_of(
-    calls: Operator, import_id: str, after: str
-) -> tuple[tuple[SubscriptionPublic, ...], str] | None:
-    """The subscriptions of an import behind `after`, and where the next page begins; None at the end."""
-    question = imports.ListSubscriptions(owner=calls.owner, import_id=import_id, after=after, limit=PAGE)
-    page = await calls.sm_dp(question)
-    if not isinstance(page, imports.SubscriptionPage) or not page.rows:
-        return None
-    return page.rows, page.after
+COMMANDS = (
+    (key, "make-openpgp", key_make_openpgp),
+    (key, "import-openpgp", key_import_openpgp),
+    (key, "show-openpgp", key_show_openpgp),
+)

@@ -5,15 +5,41 @@ from __future__ import annotations
 import io
 import secrets
 import time
+from collections.abc import AsyncIterator
+from typing import BinaryIO, Protocol
 
 from ferryman.contracts import admin, crypto, peers, rest
+from ferryman.contracts.imports import KeyRange
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, REST_API, SM_DP, SM_SR, SOAP_GATEWAY
 from ferryman.errors import Refused
 from ferryman.platform.bus import Calls
-from ferryman.platform.importing import ImportDone, Importer
+from ferryman.platform.exporting import ExportedRow, Exporter
+from ferryman.platform.importing import ImportDone, Importer, Progress, Report
 
 CALL_SECONDS = 600.0
+
+
+class Importing(Protocol):
+    """Carries files and ranges of subscriptions to the platform; raises FerrymanError with nothing left behind."""
+
+    async def file(
+        self, stream: BinaryIO, profile_type: str, *, mapping: str = "", dry_run: bool = False
+    ) -> ImportDone: ...
+
+    async def envelope(
+        self, stream: BinaryIO, profile_type: str, *, mapping: str = "", signer: str = "", dry_run: bool = False
+    ) -> ImportDone: ...
+
+    async def range(self, wanted: KeyRange, profile_type: str) -> ImportDone: ...
+
+
+class Exporting(Protocol):
+    """Takes files for an HLR, AuC or UDM out of the platform, their keys encrypted; raises FerrymanError."""
+
+    def values(self, import_id: str, key: str, cipher: str) -> AsyncIterator[ExportedRow]: ...
+
+    async def sealed(self, import_id: str, recipient: str) -> tuple[int, bytes]: ...
 
 
 class Operator:
@@ -42,6 +68,14 @@ class Operator:
     async def rest(self, body: Body) -> Body:
         """Ask the REST API for its keys; raises Refused."""
         return await self._ask(REST_API, body, rest.ANSWER_CODEC)
+
+    def importer(self, *, report: Report | None = None, progress: Progress | None = None) -> Importing:
+        """An import; `report` gets a line for each row, `progress` how far it is."""
+        return Importer(self, report=report, progress=progress)
+
+    def exporter(self) -> Exporting:
+        """An export."""
+        return Exporter(self)
 
     async def import_subscriptions(self, content: bytes, profile_type: str) -> ImportDone:
         """A subscription file to CryptoServer (secrets) and SM-DP (the rest), whole or nothing; raises Refused."""

@@ -13,14 +13,13 @@ from cyclopts import App
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, read_file
-from ferryman.cli.openpgp_commands import export_sealed, page_of
 from ferryman.cli.operator import Operator
 from ferryman.cli.profile_commands import write_secret
 from ferryman.cli.session import operator
 from ferryman.contracts import imports
 from ferryman.contracts.imports import KeyRange
 from ferryman.errors import InputError
-from ferryman.platform.importing import ImportDone, Importer, ReportLine
+from ferryman.platform.importing import ImportDone, ReportLine
 from ferryman.profile.subscriptions import read_input_variables
 
 SHOWN = 20  # refused rows that a dry run prints; a report file has all
@@ -128,7 +127,7 @@ async def subscription_import(
     with _opened(file) as stream, _private(report) as lines:
         reporter = _Reporter(lines)
         async with operator(data, owner) as calls:
-            importer = Importer(calls, report=reporter, progress=None if json else _progress)
+            importer = calls.importer(report=reporter, progress=None if json else _progress)
             if openpgp or signed_by:
                 done = await importer.envelope(
                     stream, profile_type, mapping=declared, signer=signed_by, dry_run=dry_run
@@ -172,7 +171,7 @@ async def subscription_generate(
         first_iccid, first_imsi, count = variables.first_iccid, variables.first_imsi, variables.quantity
     wanted = KeyRange(first_iccid, first_imsi, first_msisdn, count, algorithm, key_bytes, operator_key)
     async with operator(data, owner) as calls:
-        done = await Importer(calls, progress=None if json else _progress).range(wanted, profile_type)
+        done = await calls.importer(progress=None if json else _progress).range(wanted, profile_type)
     return _show(done, None, json=json)
 
 
@@ -217,7 +216,7 @@ async def subscription_export(
         raise InputError("export", "needs --key or --openpgp, one of the two")
     async with operator(data, owner) as calls:
         if openpgp:
-            count, sealed = await export_sealed(calls, import_id, openpgp)
+            count, sealed = await calls.exporter().sealed(import_id, openpgp)
             write_secret(out, sealed)
         else:
             count = await _export_values(calls, import_id, key, cipher, out)
@@ -231,19 +230,14 @@ async def subscription_export(
 
 async def _export_values(calls: Operator, import_id: str, key: str, cipher: str, out: Path) -> int:
     """A file whose keys are encrypted one by one; how many rows it has."""
-    count, after = 0, ""
+    count = 0
     with _private(out) as stream:
         writer = csv.writer(stream) if stream is not None else None
         if writer is not None:
             writer.writerow(EXPORT_HEADING)
-        while rows := await page_of(calls, import_id, after):
-            question = imports.ExportSubscriptions(owner=calls.owner, rows=rows[0], key=key, cipher=cipher)
-            answer = await calls.crypto(question)
-            keys = answer.rows if isinstance(answer, imports.SubscriptionsExported) else ()
-            for row, sealed in zip(rows[0], keys, strict=True):
-                values = (row.iccid, row.imsi, row.msisdn, sealed.algorithm, sealed.ki.hex(), sealed.opc.hex())
-                if writer is not None:
-                    writer.writerow(values)
-            count += len(keys)
-            after = rows[1]
+        async for row in calls.exporter().values(import_id, key, cipher):
+            values = (row.iccid, row.imsi, row.msisdn, row.algorithm, row.ki.hex(), row.opc.hex())
+            if writer is not None:
+                writer.writerow(values)
+            count += 1
     return count

@@ -141,7 +141,8 @@ class AccountAdded(Body, frozen=True, kw_only=True, tag=True):
 REQUEST_CODEC: Codec[Body] = Codec(AddKey, ListKeys, RevokeKey, AddAccount, ListAccounts, ChangeAccount)
 ANSWER_CODEC: Codec[Body] = Codec(KeyAdded, KeyPage, KeyView, KeyRefused, AccountAdded, AccountPage, AccountView)
 
-# A REST API that was taken over asks no more than this: no card is registered by it.
+# A REST API that was taken over asks no more than this. A card that it registers is one that its maker has signed,
+# under a CI that was trusted at the machine.
 ASKED_OF_SM_SR: tuple[type[Body], ...] = (
     admin.ListEUICCs,
     admin.FindEUICCs,
@@ -156,6 +157,8 @@ ASKED_OF_SM_SR: tuple[type[Body], ...] = (
     admin.DescribeEUICC,
     admin.SetTags,
     admin.SetType,
+    admin.SetDifference,
+    admin.RegisterEIS,
     *queue.ASKED,
     *workflow.ASKED,
     *oversight.ASKED,

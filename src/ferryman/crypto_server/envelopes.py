@@ -173,7 +173,7 @@ class Envelopes:
             def facts(tx: Tx) -> Task:
                 envelope_rows.clear(tx.connection, found.envelope_id, PART)
                 own = self._keys.own(tx.connection)
-                recipient = self._keys.public(tx.connection, body.recipient)
+                recipient = self._keys.recipient(tx.connection, body.recipient)
                 return Task(secrets=(own,), recipient=recipient, name=FILE_NAME, now=tx.now)
 
             task = await self._mailbox.transact(facts, long=True)

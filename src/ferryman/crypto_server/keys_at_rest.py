@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from ferryman.codec import ota_packet
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
-from ferryman.crypto_server import import_rows
+from ferryman.crypto_server import import_rows, origins
 from ferryman.crypto_server.card_key_cache import CardKeyCache
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, PeerError, Refused
@@ -54,12 +54,12 @@ class CardKeys:
         self._kept = CardKeyCache(vault)
 
     async def import_transport_key(self, header: Header, body: crypto.ImportTransportKey) -> crypto.Stored:
-        """Store the key agreed with a card maker."""
+        """Store the key agreed with a card maker. Raises InputError, Refused."""
         if len(body.key) not in AES_KEY_SIZES:
             raise InputError("transport key", "must have 16, 24 or 32 bytes")
 
         def unit(tx: Tx) -> None:
-            self._vault.put(tx.connection, [(transport_ref(body.eum_id), body.key)], tx.now)
+            origins.put(tx, self._vault, header, transport_ref(body.eum_id), body.key)
             tx.audit(actor=header.requester, action="ImportTransportKey", object=body.eum_id, outcome="done")
 
         await self._mailbox.transact(unit)

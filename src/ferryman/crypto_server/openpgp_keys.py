@@ -7,6 +7,8 @@ from sqlalchemy import Connection
 
 from ferryman.contracts import codes, envelopes
 from ferryman.contracts.message import Header
+from ferryman.contracts.roles import REST_API
+from ferryman.crypto_server import origins
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, Refused
 from ferryman.platform.mailbox import Mailbox, Tx
@@ -37,7 +39,7 @@ class OpenPGPKeys:
         return _shown(openpgp.public_of(await self._mailbox.transact(unit)))
 
     async def take(self, header: Header, body: envelopes.ImportOpenPGPKey) -> envelopes.OpenPGPKey:
-        """A key that was made elsewhere. Raises InputError."""
+        """A key that was made elsewhere. Raises InputError, Refused."""
         if len(body.data) > openpgp.MAX_KEY_BYTES:
             raise InputError("OpenPGP key", f"has more than {openpgp.MAX_KEY_BYTES} bytes")
         if len(body.name) > MAX_NAME:
@@ -46,6 +48,9 @@ class OpenPGPKeys:
             public = openpgp.read_public_key(body.data)
             await self._mailbox.transact(lambda tx: self._put_peer(tx, header, body.name, public))
             return _shown(public)
+        if header.sender == REST_API:  # what is sent to us from now on would be for who chose it
+            sentence = "our own OpenPGP key is imported at the platform's own machine"
+            raise Refused(*codes.FUNCTION_NOT_ALLOWED, sentence)
         secret = openpgp.read_secret_key(body.data)
 
         def unit(tx: Tx) -> None:
@@ -83,13 +88,19 @@ class OpenPGPKeys:
             raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=name)
         return found
 
+    def recipient(self, connection: Connection, name: str) -> bytes:
+        """The key of a correspondent to whom secrets may go. Raises Refused."""
+        found = self.public(connection, name)
+        origins.require_of_the_machine(connection, self._vault, _peer(name))
+        return found
+
     def _put(self, tx: Tx, header: Header, secrets: tuple[bytes, ...]) -> None:
         self._vault.put(tx.connection, [(OWN, msgspec.msgpack.encode(secrets))], tx.now)
         fingerprint = openpgp.described(openpgp.public_of(secrets[0]))[0]
         tx.audit(actor=header.requester, action="OpenPGPKey", object=fingerprint, outcome="ours")
 
     def _put_peer(self, tx: Tx, header: Header, name: str, public: bytes) -> None:
-        self._vault.put(tx.connection, [(_peer(name), public)], tx.now)
+        origins.put(tx, self._vault, header, _peer(name), public)
         detail = openpgp.described(public)[0]
         tx.audit(actor=header.requester, action="OpenPGPKey", object=name, outcome="imported", detail=detail)
 

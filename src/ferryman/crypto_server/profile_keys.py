@@ -10,6 +10,7 @@ from ferryman.codec.saip import package as saip_package
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
 from ferryman.contracts.roles import SM_SR
+from ferryman.crypto_server import origins
 from ferryman.crypto_server.keys_at_rest import transport_ref
 from ferryman.crypto_server.subscriptions import Subscriptions
 from ferryman.crypto_server.trust import signing_ref
@@ -195,11 +196,17 @@ class ProfileKeys:
 
     async def hand_over(self, header: Header, body: crypto.HandOverKeyset) -> crypto.KeysetHandedOver:
         """An ISD-P's keys under the transport key of its Operator, audited."""
-        keyset = await self._keyset(body.eid, body.isdp_aid)
-        transport = await self._read(transport_ref(body.key))
+        ref = transport_ref(body.key)
+
+        def agreed(connection: Connection) -> bytes | None:
+            origins.require_of_the_machine(connection, self._vault, ref)
+            return self._vault.get(connection, ref)
+
+        transport = await self._mailbox.store.read(agreed)
         if transport is None:
             sentence = f"no transport key {body.key!r}; import it with `ferryman key import-operator`"
             raise Refused(*codes.PROVIDER_ERROR, sentence, identifier=body.key)
+        keyset = await self._keyset(body.eid, body.isdp_aid)
         aid = body.isdp_aid.hex().upper()
         nonce = self._entropy(transport_cipher.NONCE_BYTES)
         bound = f"{body.eid},{aid}".encode()

@@ -7,16 +7,19 @@ from ferryman.contracts.message import Body
 from ferryman.contracts.roles import OPERATOR, REST_API, SM_DP, SM_SR, TRANSPORT_HTTPS
 
 ALLOWED: dict[type[Body], frozenset[str]] = {
-    crypto.ImportTransportKey: frozenset({OPERATOR}),
     crypto.ImportTrustAnchor: frozenset({OPERATOR}),
-    crypto.MakeSigningKey: frozenset({OPERATOR, SM_DP, SM_SR}),
-    crypto.ImportCertificate: frozenset({OPERATOR}),
-    **dict.fromkeys((*imports.CRYPTO_REQUESTS, *envelopes.REQUESTS, *eum_trust.REQUESTS), frozenset({OPERATOR})),
-    # An operator's own systems have a file stored, and get no secret back.
+    eum_trust.DropTrust: frozenset({OPERATOR}),
+    # An operator's own systems have files and agreed keys stored, and get secrets back only under keys that were
+    # imported at the machine (`origins`). Whom we believe (CIs), and what of it is taken back, is said there.
     **dict.fromkeys(
-        (imports.OpenImport, imports.ImportChunk, imports.GenerateChunk, imports.CloseImport),
+        (
+            *(crypto.ImportTransportKey, crypto.ImportCertificate),
+            *(eum_trust.ImportEUMCertificate, eum_trust.ImportRevocationList, eum_trust.ListTrust),
+        ),
         frozenset({OPERATOR, REST_API}),
     ),
+    crypto.MakeSigningKey: frozenset({OPERATOR, REST_API, SM_DP, SM_SR}),
+    **dict.fromkeys((*imports.CRYPTO_REQUESTS, *envelopes.REQUESTS), frozenset({OPERATOR, REST_API})),
     crypto.UnwrapKeysets: frozenset({SM_SR}),
     crypto.VerifyEUICC: frozenset({SM_SR, SM_DP}),
     crypto.MakeKeyset: frozenset({SM_SR}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from ferryman.contracts import codes, crypto, envelopes, es8, eum_trust, imports
@@ -110,7 +111,8 @@ class CryptoServer:
 
     async def serve(self, caller: str, raw: bytes) -> bytes:
         """One question of role `caller`; a refusal is an answer, and says no more than its code."""
-        header, body = decode(raw, crypto.REQUEST_CODEC)
+        said, body = decode(raw, crypto.REQUEST_CODEC)
+        header = msgspec.structs.replace(said, sender=caller)  # whom the bus knows, whatever the message says
         try:
             answer = await self._answer(caller, header, body)
         except Refused as refusal:

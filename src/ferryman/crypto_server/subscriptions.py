@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from ferryman.contracts import codes, envelopes, imports
 from ferryman.contracts.imports import FINISHED, RowProblem, SubscriptionPublic
 from ferryman.contracts.message import Header
-from ferryman.crypto_server import envelope_rows, import_rows, key_maker
+from ferryman.crypto_server import envelope_rows, import_rows, key_maker, origins
 from ferryman.crypto_server.import_rows import DROPPING, ImportRecord
 from ferryman.crypto_server.keys_at_rest import transport_ref
 from ferryman.crypto_server.vault import Vault
@@ -328,6 +328,7 @@ class Subscriptions:
 
         def unit(tx: Tx) -> imports.SubscriptionsExported:
             key = self._transport_key(tx.connection, body.key)
+            origins.require_of_the_machine(tx.connection, self._vault, transport_ref(body.key))
             rows = tuple(self._exported(tx.connection, body, key, row) for row in body.rows)
             detail = f"{len(rows)} rows under {body.key}"
             tx.audit(actor=header.requester, action="ExportSubscriptions", outcome="done", detail=detail)

@@ -323,7 +323,7 @@ class Importer:
             await self._check_count(import_id, opened, dry_run=dry_run)
         if dry_run:
             done = await self._drop(import_id)
-            return ImportDone(import_id, done.new, done.known, self._refused, dry_run=True)
+            return ImportDone("", done.new, done.known, self._refused, dry_run=True)  # nothing has that name
         await self._ask.crypto(imports.CloseImport(owner=owner, import_id=import_id, keep=True))
         closed = await self._ask.sm_dp(imports.CloseRegistration(owner=owner, import_id=import_id, keep=True))
         if not isinstance(closed, imports.RegistrationClosed):

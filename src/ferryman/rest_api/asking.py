@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ferryman.contracts import admin, codes, crypto, peers
 from ferryman.contracts.eis import EIS, ProfileInfo
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
@@ -87,3 +89,19 @@ class Asking:
         if not isinstance(answer, kind):
             raise TypeError(f"{type(answer).__name__} is no answer to {type(body).__name__}")
         return answer
+
+
+@dataclass(slots=True)
+class Roles:
+    """What imports and exports ask, in the name of a tenant."""
+
+    ask: Asking
+    owner: str
+
+    async def crypto(self, body: Body) -> Body:
+        """Ask the CryptoServer; raises Refused, Unavailable."""
+        return await self.ask.crypto_server(self.owner, body, Body)
+
+    async def sm_dp(self, body: Body) -> Body:
+        """Ask the SM-DP; raises Refused, Unavailable."""
+        return await self.ask.sm_dp(self.owner, body, Body)

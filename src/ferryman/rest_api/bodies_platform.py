@@ -10,7 +10,7 @@ from ferryman.contracts.admin import EUICCType
 from ferryman.contracts.oversight import AuditLine
 from ferryman.contracts.peers import Peer
 from ferryman.contracts.workflow import DecisionView, ScriptView
-from ferryman.rest_api.bodies import MAX_SCRIPT, Closed, EIDFilter, NumberQuery, PageQuery
+from ferryman.rest_api.bodies import MAX_SCRIPT, Closed, EIDFilter, NumberQuery, PageQuery, Seconds
 from ferryman.workflow.question import Question
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -46,6 +46,36 @@ class NewTags(Closed, frozen=True, kw_only=True):
     tags: Annotated[
         tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=80)], ...], msgspec.Meta(max_length=50)
     ]
+
+
+class NewDelivery(Closed, frozen=True, kw_only=True):
+    """A card maker's delivery (XML, base64): all cards or none, or with `each` every card for itself."""
+
+    xml: Annotated[bytes, msgspec.Meta(min_length=1)]
+    each: bool = False
+
+
+class Difference(Closed, frozen=True, kw_only=True):
+    """What this eUICC says otherwise than its type; nothing: it is as its type again."""
+
+    says: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class NewMaintenance(Closed, frozen=True, kw_only=True):
+    """New keys for the ISD-R (rotate-keys, of `protocol`), or where its SM-SR is (update-addressing).
+
+    What is empty of the addressing stays as it is: the number for short messages (`sms`), host, IP address, TCP
+    port (0) and URI of HTTPS.
+    """
+
+    function: Literal["rotate-keys", "update-addressing"]
+    protocol: Literal["", "scp80", "scp81"] = ""
+    sms: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    host: Annotated[str, msgspec.Meta(max_length=250)] = ""
+    address: Annotated[str, msgspec.Meta(max_length=45)] = ""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    uri: Annotated[str, msgspec.Meta(max_length=250)] = ""
+    validity: Seconds = 86_400.0
 
 
 class NewType(Closed, frozen=True, kw_only=True):

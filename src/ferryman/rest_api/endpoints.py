@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ferryman.rest_api.endpoint import Endpoint
 from ferryman.rest_api.routes import (
+    agreed_keys,
     approvals,
     batches,
     campaigns,
+    certificates,
     deletions,
     es2_calls,
     euiccs,
@@ -41,6 +43,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *people.ENDPOINTS,
     *stock.ENDPOINTS,
     *uploads.ENDPOINTS,
+    *agreed_keys.ENDPOINTS,
+    *certificates.ENDPOINTS,
     *approvals.ENDPOINTS,
     *events.ENDPOINTS,
     *webhooks.ENDPOINTS,

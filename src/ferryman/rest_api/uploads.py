@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,13 +16,12 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from ferryman.contracts import codes
 from ferryman.contracts.imports import KeyRange
-from ferryman.contracts.message import Body
 from ferryman.errors import FerrymanError, Refused, Unavailable
 from ferryman.platform.importing import ImportDone, Importer, ReportLine
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.subscriptions import read_input_variables
-from ferryman.rest_api.asking import Asking
-from ferryman.rest_api.bodies_stock import NewUpload, Report, ReportRow, Upload
+from ferryman.rest_api.asking import Asking, Roles
+from ferryman.rest_api.bodies_stock import NewRange, NewUpload, Report, ReportRow, Upload
 from ferryman.rest_api.endpoint import Absent
 from ferryman.rest_api.principal import Principal
 from ferryman.rest_api.schema import upload, upload_row
@@ -37,20 +35,6 @@ AGAIN = "interrupted: upload the file again under another Idempotency-Key, or th
 NOTED = 0.5  # s between two notes of how far it is
 
 log = structlog.get_logger("ferryman.rest_api.uploads")
-
-
-@dataclass(slots=True)
-class _Way:
-    """The calls of an import in the name of a tenant."""
-
-    ask: Asking
-    owner: str
-
-    async def crypto(self, body: Body) -> Body:
-        return await self.ask.crypto_server(self.owner, body, Body)
-
-    async def sm_dp(self, body: Body) -> Body:
-        return await self.ask.sm_dp(self.owner, body, Body)
 
 
 class UploadBook:
@@ -74,13 +58,13 @@ class UploadBook:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def begin(self, who: Principal, asked: NewUpload, call_id: str) -> Upload:
+    async def begin(self, who: Principal, asked: NewUpload | NewRange, call_id: str) -> Upload:
         """Start to carry a file; the same call again finds it, and starts it again when it had been interrupted.
 
         Raises Refused while another one of the tenant, or too many of others, are under way.
         """
-        if asked.generate and (asked.dry_run or asked.mapping):
-            raise Refused(*codes.FORMAT_INVALID, "generate: goes with no mapping and is never dry")
+        if isinstance(asked, NewUpload) and asked.generate and (asked.dry_run or asked.mapping or asked.sealed):
+            raise Refused(*codes.FORMAT_INVALID, "generate: goes with no mapping and no envelope and is never dry")
         name = call_id[:ID_DIGITS]
         if name in self._running:
             return await self.show(who.tenant, name)
@@ -103,7 +87,7 @@ class UploadBook:
             task.add_done_callback(lambda _: self._running.pop(name, None) and None)
         return await self.show(who.tenant, name)
 
-    async def _carry(self, name: str, who: Principal, asked: NewUpload) -> None:
+    async def _carry(self, name: str, who: Principal, asked: NewUpload | NewRange) -> None:
         """The import, and its end."""
         lines: list[ReportLine] = []
         progress: dict[str, Any] = {}
@@ -112,8 +96,8 @@ class UploadBook:
             progress.update(rows=rows, progress=round(done / max(1, whole), 3))
 
         writing = asyncio.get_running_loop().create_task(self._write(name, lines, progress))
-        report = lines.append if asked.dry_run else None
-        importer = Importer(_Way(self._ask, who.tenant), report=report, progress=far)
+        report = lines.append if isinstance(asked, NewUpload) and (asked.dry_run or asked.report) else None
+        importer = Importer(Roles(self._ask, who.tenant), report=report, progress=far)
         try:
             end = await _import(importer, asked)
         finally:
@@ -205,7 +189,7 @@ class UploadBook:
         return Report(items=items, next=str(rows[-1].number) if len(rows) == limit else "")
 
 
-def _enter(tx: Tx, name: str, who: Principal, asked: NewUpload) -> None:
+def _enter(tx: Tx, name: str, who: Principal, asked: NewUpload | NewRange) -> None:
     """An upload that begins, again perhaps."""
     tx.connection.execute(delete(upload).where(upload.c.id == name))
     tx.connection.execute(delete(upload_row).where(upload_row.c.upload == name))
@@ -214,7 +198,7 @@ def _enter(tx: Tx, name: str, who: Principal, asked: NewUpload) -> None:
             id=name,
             tenant=who.tenant,
             profile_type=asked.profile_type,
-            dry_run=int(asked.dry_run),
+            dry_run=int(isinstance(asked, NewUpload) and asked.dry_run),
             state=RUNNING,
             progress=0.0,
             rows=0,
@@ -237,15 +221,10 @@ def _forget(tx: Tx) -> None:
     tx.connection.execute(delete(upload).where(upload.c.updated < tx.now - KEEP, upload.c.state != RUNNING))
 
 
-async def _import(importer: Importer, asked: NewUpload) -> dict[str, Any]:
+async def _import(importer: Importer, asked: NewUpload | NewRange) -> dict[str, Any]:
     """How the import ended; raises nothing."""
     try:
-        if asked.generate:
-            done = await importer.range(_range(asked), asked.profile_type)
-        else:
-            done = await importer.file(
-                io.BytesIO(asked.content), asked.profile_type, mapping=asked.mapping, dry_run=asked.dry_run
-            )
+        done = await _imported(importer, asked)
     except Unavailable as problem:
         return {"state": INTERRUPTED, "problem": f"{problem}; {AGAIN}"}
     except FerrymanError as problem:
@@ -254,6 +233,30 @@ async def _import(importer: Importer, asked: NewUpload) -> dict[str, Any]:
         log.error("upload failed", problem=type(problem).__name__)
         return {"state": FAILED, "problem": "this is a fault of the platform; it was written to its log"}
     return _done(done)
+
+
+async def _imported(importer: Importer, asked: NewUpload | NewRange) -> ImportDone:
+    kind = asked.profile_type
+    if isinstance(asked, NewRange):
+        return await importer.range(_whole_range(asked), kind)
+    if asked.generate:
+        return await importer.range(_range(asked), kind)
+    content, dry = io.BytesIO(asked.content), asked.dry_run
+    if asked.sealed:
+        return await importer.envelope(content, kind, mapping=asked.mapping, signer=asked.signed_by, dry_run=dry)
+    return await importer.file(content, kind, mapping=asked.mapping, dry_run=dry)
+
+
+def _whole_range(asked: NewRange) -> KeyRange:
+    return KeyRange(
+        iccid=asked.first_iccid,
+        imsi=asked.first_imsi,
+        msisdn=asked.first_msisdn,
+        count=asked.count,
+        algorithm=asked.algorithm,
+        key_bytes=asked.key_bytes,
+        operator_key=asked.operator_key,
+    )
 
 
 def _range(asked: NewUpload) -> KeyRange:

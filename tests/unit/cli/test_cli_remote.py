@@ -9,6 +9,7 @@ import pytest
 from cli_run import ferryman, one_sentence
 from ferryman.cli.remote import operator
 from ferryman.cli.remote.place import current, taken_out
+from ferryman.cli.remote.reach import MACHINE
 from ferryman.cli.remote.table import CARRIED
 from ferryman.contracts.imports import (
     CloseRegistration,
@@ -84,23 +85,26 @@ def test_every_question_that_the_api_may_ask_is_carried() -> None:
     "words",
     [
         ["up"], ["serve", "core", ], ["restore", "--lost", "1m"], ["parked", "list"], ["procedure", "list"],
-        ["nats-config", "--out", "x"],
+        ["nats-config", "--out", "x"], ["nats-streams"], ["demo"], ["certificate", "trust", "x.pem"],
+        ["certificate", "drop", "0"], ["parked", "release", "sm-sr", "outbox", "1"], ["procedure", "replay", "1"],
     ],
 )  # fmt: skip
-def test_what_is_about_the_machine_says_so(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_about_the_machine_says_so_and_why(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FERRYMAN_API_KEY", "hidden")
-    said = ferryman("--server", URL, *words)
-    assert said.code == 1
-    assert "about the machine" in one_sentence(said)
+    for order in (["--server", URL, *words], [*words, "--server", URL]):
+        said = ferryman(*order)
+        assert said.code == 1
+        sentence = one_sentence(said)
+        command = next(name for name in MACHINE if " ".join(words).startswith(name))
+        assert sentence == f"--server: `ferryman {command}` is for the platform's own machine: {MACHINE[command]}"
     assert current.get() is None
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["certificate", "request"], ["euicc", "rotate-keys", "8" * 32, "scp80"],
         ["es2", "audit", "8" * 32, "--iccid", "89", "--iccid", "88"],
-        ["euicc", "find", "isdp_aid", "A0"], ["euicc", "audit", "8" * 32, "89", "88"],
+        ["euicc", "audit", "8" * 32, "89", "88"], ["key", "import-openpgp", __file__],
         ["queue", "add", "8" * 32, "--function", "raw", "--script", "00", "--reason", "because of it"],
         ["euicc", "dry-run", "EnableProfile", "8" * 32, "89", "--required-memory", "5"],
     ],

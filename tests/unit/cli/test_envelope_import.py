@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from ferryman.cli.openpgp_commands import export_sealed
 from ferryman.contracts import codes, envelopes, imports
 from ferryman.contracts.message import Body
 from ferryman.crypto_server import envelope_child, envelope_process, envelope_rows
 from ferryman.crypto_server import envelopes as role
 from ferryman.errors import Refused
 from ferryman.platform import importing
+from ferryman.platform.exporting import Exporter
 from ferryman.platform.importing import Importer
 from ferryman.profile.demo_template import demo_template
 from ferryman.secure import openpgp
@@ -271,7 +271,7 @@ async def test_the_export_is_for_its_reader_alone(tmp_path: Path) -> None:
     async with Premises(tmp_path / "data") as place:
         await ready(place)
         done = await place.operator.import_subscriptions(content(), NAME)
-        rows, sealed = await export_sealed(place.operator, done.import_id, MAKER)
+        rows, sealed = await Exporter(place.operator).sealed(done.import_id, MAKER)
         assert rows == ROWS
         assert pieces(place) == 0
         opened = openpgp.open_message(sealed, (sender(),), openpgp.public_of(our_key()), NOW)
@@ -283,7 +283,7 @@ async def test_the_export_is_for_its_reader_alone(tmp_path: Path) -> None:
             assert row["ALGORITHM"] == "milenage"
             assert all(row[name] == expected[name] for name in ("IMSI", "MSISDN", "KI", "OPC"))
         with pytest.raises(Refused, match="no OpenPGP key 'nobody'"):
-            await export_sealed(place.operator, done.import_id, "nobody")
+            await Exporter(place.operator).sealed(done.import_id, "nobody")
 
 
 async def pieces_of(data: bytes) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from ferryman.client.methods.answers import Campaign
 from ferryman.contracts import admin, es2, es2_calls, es4, operations, queue, workflow
 from ferryman.contracts.message import Body
 
-FINDABLE = ("eid", "iccid", "msisdn", "imei", "tag")  # by ISD-P AIDs only the platform's own staff finds
+FINDABLE = ("eid", "iccid", "msisdn", "imei", "tag")  # by all others only the platform's own staff finds
 RAW = "raw"
 
 
@@ -25,7 +25,11 @@ async def list_euiccs(client: AsyncClient, asked: admin.ListEUICCs, _: str) -> B
 @carries(admin.FindEUICCs)
 async def find_euiccs(client: AsyncClient, asked: admin.FindEUICCs, _: str) -> Body:
     if asked.by not in FINDABLE:
-        raise cannot(f"finding the cards of a tenant by {asked.by}")
+        fleet = client.list_fleet(
+            by=cast(Any, asked.by), value=asked.value, after=asked.after, page_size=size(asked.limit)
+        )
+        cards = await first(fleet, asked.limit)
+        return admin.EUICCPage(euiccs=tuple([(await client.describe_euicc(card.eid)).eis for card in cards]))
     pages = client.list_euiccs(
         by=cast(Any, asked.by), value=asked.value, after=asked.after, page_size=size(asked.limit)
     )
@@ -93,6 +97,8 @@ async def dry_run(client: AsyncClient, asked: admin.DryRun, _: str) -> Body:
 async def start_operation(client: AsyncClient, asked: operations.StartOperation, call_id: str) -> Body:
     what = asked.operation
     given: dict[str, Any]
+    if isinstance(what, operations.RotateKeyset | operations.UpdateSMSRAddressing):
+        return await _maintain(client, what, asked.validity, call_id)
     match what:
         case es4.ES4EnableProfile():
             given = {"function": "enable", "iccid": what.iccid}
@@ -115,8 +121,38 @@ async def start_operation(client: AsyncClient, asked: operations.StartOperation,
     return await client.start_operation(what.eid, validity=asked.validity, idempotency_key=call_id, **given)
 
 
+async def _maintain(
+    client: AsyncClient,
+    what: operations.RotateKeyset | operations.UpdateSMSRAddressing,
+    validity: float,
+    call_id: str,
+) -> Body:
+    """What the platform's own staff does with an eUICC."""
+    if isinstance(what, operations.RotateKeyset):
+        return await client.maintain_euicc(
+            what.eid,
+            function="rotate-keys",
+            protocol=cast(Any, what.protocol),
+            validity=validity,
+            idempotency_key=call_id,
+        )
+    return await client.maintain_euicc(
+        what.eid,
+        function="update-addressing",
+        sms=what.sms_address,
+        host=what.host,
+        address=what.address,
+        port=what.port,
+        uri=what.uri,
+        validity=validity,
+        idempotency_key=call_id,
+    )
+
+
 @carries(operations.ShowOperation)
 async def show_operation(client: AsyncClient, asked: operations.ShowOperation, _: str) -> Body:
+    if not (await client.show_session()).tenant:  # the platform's own staff: what is theirs is with the fleet
+        return await client.show_maintenance(asked.call_id)
     return await client.show_operation(asked.call_id)
 
 

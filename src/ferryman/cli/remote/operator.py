@@ -6,15 +6,17 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from ferryman.cli.operator import Operator
-from ferryman.cli.remote import cards, orders, people
+from ferryman.cli.remote import cards, keys, orders, people
 from ferryman.cli.remote.place import Place
+from ferryman.cli.remote.stock import RemoteExporter, RemoteImporter
 from ferryman.cli.remote.table import CARRIED, cannot
 from ferryman.client import AsyncClient, Patience
 from ferryman.contracts.message import Body, Codec
 from ferryman.errors import Unavailable
+from ferryman.platform.importing import Progress, Report
 
 PATIENCE = Patience(repeats=3, seconds=30.0)  # somebody sits and waits
-MODULES = (cards, orders, people)  # what is in the table, by having been imported
+MODULES = (cards, keys, orders, people)  # what is in the table, by having been imported
 
 
 class NoCalls:
@@ -31,6 +33,14 @@ class RemoteOperator(Operator):
     def __init__(self, client: AsyncClient, owner: str) -> None:
         super().__init__(NoCalls(), owner)
         self._client = client
+
+    def importer(self, *, report: Report | None = None, progress: Progress | None = None) -> RemoteImporter:
+        """An import that the platform carries out."""
+        return RemoteImporter(self._client, report, progress)
+
+    def exporter(self) -> RemoteExporter:
+        """What the platform gives out."""
+        return RemoteExporter(self._client)
 
     async def _ask(self, role: str, body: Body, answers: Codec[Body], call_id: str = "") -> Body:
         carry = CARRIED.get(type(body))

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from ferryman.client.methods.agreed_keys import AgreedKeys, AsyncAgreedKeys
 from ferryman.client.methods.approvals import Approvals, AsyncApprovals
 from ferryman.client.methods.batches import AsyncBatches, Batches
 from ferryman.client.methods.campaigns import AsyncCampaigns, Campaigns
+from ferryman.client.methods.certificates import AsyncCertificates, Certificates
 from ferryman.client.methods.deletions import AsyncDeletions, Deletions
 from ferryman.client.methods.es2_calls import AsyncEs2Calls, Es2Calls
 from ferryman.client.methods.euiccs import AsyncEuiccs, Euiccs
@@ -24,9 +26,11 @@ from ferryman.client.methods.webhooks import AsyncWebhooks, Webhooks
 
 
 class Methods(
+    AgreedKeys,
     Approvals,
     Batches,
     Campaigns,
+    Certificates,
     Deletions,
     Es2Calls,
     Euiccs,
@@ -47,9 +51,11 @@ class Methods(
 
 
 class AsyncMethods(
+    AsyncAgreedKeys,
     AsyncApprovals,
     AsyncBatches,
     AsyncCampaigns,
+    AsyncCertificates,
     AsyncDeletions,
     AsyncEs2Calls,
     AsyncEuiccs,

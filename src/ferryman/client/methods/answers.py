@@ -105,6 +105,17 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     status: ExecutionStatus | None = None
 
 
+class ExportedSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription with Ki and OPc (or TOPc; empty where there is none) under the agreed key, base64."""
+
+    iccid: str
+    imsi: str
+    msisdn: str
+    algorithm: str
+    ki: bytes
+    opc: bytes
+
+
 class FleetCard(msgspec.Struct, frozen=True, kw_only=True):
     """An eUICC of the platform; `smsr_id` is the SM-SR that has it."""
 
@@ -137,7 +148,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What would become of a row, and why not; no secret."""
+    """What became, or would become, of a row, and why not; no secret."""
 
     line: int
     iccid: str
@@ -155,6 +166,13 @@ class RoleAlarm(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class SealedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file for the HLR, AuC or UDM in an OpenPGP envelope (base64): `rows` subscriptions."""
+
+    rows: int
+    content: bytes
+
+
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """Who you are. `csrf` belongs into X-CSRF-Token of every request that changes something by cookie."""
 
@@ -166,6 +184,13 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     rights: tuple[str, ...]
     must_change: bool = False
     csrf: str = ""
+
+
+class SigningKeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """Its public half, PEM, for the CI to certify."""
+
+    role: str
+    public_key_pem: str
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):

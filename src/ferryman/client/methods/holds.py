@@ -34,6 +34,7 @@ REMOVE_HOOK: Operation[None] = Operation(
     "remove_hook", "DELETE", "/order-hooks", None, defaults={"profile_type": ""}
 )
 MAKE_HOOK_KEY: Operation[HookKey] = Operation("make_hook_key", "POST", "/hook-keys", HookKey)
+IMPORT_HOOK_KEY: Operation[None] = Operation("import_hook_key", "PUT", "/hook-keys", None)
 RELEASE_ORDER: Operation[OrderView] = Operation(
     "release_order", "POST", "/orders/{order_id}/release", OrderView, defaults={"hold": ""}
 )
@@ -100,6 +101,14 @@ class Holds(Sender):
         A key for calls of hooks; one of this name is replaced. Needs the right `hook:write`.
         """
         return self._send(MAKE_HOOK_KEY.call(body={"name": name}))
+
+    def import_hook_key(self, *, name: str, key: bytes) -> None:
+        """Store a key of yours that signs the calls of hooks.
+
+        A key of yours (32 to 64 octets) for calls of hooks; one of this name is replaced. Needs the right
+        `hook:write`.
+        """
+        self._send(IMPORT_HOOK_KEY.call(body={"name": name, "key": key}))
 
     def release_order(
         self, order_id: str, *, hold: Literal["", "before-download", "after-enable"] = "", if_match: str = ""
@@ -183,6 +192,14 @@ class AsyncHolds(AsyncSender):
         A key for calls of hooks; one of this name is replaced. Needs the right `hook:write`.
         """
         return await self._send(MAKE_HOOK_KEY.call(body={"name": name}))
+
+    async def import_hook_key(self, *, name: str, key: bytes) -> None:
+        """Store a key of yours that signs the calls of hooks.
+
+        A key of yours (32 to 64 octets) for calls of hooks; one of this name is replaced. Needs the right
+        `hook:write`.
+        """
+        await self._send(IMPORT_HOOK_KEY.call(body={"name": name, "key": key}))
 
     async def release_order(
         self, order_id: str, *, hold: Literal["", "before-download", "after-enable"] = "", if_match: str = ""

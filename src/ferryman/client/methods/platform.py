@@ -10,13 +10,31 @@ from ferryman.client.calls import Operation, Page
 from ferryman.client.methods.answers import FleetCard
 from ferryman.client.paging import AsyncPages, Pages
 from ferryman.client.sender import AsyncSender, Sender
-from ferryman.contracts.admin import EUICCDescription, EUICCType
+from ferryman.contracts.admin import EUICCDescription, EUICCType, Registered
+from ferryman.contracts.operations import OperationView
 from ferryman.contracts.peers import Peer, PeerTested
 
 LIST_FLEET: Operation[Page[FleetCard]] = Operation(
     "list_fleet", "GET", "/fleet", Page[FleetCard], defaults={"after": "", "limit": 50, "by": "", "value": ""}
 )
 DESCRIBE_EUICC: Operation[EUICCDescription] = Operation("describe_euicc", "GET", "/fleet/{eid}", EUICCDescription)
+REGISTER_EUICCS: Operation[Registered] = Operation(
+    "register_euiccs", "POST", "/fleet", Registered, once=True, defaults={"each": False}
+)
+SET_DIFFERENCE: Operation[EUICCDescription] = Operation(
+    "set_difference", "PUT", "/fleet/{eid}/difference", EUICCDescription, defaults={"says": None}
+)
+MAINTAIN_EUICC: Operation[OperationView] = Operation(
+    "maintain_euicc",
+    "POST",
+    "/fleet/{eid}/maintenance",
+    OperationView,
+    once=True,
+    defaults={"protocol": "", "sms": "", "host": "", "address": "", "port": 0, "uri": "", "validity": 86_400.0},
+)
+SHOW_MAINTENANCE: Operation[OperationView] = Operation(
+    "show_maintenance", "GET", "/fleet/maintenance/{operation_id}", OperationView
+)
 SET_TAGS: Operation[EUICCDescription] = Operation("set_tags", "PUT", "/fleet/{eid}/tags", EUICCDescription)
 LIST_EUICC_TYPES: Operation[Page[EUICCType]] = Operation(
     "list_euicc_types", "GET", "/euicc-types", Page[EUICCType], defaults={"after": "", "limit": 50}
@@ -62,6 +80,69 @@ class Platform(Sender):
         Needs the right `fleet:read`.
         """
         return self._send(DESCRIBE_EUICC.call(eid))
+
+    def register_euiccs(self, *, xml: bytes, each: bool = False, idempotency_key: str = "") -> Registered:
+        """Register the eUICCs of a card maker's delivery (ES1.RegisterEIS).
+
+        A card maker's delivery (XML, base64): all cards or none, or with `each` every card for itself. Needs the
+        right `fleet:write`.
+        """
+        return self._send(REGISTER_EUICCS.call(body={"xml": xml, "each": each}, idempotency_key=idempotency_key))
+
+    def set_difference(
+        self, eid: str, *, says: dict[str, Any] | None = None, if_match: str = ""
+    ) -> EUICCDescription:
+        """Replace what an eUICC says otherwise than its type.
+
+        What this eUICC says otherwise than its type; nothing: it is as its type again. Needs the right
+        `fleet:write`.
+        """
+        return self._send(SET_DIFFERENCE.call(eid, body={"says": says}, if_match=if_match))
+
+    def maintain_euicc(
+        self,
+        eid: str,
+        *,
+        function: Literal["rotate-keys", "update-addressing"],
+        protocol: Literal["", "scp80", "scp81"] = "",
+        sms: str = "",
+        host: str = "",
+        address: str = "",
+        port: int = 0,
+        uri: str = "",
+        validity: float = 86_400.0,
+        idempotency_key: str = "",
+    ) -> OperationView:
+        """New ISD-R keys, or where the SM-SR is.
+
+        New keys for the ISD-R (rotate-keys, of `protocol`), or where its SM-SR is (update-addressing). What is
+        empty of the addressing stays as it is: the number for short messages (`sms`), host, IP address, TCP port
+        (0) and URI of HTTPS. Needs the right `fleet:write`.
+        `validity`: Seconds from now.
+        """
+        return self._send(
+            MAINTAIN_EUICC.call(
+                eid,
+                body={
+                    "function": function,
+                    "protocol": protocol,
+                    "sms": sms,
+                    "host": host,
+                    "address": address,
+                    "port": port,
+                    "uri": uri,
+                    "validity": validity,
+                },
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def show_maintenance(self, operation_id: str) -> OperationView:
+        """State of an operation that you began so.
+
+        Needs the right `fleet:read`.
+        """
+        return self._send(SHOW_MAINTENANCE.call(operation_id))
 
     def set_tags(self, eid: str, *, tags: Sequence[str], if_match: str = "") -> EUICCDescription:
         """Replace the tags of an eUICC.
@@ -166,6 +247,71 @@ class AsyncPlatform(AsyncSender):
         Needs the right `fleet:read`.
         """
         return await self._send(DESCRIBE_EUICC.call(eid))
+
+    async def register_euiccs(self, *, xml: bytes, each: bool = False, idempotency_key: str = "") -> Registered:
+        """Register the eUICCs of a card maker's delivery (ES1.RegisterEIS).
+
+        A card maker's delivery (XML, base64): all cards or none, or with `each` every card for itself. Needs the
+        right `fleet:write`.
+        """
+        return await self._send(
+            REGISTER_EUICCS.call(body={"xml": xml, "each": each}, idempotency_key=idempotency_key)
+        )
+
+    async def set_difference(
+        self, eid: str, *, says: dict[str, Any] | None = None, if_match: str = ""
+    ) -> EUICCDescription:
+        """Replace what an eUICC says otherwise than its type.
+
+        What this eUICC says otherwise than its type; nothing: it is as its type again. Needs the right
+        `fleet:write`.
+        """
+        return await self._send(SET_DIFFERENCE.call(eid, body={"says": says}, if_match=if_match))
+
+    async def maintain_euicc(
+        self,
+        eid: str,
+        *,
+        function: Literal["rotate-keys", "update-addressing"],
+        protocol: Literal["", "scp80", "scp81"] = "",
+        sms: str = "",
+        host: str = "",
+        address: str = "",
+        port: int = 0,
+        uri: str = "",
+        validity: float = 86_400.0,
+        idempotency_key: str = "",
+    ) -> OperationView:
+        """New ISD-R keys, or where the SM-SR is.
+
+        New keys for the ISD-R (rotate-keys, of `protocol`), or where its SM-SR is (update-addressing). What is
+        empty of the addressing stays as it is: the number for short messages (`sms`), host, IP address, TCP port
+        (0) and URI of HTTPS. Needs the right `fleet:write`.
+        `validity`: Seconds from now.
+        """
+        return await self._send(
+            MAINTAIN_EUICC.call(
+                eid,
+                body={
+                    "function": function,
+                    "protocol": protocol,
+                    "sms": sms,
+                    "host": host,
+                    "address": address,
+                    "port": port,
+                    "uri": uri,
+                    "validity": validity,
+                },
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def show_maintenance(self, operation_id: str) -> OperationView:
+        """State of an operation that you began so.
+
+        Needs the right `fleet:read`.
+        """
+        return await self._send(SHOW_MAINTENANCE.call(operation_id))
 
     async def set_tags(self, eid: str, *, tags: Sequence[str], if_match: str = "") -> EUICCDescription:
         """Replace the tags of an eUICC.

@@ -16,7 +16,24 @@ UPLOAD_SUBSCRIPTIONS: Operation[Upload] = Operation(
     "/uploads",
     Upload,
     once=True,
-    defaults={"mapping": "", "dry_run": False, "generate": False, "algorithm": "milenage", "operator_key": ""},
+    defaults={
+        "mapping": "",
+        "dry_run": False,
+        "report": False,
+        "openpgp": False,
+        "signed_by": "",
+        "generate": False,
+        "algorithm": "milenage",
+        "operator_key": "",
+    },
+)
+GENERATE_SUBSCRIPTIONS: Operation[Upload] = Operation(
+    "generate_subscriptions",
+    "POST",
+    "/ranges",
+    Upload,
+    once=True,
+    defaults={"first_msisdn": "", "algorithm": "milenage", "key_bytes": 16, "operator_key": ""},
 )
 LIST_UPLOADS: Operation[Page[Upload]] = Operation(
     "list_uploads", "GET", "/uploads", Page[Upload], defaults={"after": "", "limit": 50}
@@ -41,6 +58,9 @@ class Uploads(Sender):
         content: bytes,
         mapping: str = "",
         dry_run: bool = False,
+        report: bool = False,
+        openpgp: bool = False,
+        signed_by: str = "",
         generate: bool = False,
         algorithm: Literal["milenage", "tuak", "test", "xor"] = "milenage",
         operator_key: str = "",
@@ -50,7 +70,9 @@ class Uploads(Sender):
 
         A file of subscriptions: CSV, or a card maker's .inp or .out (base64), for a profile type. `mapping` (YAML,
         as of `ferryman subscription import --mapping`) declares format, columns, their spelling and transport
-        keys; nothing is guessed. A dry run goes through the whole file and keeps nothing. With `generate` the file
+        keys; nothing is guessed. A dry run goes through the whole file and keeps nothing; what becomes of each row
+        is reported then, and with `report` of an import, too. With `openpgp` the file is in an envelope for our
+        OpenPGP key, with `signed_by` one that the correspondent of that name has signed. With `generate` the file
         is an input file (.inp) that says how many from which ICCID and IMSI on, and the server makes the keys: for
         `algorithm`, with the OP or TOP named `operator_key` or an OPc for each. Needs the right `stock:write`.
         """
@@ -61,8 +83,46 @@ class Uploads(Sender):
                     "content": content,
                     "mapping": mapping,
                     "dry_run": dry_run,
+                    "report": report,
+                    "openpgp": openpgp,
+                    "signed_by": signed_by,
                     "generate": generate,
                     "algorithm": algorithm,
+                    "operator_key": operator_key,
+                },
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def generate_subscriptions(
+        self,
+        *,
+        profile_type: str,
+        first_iccid: str,
+        first_imsi: str,
+        count: int,
+        first_msisdn: str = "",
+        algorithm: Literal["milenage", "tuak", "test", "xor"] = "milenage",
+        key_bytes: int = 16,
+        operator_key: str = "",
+        idempotency_key: str = "",
+    ) -> Upload:
+        """Make subscriptions of a range, whole or not at all; an upload, too.
+
+        Subscriptions of a range: the server makes Ki, OPc, codes and OTA keys for a profile type. `first_iccid`
+        has 18 digits, or 19 with the check digit; `operator_key` names the OP or TOP, without it each subscription
+        has an OPc or TOPc of its own. The same range again changes nothing. Needs the right `stock:write`.
+        """
+        return self._send(
+            GENERATE_SUBSCRIPTIONS.call(
+                body={
+                    "profile_type": profile_type,
+                    "first_iccid": first_iccid,
+                    "first_imsi": first_imsi,
+                    "first_msisdn": first_msisdn,
+                    "count": count,
+                    "algorithm": algorithm,
+                    "key_bytes": key_bytes,
                     "operator_key": operator_key,
                 },
                 idempotency_key=idempotency_key,
@@ -93,7 +153,7 @@ class Uploads(Sender):
         page_size: int = 50,
         outcome: Literal["", "new", "known", "refused"] = "",
     ) -> Pages[ReportRow]:
-        """Every row of a dry run, without secrets.
+        """Every row of a dry run or reported import.
 
         Rows with one outcome, or all. Needs the right `stock:read`.
         `after`: `next` of the page before; empty at first.
@@ -114,6 +174,9 @@ class AsyncUploads(AsyncSender):
         content: bytes,
         mapping: str = "",
         dry_run: bool = False,
+        report: bool = False,
+        openpgp: bool = False,
+        signed_by: str = "",
         generate: bool = False,
         algorithm: Literal["milenage", "tuak", "test", "xor"] = "milenage",
         operator_key: str = "",
@@ -123,7 +186,9 @@ class AsyncUploads(AsyncSender):
 
         A file of subscriptions: CSV, or a card maker's .inp or .out (base64), for a profile type. `mapping` (YAML,
         as of `ferryman subscription import --mapping`) declares format, columns, their spelling and transport
-        keys; nothing is guessed. A dry run goes through the whole file and keeps nothing. With `generate` the file
+        keys; nothing is guessed. A dry run goes through the whole file and keeps nothing; what becomes of each row
+        is reported then, and with `report` of an import, too. With `openpgp` the file is in an envelope for our
+        OpenPGP key, with `signed_by` one that the correspondent of that name has signed. With `generate` the file
         is an input file (.inp) that says how many from which ICCID and IMSI on, and the server makes the keys: for
         `algorithm`, with the OP or TOP named `operator_key` or an OPc for each. Needs the right `stock:write`.
         """
@@ -134,8 +199,46 @@ class AsyncUploads(AsyncSender):
                     "content": content,
                     "mapping": mapping,
                     "dry_run": dry_run,
+                    "report": report,
+                    "openpgp": openpgp,
+                    "signed_by": signed_by,
                     "generate": generate,
                     "algorithm": algorithm,
+                    "operator_key": operator_key,
+                },
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def generate_subscriptions(
+        self,
+        *,
+        profile_type: str,
+        first_iccid: str,
+        first_imsi: str,
+        count: int,
+        first_msisdn: str = "",
+        algorithm: Literal["milenage", "tuak", "test", "xor"] = "milenage",
+        key_bytes: int = 16,
+        operator_key: str = "",
+        idempotency_key: str = "",
+    ) -> Upload:
+        """Make subscriptions of a range, whole or not at all; an upload, too.
+
+        Subscriptions of a range: the server makes Ki, OPc, codes and OTA keys for a profile type. `first_iccid`
+        has 18 digits, or 19 with the check digit; `operator_key` names the OP or TOP, without it each subscription
+        has an OPc or TOPc of its own. The same range again changes nothing. Needs the right `stock:write`.
+        """
+        return await self._send(
+            GENERATE_SUBSCRIPTIONS.call(
+                body={
+                    "profile_type": profile_type,
+                    "first_iccid": first_iccid,
+                    "first_imsi": first_imsi,
+                    "first_msisdn": first_msisdn,
+                    "count": count,
+                    "algorithm": algorithm,
+                    "key_bytes": key_bytes,
                     "operator_key": operator_key,
                 },
                 idempotency_key=idempotency_key,
@@ -166,7 +269,7 @@ class AsyncUploads(AsyncSender):
         page_size: int = 50,
         outcome: Literal["", "new", "known", "refused"] = "",
     ) -> AsyncPages[ReportRow]:
-        """Every row of a dry run, without secrets.
+        """Every row of a dry run or reported import.
 
         Rows with one outcome, or all. Needs the right `stock:read`.
         `after`: `next` of the page before; empty at first.

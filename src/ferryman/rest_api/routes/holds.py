@@ -6,7 +6,7 @@ import msgspec
 
 from ferryman.contracts import crypto, holds
 from ferryman.contracts.orders import OrderView
-from ferryman.rest_api import bodies, rights
+from ferryman.rest_api import bodies, bodies_keys, rights
 from ferryman.rest_api.endpoint import CREATED, NO_CONTENT, Absent, Endpoint, Request, page
 from ferryman.rest_api.events.signing import SECRET_OCTETS, secret_text
 from ferryman.rest_api.routes.orders import show_order
@@ -34,6 +34,11 @@ async def make_hook_key(r: Request) -> bodies.HookKey:
     question = crypto.ImportHookKey(owner=r.tenant, name=r.body.name, key=secret)
     await r.ask.crypto_server(r.tenant, question, crypto.Stored)
     return bodies.HookKey(name=r.body.name, secret=secret_text(secret))
+
+
+async def import_hook_key(r: Request) -> None:
+    question = crypto.ImportHookKey(owner=r.tenant, name=r.body.name, key=r.body.key)
+    await r.ask.crypto_server(r.tenant, question, crypto.Stored)
 
 
 async def release_order(r: Request) -> OrderView:
@@ -80,6 +85,9 @@ ENDPOINTS = (
        remove_hook, None, NO_CONTENT, query=bodies.HookQuery, versioned=_removed),
     _E("POST", "/hook-keys", rights.HOOK_WRITE, "A key that signs the calls of hooks, shown once", make_hook_key,
        bodies.HookKey, CREATED, body=bodies.NewHookKey, example={"name": "hlr"}),
+    _E("PUT", "/hook-keys", rights.HOOK_WRITE, "Store a key of yours that signs the calls of hooks",
+       import_hook_key, None, NO_CONTENT, body=bodies_keys.AgreedHookKey,
+       example={"name": "hlr", "key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}),
     _E("POST", "/orders/{order_id}/release", rights.ORDER_WRITE, "Let an order that holds go on", release_order,
        OrderView, body=bodies.Release, versioned=show_order, example={"hold": "before-download"}),
     _E("POST", "/orders/{order_id}/refuse", rights.ORDER_WRITE, "End an order that holds", refuse_order,

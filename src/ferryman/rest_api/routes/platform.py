@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ferryman.contracts import admin, peers
+from ferryman.contracts import admin, operations, peers
 from ferryman.rest_api import bodies, bodies_platform, rights
-from ferryman.rest_api.endpoint import CREATED, Absent, Endpoint, Request, page
+from ferryman.rest_api.endpoint import ACCEPTED, CREATED, Absent, Endpoint, Request, or_absent, page
 
 # -- the fleet ----------------------------------------------------------------------------------------------------
 
@@ -38,6 +38,40 @@ async def set_tags(r: Request) -> admin.EUICCDescription:
     question = admin.SetTags(eid=r.path["eid"], tags=r.body.tags)
     await r.ask.sm_sr(r.who.party, question, admin.Changed)
     return await describe_euicc(r)
+
+
+async def register_euiccs(r: Request) -> admin.Registered:
+    question = admin.RegisterEIS(xml=r.body.xml, each=r.body.each)
+    return await r.ask.sm_sr(r.who.party, question, admin.Registered, r.call_id)
+
+
+async def set_difference(r: Request) -> admin.EUICCDescription:
+    await r.ask.sm_sr(r.who.party, admin.SetDifference(eid=r.path["eid"], says=r.body.says), admin.Changed)
+    return await describe_euicc(r)
+
+
+async def maintain_euicc(r: Request) -> operations.OperationView:
+    eid, given = r.path["eid"], r.body
+    asked: operations.Operation
+    if given.function == "rotate-keys":
+        asked = operations.RotateKeyset(eid=eid, protocol=given.protocol)
+    else:
+        asked = operations.UpdateSMSRAddressing(
+            eid=eid,
+            sms_address=given.sms,
+            host=given.host,
+            address=given.address,
+            port=given.port,
+            uri=given.uri,
+        )
+    question = operations.StartOperation(owner=r.who.party, operation=asked, validity=given.validity)
+    return await r.ask.sm_sr(r.who.party, question, operations.OperationView, r.call_id)
+
+
+async def show_maintenance(r: Request) -> operations.OperationView:
+    name = r.path["operation_id"]
+    question = operations.ShowOperation(owner=r.who.party, call_id=name)
+    return await or_absent(r.ask.sm_sr(r.who.party, question, operations.OperationView), "operation", name)
 
 
 async def list_euicc_types(r: Request) -> bodies_platform.TypeList:
@@ -112,6 +146,17 @@ ENDPOINTS = (
        query=bodies_platform.FleetQuery),
     _E("GET", "/fleet/{eid}", rights.FLEET_READ, "One eUICC with all that is known of it", describe_euicc,
        admin.EUICCDescription),
+    _E("POST", "/fleet", rights.FLEET_WRITE, "Register the eUICCs of a card maker's delivery (ES1.RegisterEIS)",
+       register_euiccs, admin.Registered, body=bodies_platform.NewDelivery, once=True, large=True,
+       example={"xml": "PGRlbGl2ZXJ5Lz4=", "each": True}),
+    _E("PUT", "/fleet/{eid}/difference", rights.FLEET_WRITE, "Replace what an eUICC says otherwise than its type",
+       set_difference, admin.EUICCDescription, body=bodies_platform.Difference, versioned=describe_euicc,
+       example={"says": {"segment_size": 200}}),
+    _E("POST", "/fleet/{eid}/maintenance", rights.FLEET_WRITE, "New ISD-R keys, or where the SM-SR is",
+       maintain_euicc, operations.OperationView, ACCEPTED, body=bodies_platform.NewMaintenance, once=True,
+       example={"function": "rotate-keys", "protocol": "scp80"}),
+    _E("GET", "/fleet/maintenance/{operation_id}", rights.FLEET_READ, "State of an operation that you began so",
+       show_maintenance, operations.OperationView),
     _E("PUT", "/fleet/{eid}/tags", rights.FLEET_WRITE, "Replace the tags of an eUICC", set_tags,
        admin.EUICCDescription, body=bodies_platform.NewTags, versioned=describe_euicc,
        example={"tags": ["pilot"]}),
