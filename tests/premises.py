@@ -131,9 +131,11 @@ class Premises:
         assert isinstance(done, admin.Registered)
         return done
 
-    async def template(self, der: bytes, name: str = NAME) -> Body:
+    async def template(self, der: bytes, name: str = NAME, algorithm: str = "milenage") -> Body:
         """Import a template."""
-        return await self.operator.sm_dp(admin.ImportTemplate(owner=OWNER, name=name, der=der))
+        return await self.operator.sm_dp(
+            admin.ImportTemplate(owner=OWNER, name=name, der=der, algorithm=algorithm)
+        )
 
     async def subscriptions(self, text: str, *, name: str = NAME, owner: str = OWNER) -> Body:
         """Import a subscription file as the command does."""

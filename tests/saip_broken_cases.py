@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ferryman.codec.saip import Package, ProfileElement
+from ferryman.codec.saip.types import Slot
 from saip_broken import (
     ADF,
     DF,
@@ -387,4 +388,9 @@ IOT: dict[str, Change] = {
     "puk-position": lambda p: moved(p, "pukCodes", 2),
 }
 
-__all__ = ["FULL", "IOT", "instance"]
+TEMPLATE: dict[str, Change] = {
+    "variable-tlv": does(lambda p: content(p, "isim", "ef-impi", Slot("impi", 20, 20))),
+}
+"""Rules about variables in a template."""
+
+__all__ = ["FULL", "IOT", "TEMPLATE", "instance"]

@@ -21,6 +21,7 @@ from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, Refused
 from ferryman.platform.clock import Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.profile.stored import read_variables
 from ferryman.profile.subscriptions import (
     DEFAULT,
     Column,
@@ -32,6 +33,7 @@ from ferryman.profile.subscriptions import (
     read_mapping,
     unpack,
 )
+from ferryman.profile.variables import Variable, evaluate
 from ferryman.secure import transport_cipher
 
 MAX_CHUNK = 4 << 20  # bytes of one run
@@ -48,6 +50,7 @@ class Recipe(msgspec.Struct, frozen=True):
     range: imports.KeyRange | None
     needs: tuple[str, ...]
     wants: tuple[str, ...]
+    variables: bytes = b""
 
     def __repr__(self) -> str:
         return "Recipe(***)"
@@ -73,7 +76,7 @@ class Subscriptions:
 
         def unit(tx: Tx) -> imports.ImportOpened:
             head = self._head(tx.connection, body) if body.envelope else body.head
-            recipe = Recipe(body.mapping, head, body.range, body.needs, body.wants)
+            recipe = Recipe(body.mapping, head, body.range, body.needs, body.wants, body.variables)
             record = import_rows.find(tx.connection, body.import_id)
             if record is not None and record.owner != body.owner:
                 raise Refused(*codes.PROVIDER_ERROR, "the import is another operator's", identifier=body.import_id)
@@ -106,12 +109,20 @@ class Subscriptions:
     def _plan(self, connection: Connection, recipe: Recipe) -> tuple[tuple[str, ...], str, int, int, int]:
         """Names of the secrets, algorithm, where rows begin, how many there are (0 = not said)."""
         if recipe.range is not None:
-            key_maker.check(recipe.range, self._operator_value(connection, recipe.range), recipe.needs)
+            operator_value = self._operator_value(connection, recipe.range)
+            key_maker.check(recipe.range, operator_value, recipe.needs)
             subscribers = _range_of(recipe.range)
+            self._check_made(recipe.range, operator_value, read_variables(recipe.variables))
             return key_maker.NAMES, recipe.range.algorithm, 0, 0, subscribers.count
         mapping, reader = self._reader_of(connection, recipe)
         heading = read_heading(recipe.head, mapping)
         return reader.names, mapping.algorithm, heading.offset, heading.lines, heading.quantity
+
+    def _check_made(self, wanted: imports.KeyRange, operator_value: bytes, variables: Sequence[Variable]) -> None:
+        """Refuses a range whose values the template cannot take; tried with a subscription that nobody gets."""
+        [packed] = key_maker.make(wanted, operator_value, 1, self._entropy)
+        public = {"iccid": wanted.iccid, "imsi": wanted.imsi, "msisdn": wanted.msisdn}
+        evaluate(variables, {**unpack(key_maker.NAMES, packed), **public})
 
     def _reader_of(self, connection: Connection, recipe: Recipe) -> tuple[FileMapping, RowReader]:
         mapping = read_mapping(recipe.mapping) if recipe.mapping else DEFAULT
@@ -128,7 +139,9 @@ class Subscriptions:
             return [value[: column.size] for value in clear]
 
         heading = read_heading(recipe.head, mapping)
-        return mapping, RowReader(mapping, heading, opener, needs=recipe.needs, wants=recipe.wants)
+        variables = read_variables(recipe.variables)
+        reader = RowReader(mapping, heading, opener, needs=recipe.needs, wants=recipe.wants, variables=variables)
+        return mapping, reader
 
     def _transport_key(self, connection: Connection, name: str) -> bytes:
         key = self._vault.get(connection, transport_ref(name))

@@ -197,7 +197,9 @@ class Importer:
         """Where both roles are; what an earlier run left half dropped is dropped first."""
         import_id = begin.import_id
         registered = await self._registered(begin, profile_type)
-        begin = msgspec.structs.replace(begin, needs=registered.needs, wants=registered.wants)
+        begin = msgspec.structs.replace(
+            begin, needs=registered.needs, wants=registered.wants, variables=registered.variables
+        )
         try:
             opened = await self._ask.crypto(begin)
         except Refused:

@@ -50,7 +50,7 @@ def read_definition(document: Any) -> Definition:
     if not is_definition(document) or not all(key in _KEYS for key in document):
         raise InputError("definition", f"must be a map of {', '.join(sorted(_KEYS))}")
     variables = declared(document["variables"])
-    slots = {name: Slot(name, one.minimum, one.maximum) for name, one in variables.items()}
+    slots = {name: Slot(name, one.minimum, one.maximum, one.kind == "tlv") for name, one in variables.items()}
     package = _package(document.get("package"), slots, str(document.get("edition", "")))
     places = document.get("map", {})
     if not isinstance(places, dict):

@@ -1,7 +1,7 @@
 """What can be made from a subscription's values (TS 31.102, TS 31.103, TS 23.003, TS 35.206, TS 102 221, E.118).
 
-A value is text (`digits`, `text`) or bytes (`hex`, `octets`). Each derivation says which values it takes, how long
-its result is, and how it is made; errors name the variable, never its content.
+A value is text (`digits`, `text`) or bytes (`hex`, `octets`, and `tlv`: whole data objects). Each derivation says
+which values it takes, how long its result is, and how it is made; errors name the variable, never its content.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ferryman.codec import tlv
 from ferryman.codec.ids import luhn_digit
 from ferryman.errors import InputError
 from ferryman.profile.opc import opc_from_op
@@ -30,7 +31,7 @@ from ferryman.profile.slots import (
 )
 
 type Datum = str | bytes
-type Kind = Literal["digits", "hex", "octets", "text"]
+type Kind = Literal["digits", "hex", "octets", "text", "tlv"]
 type Size = tuple[int, int]
 
 MCC_DIGITS = 3
@@ -56,7 +57,7 @@ class Derivation:
 DIGITS = frozenset(("digits",))
 WORDS = frozenset(("digits", "text"))
 OCTETS = frozenset(("hex", "octets"))
-ANY = WORDS | OCTETS
+ANY = WORDS | OCTETS | {"tlv"}
 
 
 def to_bytes(datum: Datum) -> bytes:
@@ -94,6 +95,11 @@ def _padded(value: Datum, size: int) -> bytes:
     return to_bytes(value).ljust(size, b"\xff")
 
 
+def _object_size(sizes: tuple[Size, ...], numbers: tuple[int, ...]) -> Size:
+    shortest, longest = (len(tlv.encode(numbers[0], bytes(size))) for size in sizes[0])
+    return shortest, longest
+
+
 def _longer(extra: int) -> Callable[[tuple[Size, ...], tuple[int, ...]], Size]:
     return lambda sizes, _numbers: (sizes[0][0] + extra, sizes[0][1] + extra)
 
@@ -115,7 +121,8 @@ DERIVATIONS: dict[str, Derivation] = {
     ),
     "domain": Derivation((DIGITS,), 1, "text", _fixed(REALM_LENGTH), _realm),
     "ascii": Derivation((WORDS,), 0, "text", _longer(0), lambda digits: digits),
-    "uri": Derivation((ANY,), 0, "octets", _longer(2), _uri),
+    "uri": Derivation((ANY,), 0, "tlv", _longer(2), _uri),
+    "object": Derivation((ANY,), 1, "tlv", _object_size, lambda value, tag: tlv.encode(tag, to_bytes(value))),
     "opc": Derivation((OCTETS, OCTETS), 0, "octets", _fixed(KEY_BYTES), _opc),
     "pin": Derivation((DIGITS,), 0, "octets", _fixed(CODE_BYTES), lambda digits: pin_code("PIN", digits)),
     "puk": Derivation((DIGITS,), 0, "octets", _fixed(CODE_BYTES), lambda digits: puk_code("PUK", digits)),
@@ -138,5 +145,6 @@ LENGTHS_TAKEN: dict[str, Size] = {
     "pin": (4, 8),
     "puk": (8, 8),
     "opc": (KEY_BYTES, KEY_BYTES),
+    "uri": (0, MAX_TLV_VALUE),
 }
 """Digits or bytes that the variables of a derivation must be declared within, so that nothing fails later."""

@@ -10,10 +10,10 @@ from ferryman.codec.saip import decode
 from ferryman.codec.saip.encoder import Node, Part
 from ferryman.errors import InputError
 from ferryman.profile.derivations import Datum
-from ferryman.profile.lint import ERROR, Finding, check
+from ferryman.profile.lint import ERROR, Finding, check, check_variables
 from ferryman.profile.places import Algorithm
-from ferryman.profile.template import CompiledTemplate, compile_template
-from ferryman.profile.variables import Variable, read
+from ferryman.profile.template import CompiledTemplate, compile_tree, with_slots
+from ferryman.profile.variables import BYTES, SHORTEST_OBJECT, Variable, read
 
 DIGITS = "1234567890"
 """Samples of bytes are these in ASCII too: as a PIN, a PUK, a key or a name they break no rule."""
@@ -34,9 +34,13 @@ class Imported:
 
 
 def import_template(source: bytes, algorithm: Algorithm = "milenage") -> Imported:
-    """Compiles a template and checks it. Raises like `compile_template`, and InputError for errors found."""
-    template = compile_template(source, algorithm=algorithm)
-    found: dict[Finding, None] = {}
+    """Compiles a template and checks it: its variables for all their values, the package with two samples.
+
+    Raises like `compile_template`, and InputError for errors found.
+    """
+    tree = with_slots(source, algorithm=algorithm)
+    found = dict.fromkeys(check_variables(tree.package))
+    template = compile_tree(tree)
     for shortest in (True, False):
         package = template.personalise(sample(template, shortest=shortest))
         found |= dict.fromkeys(check(decode(package)))
@@ -67,7 +71,21 @@ def _value(template: CompiledTemplate, field: Variable, network: str, *, shortes
     filled = (DIGITS * (size // len(DIGITS) + 1))[:size]
     if uses & IMSIS_FROM:
         return (network + filled)[:size]
-    return filled.encode("ascii") if field.kind in ("hex", "octets") else filled
+    if field.kind == "tlv":
+        return _object(size)
+    return filled.encode("ascii") if field.kind in BYTES else filled
+
+
+def _object(size: int) -> bytes:
+    """One data object of so many bytes; its length is coded as short as that can be, or one byte longer."""
+    if size == 0:
+        return b""
+    for octets in (0, 1, 2):
+        value = size - SHORTEST_OBJECT - octets
+        if value < 1 << (8 * octets or 7):
+            break
+    length = bytes((0x80 | octets,)) + value.to_bytes(octets) if octets else bytes((value,))
+    return b"\x80" + length + bytes(value)
 
 
 def _network(template: CompiledTemplate) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +93,13 @@ def read(octets: bytes) -> Content:
     if found.form not in (FIRST_FORMAT, FORMAT):
         raise InputError("compiled template", f"has form {found.form}, this program reads {FORMAT}")
     first = found.form == FIRST_FORMAT
-    slots = {name: Slot(_RENAMED.get(name, name) if first else name, low, high) for name, low, high in found.slots}
-    if first:
-        variables = automatic_variables(slots.values())
-    else:
-        variables = {one.name: _loaded_variable(one) for one in found.variables}
+    declared = {one.name: _loaded_variable(one) for one in found.variables}
+    objects = {name for name, one in declared.items() if one.kind == "tlv"}
+    slots = {
+        name: Slot(_RENAMED.get(name, name) if first else name, low, high, name in objects)
+        for name, low, high in found.slots
+    }
+    variables = automatic_variables(slots.values()) if first else declared
     header = {name: slot for name in found.own if (slot := overrides.slot(name)) is not None}
     named = slots | {slot.name: slot for slot in header.values()}
     if any(slot.name not in variables for slot in slots.values()):
@@ -113,6 +115,20 @@ def read(octets: bytes) -> Content:
         own=found.own,
         memory=found.memory,
     )
+
+
+def write_variables(variables: Iterable[Variable]) -> bytes:
+    """Declarations alone, without the package: what the values of an import file are checked by."""
+    return msgspec.msgpack.encode([_stored_variable(one) for one in variables])
+
+
+def read_variables(octets: bytes) -> tuple[Variable, ...]:
+    """What `write_variables` wrote, nothing of nothing. Raises InputError when it is damaged."""
+    try:
+        found = msgspec.msgpack.decode(octets, type=list[_Variable]) if octets else []
+    except msgspec.DecodeError:
+        raise InputError("variables of the template", "are not readable") from None
+    return tuple(_loaded_variable(one) for one in found)
 
 
 def _stored_variable(one: Variable) -> _Variable:

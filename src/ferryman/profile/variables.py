@@ -1,8 +1,9 @@
 """Declared variables of a template: their types, where their values come from, and the values of one subscription.
 
-A declaration is a map: `type` (digits, hex, octets, text) with `length` (a number or `4..8`: digits for digits,
-bytes for the others, of text in UTF-8), or `derive` (a derivation of other variables); `secret`, `default`,
-`source` (the column of an import file, else the name in capitals), `sample` (a value to check the template with).
+A declaration is a map: `type` (digits, hex, octets, text, tlv) with `length` (a number or `4..8`: digits for
+digits, bytes for the others, of text in UTF-8), or `derive` (a derivation of other variables); `secret`,
+`default`, `source` (the column of an import file, else the name in capitals), `sample` (a value to check the
+template with).
 """
 
 from __future__ import annotations
@@ -12,17 +13,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ferryman.errors import InputError
+from ferryman.codec import tlv
+from ferryman.errors import InputError, PeerError
 from ferryman.profile.derivations import DERIVATIONS, LENGTHS_TAKEN, MNC_DIGITS, Datum, Derivation, Kind, to_bytes
 
 MAX_VARIABLES = 512
 MAX_LENGTH = 65535
 """Bytes of one variable; what is written into one file at once."""
 
-KINDS: tuple[Kind, ...] = ("digits", "hex", "octets", "text")
+KINDS: tuple[Kind, ...] = ("digits", "hex", "octets", "text", "tlv")
+BYTES = frozenset(("hex", "octets", "tlv"))
+SHORTEST_OBJECT = 2
+"""Bytes of a data object without a value: tag and length."""
+
+RULE = "variable-tlv"
+"""Id of the rule that a value brings data objects only where its declaration says so (`lint.rules_variables`)."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LENGTH = re.compile(r"([0-9]{1,5})(?:\.\.([0-9]{1,5}))?")
-_DERIVE = re.compile(r"([a-z_]+)\(([a-z0-9_, ]*)\)")
+_DERIVE = re.compile(r"([a-z_]+)\(([A-Za-z0-9_, ]*)\)")
+_NUMBER = re.compile(r"[0-9]{1,5}|0x[0-9A-Fa-f]{2,6}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _KEYS = frozenset(("type", "length", "secret", "default", "source", "derive", "sample"))
 
 
@@ -96,6 +107,8 @@ def _given(name: str, entry: Mapping[str, Any]) -> Variable:
     if kind not in KINDS:
         raise InputError(place, f"type must be one of {', '.join(KINDS)}")
     minimum, maximum = _length(entry.get("length"), place)
+    if kind == "tlv" and 0 < minimum < SHORTEST_OBJECT:
+        raise InputError(place, "length must be 0 or 2 at least: a data object has a tag and a length")
     secret, source, default = entry.get("secret", False), entry.get("source", name.upper()), entry.get("default")
     if not isinstance(secret, bool):
         raise InputError(place, "secret must be true or false")
@@ -147,16 +160,26 @@ def _derived(
     if entry.get("secret", secret) is not secret:
         raise InputError(place, "is as secret as what it is made from")
     derived = Derived(parsed[1], tuple(one.name for one in sources), numbers)
-    return Variable(name, rule.gives, minimum, maximum, secret, derived=derived)
+    filled_up = parsed[1] == "padded" and sources[0].kind == "tlv"
+    return Variable(name, "tlv" if filled_up else rule.gives, minimum, maximum, secret, derived=derived)
 
 
 def _numbers(function: str, words: list[str], place: str) -> tuple[int, ...]:
-    if not all(word.isdigit() and len(word) <= 5 for word in words):
+    if not all(_NUMBER.fullmatch(word) for word in words):
         raise InputError(place, f"{function} takes a number behind its variables")
-    numbers = tuple(int(word) for word in words)
+    numbers = tuple(int(word, 16 if word.startswith("0x") else 10) for word in words)
+    if function == "object" and not _is_tag(numbers[0]):
+        raise InputError(place, f"{words[0]} is not the tag of a data object (0x80, 0x5F20)")
     if function in ("impi", "impu", "domain") and numbers[0] not in MNC_DIGITS:
         raise InputError(place, "an MNC has 2 or 3 digits")
     return numbers
+
+
+def _is_tag(number: int) -> bool:
+    try:
+        return tlv.parse_one(tlv.encode(number, b""), number).tag == number
+    except PeerError:
+        return False
 
 
 def _check_sources(function: str, rule: Derivation, sources: list[Variable], place: str) -> None:
@@ -170,7 +193,7 @@ def _check_sources(function: str, rule: Derivation, sources: list[Variable], pla
 
 def read(variable: Variable, text: str) -> Datum:
     """The value of a variable from the text of an import file or default. Raises InputError without showing it."""
-    if variable.kind in ("hex", "octets"):
+    if variable.kind in BYTES:
         try:
             value: Datum = bytes.fromhex(text)
         except ValueError:
@@ -185,12 +208,12 @@ def checked(variable: Variable, value: Datum) -> Datum:
     if isinstance(value, bytes) and variable.kind in ("hex", "octets"):
         if variable.minimum <= len(value) <= variable.maximum:  # nearly always
             return value
-    elif isinstance(value, bytes):
+    elif isinstance(value, bytes) and variable.kind != "tlv":
         try:
             value = value.rstrip(b"\xff").decode("utf-8")
         except UnicodeDecodeError:
             raise InputError(variable.name, f"is not {variable.kind}") from None
-    if isinstance(value, str) and variable.kind in ("hex", "octets"):
+    if isinstance(value, str) and variable.kind in BYTES:
         return read(variable, value)
     if (
         variable.kind == "digits"
@@ -204,7 +227,19 @@ def checked(variable: Variable, value: Datum) -> Datum:
         amount = f"{variable.minimum} to {variable.maximum}"
         amount = str(variable.minimum) if variable.minimum == variable.maximum else amount
         raise InputError(variable.name, f"must have {amount} {unit}, has {size}")
+    if variable.kind == "tlv":
+        _require_objects(variable.name, to_bytes(value))
+    elif variable.kind == "text" and _CONTROL.search(str(value)):
+        raise InputError(variable.name, "must be text, without control characters")
     return value
+
+
+def _require_objects(name: str, value: bytes) -> None:
+    """A value that is declared as data objects is whole ones and nothing behind them."""
+    try:
+        tlv.parse(value)
+    except PeerError:
+        raise InputError(name, f"must be whole data objects and nothing behind them [{RULE}]") from None
 
 
 def evaluate(variables: Iterable[Variable], given: Mapping[str, Datum]) -> dict[str, bytes]:

@@ -163,14 +163,6 @@ def test_values_that_do_not_fit_are_named_and_not_shown(name: str, value: Any, r
     assert not value or str(value) not in str(caught.value)
 
 
-def test_a_value_may_hold_what_looks_like_tlv() -> None:
-    """Nothing of a value is read as structure: lengths are computed round it."""
-    evil = bytes.fromhex("AA07A005800081011F") * 4
-    der = compiled().personalise(GIVEN | {"blob": evil})
-    key = as_record(as_list(decode(der).named("securityDomain")[0].fields["keyList"])[1])
-    assert as_record(as_list(key["keyCompontents"])[0])["keyData"] == b"\x00" + evil + b"\xff"
-
-
 @pytest.mark.parametrize(
     ("change", "field", "rule"),
     [

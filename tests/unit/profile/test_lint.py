@@ -6,10 +6,10 @@ import pytest
 
 from ferryman.codec.saip import Package, decode, encode
 from ferryman.profile.demo_template import demo_template
-from ferryman.profile.lint import ERROR, RULES, Finding, check
+from ferryman.profile.lint import ERROR, RULES, Finding, check, check_variables
 from ferryman.profile.template import compile_template
 from saip_broken import Change, full_profile, iot_profile
-from saip_broken_cases import FULL, IOT
+from saip_broken_cases import FULL, IOT, TEMPLATE
 from saip_samples import TS48_NAMES, sample_values, ts48
 
 MALFORMED_BESIDES = {
@@ -54,6 +54,14 @@ def test_each_rule_of_an_iot_profile_is_broken_alone(name: str) -> None:
     alone(name, iot_profile(), IOT[name])
 
 
+@pytest.mark.parametrize("name", sorted(TEMPLATE))
+def test_each_rule_of_a_template_is_broken_alone(name: str) -> None:
+    whole = full_profile()
+    assert check_variables(whole) == []
+    assert {finding.rule for finding in check_variables(broken(whole, TEMPLATE[name]))} == {name}
+    assert name not in {finding.rule for finding in check(whole)}
+
+
 def alone(name: str, package: Package, change: Change) -> None:
     wrong = broken(package, change)
     found = check(wrong)
@@ -63,14 +71,15 @@ def alone(name: str, package: Package, change: Change) -> None:
 
 
 def test_every_rule_has_a_package_that_breaks_it() -> None:
-    assert RULES.keys() == FULL.keys() | IOT.keys()
+    assert RULES.keys() == FULL.keys() | IOT.keys() | TEMPLATE.keys()
+    assert len(RULES) == 145
 
 
 def test_rules_say_what_they_are() -> None:
     for name, rule in RULES.items():
         assert name == rule.name
         assert rule.text
-        assert rule.source in ("1.1", "1.3", "2.1", "2.2", "2.3", "2.4", "3.1", "3.2", "3.3", "4", "6")
+        assert rule.source in ("1.1", "1.3", "2.1", "2.2", "2.3", "2.4", "3.1", "3.2", "3.3", "4", "6", "8")
 
 
 def test_findings_name_element_component_rule_and_severity() -> None:

@@ -23,11 +23,15 @@ type Type = Octets | Integer | Null | Oid | Text | Sequence | SequenceOf | Choic
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A hole for an OCTET STRING value of `minimum` to `maximum` bytes, filled when a template is rendered."""
+    """A hole for an OCTET STRING value of `minimum` to `maximum` bytes, filled when a template is rendered.
+
+    `tlv`: what fills it are whole data objects.
+    """
 
     name: str
     minimum: int
     maximum: int
+    tlv: bool = False
 
 
 @dataclass(frozen=True, slots=True)

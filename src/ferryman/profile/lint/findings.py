@@ -46,25 +46,31 @@ type Check = Callable[[View], Iterator[Spot]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: `source` is the section of the project's reference it comes from, `text` says it in a sentence."""
+    """One rule: `source` is the section of the project's reference it comes from, `text` says it in a sentence.
+
+    `template`: it is about variables in a template; the others are about a finished package.
+    """
 
     name: str
     severity: Severity
     source: str
     text: str
     check: Check
+    template: bool = False
 
 
 RULES: dict[str, Rule] = {}
 """All rules by id, in the order in which they are checked."""
 
 
-def rule(name: str, source: str, severity: Severity = ERROR, *, text: str = "") -> Callable[[Check], Check]:
+def rule(
+    name: str, source: str, severity: Severity = ERROR, *, text: str = "", template: bool = False
+) -> Callable[[Check], Check]:
     """Registers a check; its text is the first line of its docstring, unless given."""
 
     def register(check: Check) -> Check:
         sentence = text or (check.__doc__ or "").partition("\n")[0]
-        add(Rule(name, severity, source, sentence.rstrip("."), check))
+        add(Rule(name, severity, source, sentence.rstrip("."), check, template))
         return check
 
     return register

@@ -238,7 +238,7 @@ def _(view: View) -> Iterator[Spot]:
                 yield Spot(index, "sdPersoData", "holds a string that is not one data grouping")
 
 
-def _instances(view: View) -> Iterator[tuple[int, dict[str, Value]]]:
+def instances(view: View) -> Iterator[tuple[int, dict[str, Value]]]:
     """Every ApplicationInstance, those of security domains included."""
     for index, element in view.elements("securityDomain", "application"):
         if element.name == "securityDomain":
@@ -251,7 +251,7 @@ def _instances(view: View) -> Iterator[tuple[int, dict[str, Value]]]:
 @rule("instance-privileges", "3.3")
 def _(view: View) -> Iterator[Spot]:
     """Privileges have one or three bytes."""
-    for index, instance in _instances(view):
+    for index, instance in instances(view):
         privileges = octets(instance.get("applicationPrivileges"))
         if len(privileges) not in PRIVILEGE_SIZES:
             yield Spot(index, "applicationPrivileges", f"have {len(privileges)} bytes")
@@ -261,7 +261,7 @@ def _(view: View) -> Iterator[Spot]:
 def _(view: View) -> Iterator[Spot]:
     """Instances and RFM applications have AIDs of their own."""
     seen: set[bytes] = set()
-    found = [(index, octets(one.get("instanceAID"))) for index, one in _instances(view)]
+    found = [(index, octets(one.get("instanceAID"))) for index, one in instances(view)]
     found += [(index, octets(element.fields["instanceAID"])) for index, element in view.elements("rfm")]
     for index, aid in found:
         if aid in seen:
@@ -274,7 +274,7 @@ def _(view: View) -> Iterator[Spot]:
     """A security domain named for extradition stands before and is PERSONALIZED."""
     ready: set[bytes] = set()
     operator = [index for index, _ in _domains(view)[:1]]
-    for index, instance in _instances(view):
+    for index, instance in instances(view):
         target = octets(instance.get("extraditeSecurityDomainAID"))
         if target and target not in ready and index not in operator:
             yield Spot(index, "extraditeSecurityDomainAID", "names no PERSONALIZED security domain before it")
@@ -286,7 +286,7 @@ def _(view: View) -> Iterator[Spot]:
 @rule("application-process-data", "3.3")
 def _(view: View) -> Iterator[Spot]:
     """processData holds whole STORE DATA commands in clear."""
-    for index, instance in _instances(view):
+    for index, instance in instances(view):
         for item in as_list(instance.get("processData", [])):
             command = octets(item)
             whole = len(command) >= 5 and len(command) - 5 in (command[4], command[4] + 1)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 import operator
-import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ferryman.errors import InputError
+from ferryman.profile.derivations import Datum
 from ferryman.profile.opc import opc_from_op, topc_from_top
 from ferryman.profile.slots import CODE_BYTES, access_class
 from ferryman.profile.subscriptions import spelling
@@ -27,7 +27,9 @@ from ferryman.profile.subscriptions.mapping import (
     Column,
     FileMapping,
 )
+from ferryman.profile.subscriptions.plain_columns import bounds, pattern
 from ferryman.profile.subscriptions.weak import HALF, PUBLISHED
+from ferryman.profile.variables import Variable, evaluate
 
 MAX_CELL_CHARACTERS = 128
 """Longest text looked at in one cell; the longest value has 64 hex digits."""
@@ -93,8 +95,9 @@ class RowReader:
     """Reads the rows of one file; `names` are the secret values it gives, in the order in which they are packed.
 
     `needs` are those that a template must have, each in every row; `wants` those that it takes when they are
-    there; of others only Ki and OPc are given. Both empty means all that the file has. Raises InputError when the
-    file has no column for one that is needed.
+    there; of others only Ki and OPc are given. Both empty means all that the file has. By `variables`, the
+    declarations of the template, every row is checked. Raises InputError when the file has no column for one that
+    is needed.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class RowReader:
         *,
         needs: Sequence[str] = (),
         wants: Sequence[str] = (),
+        variables: Sequence[Variable] = (),
     ) -> None:
         self._mapping = mapping
         self._heading = heading
@@ -117,7 +121,9 @@ class RowReader:
                 raise InputError("subscription file", f"has no column for {name}, which the template needs")
         self._needs = frozenset(needs)
         self.names = tuple(name for name in given if not taken or name in (*taken, "ki", "opc"))
-        self._pattern = _pattern(mapping, heading)
+        self._variables = tuple(variables)
+        self._bounds = bounds(self._variables, self._columns)
+        self._pattern = pattern(heading) if self._bounds is not None else None
 
     @property
     def heading(self) -> Heading:
@@ -162,6 +168,8 @@ class RowReader:
         networks = self._mapping.networks
         if networks and not all(imsi.startswith(networks) for imsi in cells["imsi"]):
             return None
+        if not self._are_within_bounds(cells):
+            return None
         parts: dict[str, Sequence[bytes]] = {}
         for column in self._columns:
             if column.value in (*PUBLIC, CHECK_ONLY, IGNORED):
@@ -178,6 +186,14 @@ class RowReader:
             [b"".join(each) for each in zip(*(parts[name] for name in self.names), strict=True)],
         )
         return None if self._duplicates(rows) else rows
+
+    def _are_within_bounds(self, cells: dict[str, tuple[str, ...]]) -> bool:
+        """Whether every value has a length that the template takes."""
+        for value, (shortest, longest) in (self._bounds or {}).items():
+            lengths = set(map(len, cells[value]))
+            if min(lengths) < shortest or max(lengths) > longest:
+                return False
+        return True
 
     def _packed(self, column: Column, cells: dict[str, tuple[str, ...]]) -> list[bytes] | None:
         """Length and value of one column of every row."""
@@ -292,6 +308,7 @@ class RowReader:
                 raise _Wrong(Problem(line, column.name, error.rule)) from None
         self._check_access_class(line, public["imsi"], values)
         _derive(values)
+        self._check_variables(line, public, values)
         packed = pack([values.get(name, b"") for name in self.names])
         return (public["iccid"], public["imsi"], public["msisdn"]), packed
 
@@ -319,6 +336,16 @@ class RowReader:
         if CHECK_ONLY in values and values[CHECK_ONLY] != access_class(imsi):
             name = next(column.name for column in self._columns if column.value == CHECK_ONLY)
             raise _Wrong(Problem(line, name, "is not the access class of the IMSI"))
+
+    def _check_variables(self, line: int, public: dict[str, str], values: dict[str, bytes]) -> None:
+        """Whether the template takes these values: their lengths, their forms, what is made from them."""
+        given: dict[str, Datum] = {**public, **{name: value for name, value in values.items() if value}}
+        try:
+            evaluate(self._variables, given)
+        except InputError as error:
+            name = next((one.name for one in self._columns if _stored_name(one) == error.field), "")
+            rule = error.rule if name else f"{error.field} {error.rule}"
+            raise _Wrong(Problem(line, name, rule)) from None
 
     def _duplicates(self, rows: Rows) -> list[Problem]:
         """Values that stand twice in this run; the database finds those of other runs."""
@@ -363,34 +390,3 @@ def _names(columns: Sequence[Column], taken: Sequence[str]) -> tuple[str, ...]:
     kept = [_stored_name(column) for column in columns if column.value not in hidden]
     at = kept.index("ki") + 1
     return (*kept[:at], "opc", *kept[at:])
-
-
-def _pattern(mapping: FileMapping, heading: Heading) -> re.Pattern[str] | None:
-    """A line whose every cell is plain: in clear, digits or hex, nothing left out but an MSISDN."""
-    if not heading.separator:
-        return None
-    cells: list[str] = []
-    for column in heading.columns:
-        plain = _PLAIN.get(column.value)
-        if column.transport is not None or column.value not in (*_PLAIN, "ki", "opc", "kic", "kid", "kik"):
-            return None
-        if plain is None:
-            plain = f"[0-9A-Fa-f]{{{2 * column.size}}}"
-        elif column.spelling != "digits":
-            return None
-        cells.append(f"({plain})")
-    if "opc" not in [column.value for column in heading.columns]:
-        return None
-    return re.compile("^" + re.escape(heading.separator).join(cells) + "\r?$", re.ASCII | re.MULTILINE)
-
-
-_PLAIN = {
-    "iccid": "89[0-9]{17,18}",
-    "imsi": "[0-9]{14,15}",
-    "msisdn": r"(?:\+?[0-9]{3,15})?",
-    "pin1": "[0-9]{4,8}",
-    "pin2": "[0-9]{4,8}",
-    "puk1": "[0-9]{8}",
-    "puk2": "[0-9]{8}",
-    "adm1": "[0-9]{4,8}",
-}

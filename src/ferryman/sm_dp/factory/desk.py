@@ -10,6 +10,7 @@ from ferryman.errors import InputError, Refused
 from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.automatic import PUBLIC_FIELDS
+from ferryman.profile.stored import write_variables
 from ferryman.profile.template import CompiledTemplate
 from ferryman.sm_dp.factory import oversight, stock, templates
 
@@ -57,16 +58,14 @@ class StockDesk:
         def unit(tx: Tx) -> imports.RegistrationOpened:
             row = templates.require_template(tx.connection, body.owner, body.profile_type)
             batch = stock.open_batch(tx, body.owner, body.profile_type, body.import_id)
-            fields = [
-                field
-                for field in CompiledTemplate.from_bytes(bytes(row.compiled)).fields
-                if field.name not in PUBLIC_FIELDS
-            ]
+            compiled = CompiledTemplate.from_bytes(bytes(row.compiled))
+            fields = [field for field in compiled.fields if field.name not in PUBLIC_FIELDS]
             return imports.RegistrationOpened(
                 state=batch.state,
                 chunks=batch.chunks,
                 needs=tuple(field.name for field in fields if field.default is None),
                 wants=tuple(field.name for field in fields if field.default is not None),
+                variables=write_variables(compiled.variables),
                 new=batch.rows,
                 known=batch.known,
             )
