@@ -39,6 +39,7 @@ from ferryman.cli.script_commands import script
 from ferryman.cli.serve import serve
 from ferryman.cli.up import up
 from ferryman.cli.user_commands import user
+from ferryman.cli.watch_commands import alarm, audit
 from ferryman.errors import FerrymanError, InputError
 from ferryman.platform import loop
 
@@ -69,6 +70,8 @@ app.command(parked)
 app.command(peer)
 app.command(api_key)
 app.command(user)
+app.command(alarm)
+app.command(audit)
 app.command(procedure)
 app.command(up)
 app.command(serve)

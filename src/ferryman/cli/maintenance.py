@@ -17,7 +17,7 @@ from typing import Any
 from cyclopts import App
 from sqlalchemy import Connection, Select, select
 
-from ferryman.cli import output
+from ferryman.cli import output, oversight
 from ferryman.cli.commands import DATA
 from ferryman.cli.control import ControlClient
 from ferryman.cli.wiring import Installation
@@ -56,6 +56,10 @@ class Maintenance:
                 return await self._procedures(body)
             case words.ReplayProcedure(procedure_id=procedure_id):
                 return await self._replay(procedure_id)
+            case words.ReadTrail():
+                return await oversight.trail(self._installation.mailboxes, body)
+            case words.ReadAlarms():
+                return await oversight.standing(self._installation.mailboxes)
         found = sorted(await self._listed(), key=lambda one: (one.since, one.number))
         return words.ParkedPage(messages=tuple(found[:PAGE]), more=len(found) > PAGE)
 
@@ -158,7 +162,8 @@ def _rows(connection: Connection, statement: Select[Any]) -> Sequence[Any]:
     return connection.execute(statement).all()
 
 
-async def _ask(data: Path, body: Body) -> Body:
+async def ask(data: Path, body: Body) -> Body:
+    """Ask the process that runs on a data directory about itself; raises Refused, Unavailable."""
     header = Header(
         message_id=f"{OPERATOR}/{secrets.token_hex(8)}",
         sender=OPERATOR,
@@ -182,7 +187,7 @@ async def parked_list(*, data: Path = DATA, json: bool = False) -> int:
     data
         Data directory of the process: of `ferryman up`, or of one service of `ferryman serve`.
     """
-    page = await _ask(data, words.ListParked())
+    page = await ask(data, words.ListParked())
     if not isinstance(page, words.ParkedPage):
         raise Unavailable("the running ferryman")
     if json:
@@ -200,7 +205,7 @@ async def parked_list(*, data: Path = DATA, json: bool = False) -> int:
 
 def _shown(one: words.ParkedMessage) -> str:
     """The three words that `parked release` takes, then what a person wants to know."""
-    since = _moment(one.since) if one.since else "-"
+    since = moment(one.since) if one.since else "-"
     card = f" eUICC {one.eid}" if one.eid else ""
     return f"{one.role} {one.place} {one.number}: {since} from {one.sender} to {one.dest}{card}: {one.reason}"
 
@@ -220,7 +225,7 @@ async def parked_release(role: str, place: str, number: int, *, data: Path = DAT
     data
         Data directory of the process.
     """
-    done = await _ask(data, words.ReleaseParked(role=role, place=place, number=number))
+    done = await ask(data, words.ReleaseParked(role=role, place=place, number=number))
     if not isinstance(done, words.Released):
         raise Unavailable("the running ferryman")
     if json:
@@ -234,7 +239,8 @@ async def parked_release(role: str, place: str, number: int, *, data: Path = DAT
     return output.DONE
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as people read them."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -251,14 +257,14 @@ async def procedure_list(*, eid: str = "", ended: bool = False, data: Path = DAT
     data
         Data directory of the process that runs SM-DP or SM-SR.
     """
-    page = await _ask(data, words.ListProcedures(eid=eid, ended=ended))
+    page = await ask(data, words.ListProcedures(eid=eid, ended=ended))
     if not isinstance(page, words.ProcedurePage):
         raise Unavailable("the running ferryman")
     if json:
         output.emit(page)
         return output.DONE
     for one in page.procedures:
-        output.line(f"{one.procedure_id} ({one.role}, {one.kind}) {one.status} since {_moment(one.updated)}")
+        output.line(f"{one.procedure_id} ({one.role}, {one.kind}) {one.status} since {moment(one.updated)}")
     output.line(f"{len(page.procedures)} procedures" + (", and there are more" if page.more else ""))
     return output.DONE
 
@@ -274,14 +280,14 @@ async def procedure_replay(procedure_id: str, *, data: Path = DATA, json: bool =
     data
         Data directory of the process that runs its role.
     """
-    done = await _ask(data, words.ReplayProcedure(procedure_id=procedure_id))
+    done = await ask(data, words.ReplayProcedure(procedure_id=procedure_id))
     if not isinstance(done, words.Replayed):
         raise Unavailable("the running ferryman")
     if json:
         output.emit(done)
     else:
         for step in done.steps:
-            output.line(f"{_moment(step.at)} {step.event}: {', '.join(step.effects) or 'nothing'}")
+            output.line(f"{moment(step.at)} {step.event}: {', '.join(step.effects) or 'nothing'}")
         since = "its beginning" if done.whole else "the oldest state that is kept"
         verdict = "to the stored state" if done.agrees else "to ANOTHER state than the stored one"
         output.line(f"{len(done.steps)} steps from {since} lead {verdict} ({done.kind}, {done.status})")

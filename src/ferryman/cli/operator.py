@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import BinaryIO, Protocol
 
-from ferryman.contracts import admin, crypto, peers, rest
+from ferryman.contracts import admin, crypto, maintenance, peers, rest
 from ferryman.contracts.imports import KeyRange
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, REST_API, SM_DP, SM_SR, SOAP_GATEWAY
@@ -68,6 +68,10 @@ class Operator:
     async def rest(self, body: Body) -> Body:
         """Ask the REST API for its keys; raises Refused."""
         return await self._ask(REST_API, body, rest.ANSWER_CODEC)
+
+    async def process(self, body: Body) -> Body:
+        """Ask about the running platform itself; raises Refused."""
+        return await self._ask(maintenance.MAINTENANCE, body, maintenance.ANSWERS)
 
     def importer(self, *, report: Report | None = None, progress: Progress | None = None) -> Importing:
         """An import; `report` gets a line for each row, `progress` how far it is."""

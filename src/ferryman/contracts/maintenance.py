@@ -1,4 +1,4 @@
-"""What is asked of one process by who has its data directory: messages set aside, and how procedures went.
+"""What is asked of one process by who has its data directory: messages set aside, procedures, alarms, trails.
 
 Asked over the control socket of the process alone, never over the bus.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from ferryman.contracts.message import Body, Codec
+from ferryman.contracts.oversight import Alarm, AuditLine
 
 MAINTENANCE = "maintenance"  # where the control socket delivers these calls
 OUTBOX = "outbox"  # of the sender: the receiver, in process, could not take it
@@ -106,11 +107,50 @@ class Replayed(Body, frozen=True, kw_only=True, tag=True):
     steps: tuple[ReplayedStep, ...]
 
 
+class ReadTrail(Body, frozen=True, kw_only=True, tag=True):
+    """Records of the audit trails of this process: of one role or of all (""), of one eUICC, of one action."""
+
+    role: str = ""
+    eid: str = ""
+    action: str = ""
+    limit: int = 100
+
+
+class TrailLine(msgspec.Struct, frozen=True):
+    """One of them, and whose trail it is in."""
+
+    role: str
+    record: AuditLine
+
+
+class TrailPage(Body, frozen=True, kw_only=True, tag=True):
+    """Newest first."""
+
+    lines: tuple[TrailLine, ...]
+
+
+class ReadAlarms(Body, frozen=True, kw_only=True, tag=True):
+    """What the roles of this process want somebody to look at: now, or recorded within a day."""
+
+
+class RoleAlarm(msgspec.Struct, frozen=True):
+    """One of them, and who tells of it."""
+
+    role: str
+    alarm: Alarm
+
+
+class RoleAlarms(Body, frozen=True, kw_only=True, tag=True):
+    """Those that hold now first, then the newest."""
+
+    alarms: tuple[RoleAlarm, ...]
+
+
 class NotDone(Body, frozen=True, kw_only=True, tag=True):
     """The question makes no sense here."""
 
     reason: str
 
 
-REQUESTS: Codec[Body] = Codec(ListParked, ReleaseParked, ListProcedures, ReplayProcedure)
-ANSWERS: Codec[Body] = Codec(ParkedPage, Released, ProcedurePage, Replayed, NotDone)
+REQUESTS: Codec[Body] = Codec(ListParked, ReleaseParked, ListProcedures, ReplayProcedure, ReadTrail, ReadAlarms)
+ANSWERS: Codec[Body] = Codec(ParkedPage, Released, ProcedurePage, Replayed, TrailPage, RoleAlarms, NotDone)

@@ -58,15 +58,21 @@ class ListAlarms(Body, frozen=True, kw_only=True, tag=True):
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
-    """`kind` is a word for programs, `object` what it is about, `text` a sentence."""
+    """`kind` is a word for programs, `object` what it is about, `text` a sentence.
+
+    One that was recorded has kind `recorded`, the moment `at` (seconds since 1970) and perhaps an eUICC; others
+    hold now.
+    """
 
     kind: str
     object: str
     text: str
+    eid: str = ""
+    at: float = 0.0
 
 
 class AlarmPage(Body, frozen=True, kw_only=True, tag=True):
-    """Alarms that hold now."""
+    """Alarms that hold now, then the newest of those recorded within a day."""
 
     alarms: tuple[Alarm, ...]
 

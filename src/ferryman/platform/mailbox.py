@@ -25,7 +25,7 @@ from ferryman.errors import PeerError, Unavailable
 from ferryman.platform.bus import Bus
 from ferryman.platform.clock import Clock
 from ferryman.platform.prepared import Prepared, PreparedInsert, session_of
-from ferryman.platform.schema import PlatformTables
+from ferryman.platform.schema import ALARM, PlatformTables
 from ferryman.platform.store import Store, Unit
 
 MAX_REFUSALS = 5  # deliveries that fail other than by unavailability before a message is parked
@@ -90,7 +90,7 @@ class MailStatements:
 class Tx:
     """A unit of work that can send: letters leave only if the commit succeeds."""
 
-    __slots__ = ("_statements", "connection", "followers", "letters", "now", "session")
+    __slots__ = ("_statements", "alarms", "connection", "followers", "letters", "now", "session")
 
     def __init__(
         self, connection: Connection, tables: PlatformTables, now: float, statements: MailStatements | None = None
@@ -100,6 +100,7 @@ class Tx:
         self.now = now
         self.letters: list[Letter] = []
         self.followers: list[Callable[[], None]] = []
+        self.alarms: list[dict[str, str]] = []
         self._statements = statements or MailStatements(tables)
 
     def then(self, follower: Callable[[], None]) -> None:
@@ -137,19 +138,11 @@ class Tx:
     def audit(
         self, *, actor: str, action: str, eid: str = "", object: str = "", outcome: str, detail: str = ""
     ) -> None:
-        """Record who did what to what, with which outcome; never a secret."""
-        self._statements.audit.count(
-            self.session,
-            {
-                "at": self.now,
-                "actor": actor,
-                "action": action,
-                "eid": eid,
-                "object": object,
-                "outcome": outcome,
-                "detail": detail,
-            },
-        )
+        """Record who did what to what, with which outcome; never a secret. `ALARM` is for people to look at."""
+        record = {"actor": actor, "action": action, "eid": eid, "object": object, "detail": detail}
+        self._statements.audit.count(self.session, {"at": self.now, "outcome": outcome} | record)
+        if outcome == ALARM:
+            self.alarms.append(record)
 
 
 class Mailbox:
@@ -163,6 +156,7 @@ class Mailbox:
         self.parked = 0  # messages parked by this run
         self.carried = 0  # messages that their receivers took
         self.retried = 0  # deliveries that have to be made again
+        self.alarms: dict[str, int] = {}  # recorded by this run, by action
         self._bus = bus
         self._statements = MailStatements(tables)
         self._lanes: dict[tuple[str, str], deque[Letter]] = {}
@@ -196,13 +190,14 @@ class Mailbox:
         """
         letters: list[Letter] = []
         followers: list[Callable[[], None]] = []
+        alarms: list[dict[str, str]] = []
         now = self.clock.now()
 
         def run(connection: Connection) -> T:
-            nonlocal letters, followers
+            nonlocal letters, followers, alarms
             tx = Tx(connection, self.tables, now, self._statements)
             result = unit(tx)
-            letters, followers = tx.letters, tx.followers
+            letters, followers, alarms = tx.letters, tx.followers, tx.alarms
             return result
 
         def let_go(_result: T) -> None:
@@ -210,6 +205,8 @@ class Mailbox:
                 self._post(letter)
             for follower in followers:
                 follower()
+            for alarm in alarms:
+                self._alarm(alarm)
 
         if self._taken:
             self._forget_now()  # the commit is made anyway
@@ -222,6 +219,12 @@ class Mailbox:
                 self._rescanning = True
                 self._spawn(self._rescan())
             raise
+
+    def _alarm(self, record: dict[str, str]) -> None:
+        """Say so where somebody watches; the record itself is in the trail."""
+        action = record["action"]
+        self.alarms[action] = self.alarms.get(action, 0) + 1
+        log.warning("alarm", role=self.role, **record)
 
     async def set_aside(self, limit: int) -> list[Parked]:
         """Parked letters of this and earlier runs, oldest first."""

@@ -43,6 +43,7 @@ TIMERS = Metric("ferryman_timers", "gauge", "Timers that are armed.")
 OVERDUE = Metric("ferryman_timers_overdue", "gauge", "Timers that should have fired.")
 PROCEDURES = Metric("ferryman_procedures", "gauge", "Procedures that have not ended; waiting: for the EID.")
 CARRIED = Metric("ferryman_messages_carried_total", "counter", "Messages that other roles took from this one.")
+ALARMS = Metric("ferryman_alarms_total", "counter", "Alarms recorded in the audit trail, by what was done.")
 RETRIED = Metric("ferryman_messages_retried_total", "counter", "Deliveries to other roles that failed for now.")
 
 
@@ -96,6 +97,7 @@ async def of_mailbox(mailbox: Mailbox) -> list[Sample]:
             found.append(Sample(PROCEDURES, count, (label, ("state", state))))
         found.append(Sample(CARRIED, mailbox.carried, (label,)))
         found.append(Sample(RETRIED, mailbox.retried, (label,)))
+        found += [Sample(ALARMS, count, (label, ("action", action))) for action, count in mailbox.alarms.items()]
         return found
 
     return await mailbox.store.read(read)

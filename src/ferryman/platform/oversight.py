@@ -5,9 +5,12 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from ferryman.contracts.oversight import Alarm, AuditLine, AuditPage, ListAudit
-from ferryman.platform.schema import PlatformTables
+from ferryman.platform.schema import IS_ALARM, PlatformTables
 
 MAX_PAGE = 1000
+MAX_ALARMS = 100  # of one role: a person reads them
+RECENT = 86_400.0  # s that a recorded alarm is shown among those that hold now
+RECORDED = "recorded"
 
 
 def audit_page(
@@ -41,6 +44,26 @@ def audit_page(
             for row in connection.execute(statement)
         )
     )
+
+
+def recorded_alarms(
+    connection: Connection, tables: PlatformTables, now: float, *, owner: str = ""
+) -> tuple[Alarm, ...]:
+    """The newest alarms of the trail, at most `MAX_ALARMS` of the last day; of what an owner did, or of all."""
+    table = tables.audit
+    statement = select(table).where(IS_ALARM, table.c.at >= now - RECENT)
+    if owner:
+        statement = statement.where(table.c.actor == owner)
+    statement = statement.order_by(table.c.at.desc(), table.c.seq.desc()).limit(MAX_ALARMS)
+    return tuple(
+        Alarm(kind=RECORDED, object=row.object, text=f"{row.action}: {row.detail}", eid=row.eid, at=row.at)
+        for row in connection.execute(statement)
+    )
+
+
+def alarms(connection: Connection, tables: PlatformTables, now: float) -> tuple[Alarm, ...]:
+    """What every role has for the platform's staff: what is set aside, what its trail says of the last day."""
+    return (*parked_alarms(connection, tables), *recorded_alarms(connection, tables, now))
 
 
 def parked_alarms(connection: Connection, tables: PlatformTables) -> tuple[Alarm, ...]:

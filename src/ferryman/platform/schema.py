@@ -20,10 +20,15 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 # SQLite only auto-numbers a primary key spelled INTEGER.
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+ALARM = "alarm"  # the outcome, in an audit trail, of what a person has to look at
+IS_ALARM = text(f"outcome = '{ALARM}'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ def platform_tables(metadata: MetaData) -> PlatformTables:
         Column("outcome", String(40), nullable=False),
         Column("detail", Text, nullable=False),
         Index("audit_by_eid", "eid", "seq"),
+        Index("audit_alarms", "at", sqlite_where=IS_ALARM, postgresql_where=IS_ALARM),
     )
     journal = Table(
         "journal",

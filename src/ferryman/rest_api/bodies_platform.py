@@ -117,16 +117,21 @@ class AuditList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoleAlarm(msgspec.Struct, frozen=True, kw_only=True):
-    """`role` tells of it; `kind` is a word for programs, `object` what it is about, `text` a sentence."""
+    """`role` tells of it; `kind` is a word for programs, `object` what it is about, `text` a sentence.
+
+    Kind `recorded`: it happened at `at` (seconds since 1970), perhaps to the eUICC `eid`, within a day.
+    """
 
     role: str
     kind: str
     object: str
     text: str
+    eid: str = ""
+    at: float = 0.0
 
 
 class AlarmList(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarms that hold now; there are few, and always one page."""
+    """Alarms that hold now, and those recorded within a day: at most 100 of each role, always one page."""
 
     items: tuple[RoleAlarm, ...]
     next: str = ""

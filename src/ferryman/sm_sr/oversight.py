@@ -7,10 +7,8 @@ from sqlalchemy import Connection, func, select
 from ferryman.contracts.message import Body
 from ferryman.contracts.oversight import Alarm, AlarmPage, ListAlarms, ListAudit, ShowStatistics, Statistics
 from ferryman.platform.mailbox import Mailbox
-from ferryman.platform.oversight import audit_page, parked_alarms
+from ferryman.platform.oversight import RECENT, alarms, audit_page, recorded_alarms
 from ferryman.sm_sr.schema import euicc, isdp, queue_entry, script_decision
-
-RECENT = 86_400.0  # s: a script's problem is an alarm for a day
 
 
 async def answer(mailbox: Mailbox, body: Body) -> Body:
@@ -41,14 +39,14 @@ def _counts(connection: Connection, owner: str) -> Statistics:
 
 
 def _alarms(connection: Connection, mailbox: Mailbox, owner: str) -> AlarmPage:
+    now = mailbox.clock.now()
     if owner:
-        return AlarmPage(alarms=())
-    found = list(parked_alarms(connection, mailbox.tables))
+        return AlarmPage(alarms=recorded_alarms(connection, mailbox.tables, now, owner=owner))
     table = script_decision
-    late = table.c.at >= mailbox.clock.now() - RECENT
+    late = table.c.at >= now - RECENT
     statement = select(table.c.problem, func.count()).where(table.c.problem != "", late).group_by(table.c.problem)
-    found += [
+    scripts = [
         Alarm(kind="script", object="transport script", text=f"{count} times in a day: {problem}")
         for problem, count in connection.execute(statement)
     ]
-    return AlarmPage(alarms=tuple(found))
+    return AlarmPage(alarms=(*scripts, *alarms(connection, mailbox.tables, now)))

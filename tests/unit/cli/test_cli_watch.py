@@ -1,68 +1,172 @@
-"""What the endpoint of a whole installation shows: every role's numbers, and when it is ready."""
+"""`ferryman alarm list`, `ferryman audit list`: what somebody has to look at, from every role of a process."""
 
 from __future__ import annotations
 
 import asyncio
-import re
+import urllib.request
+from functools import partial
 from pathlib import Path
 
+import pytest
+from sqlalchemy import insert, text
+from structlog.testing import capture_logs
+
+from cli_run import Said, ferryman, one_sentence
 from ferryman.cli.settings import FILE, load
 from ferryman.cli.up import running
-from ferryman.contracts.roles import REST_API, SOAP_GATEWAY, TRANSPORT_SMS
-from ferryman.contracts.routes import ROLES
-from rig import free_port
+from ferryman.cli.wiring import Installation
+from ferryman.contracts.roles import CRYPTO_SERVER, REST_API, SM_DP, SM_SR
+from ferryman.platform.mailbox import Mailbox, Tx
+from ferryman.platform.oversight import MAX_ALARMS, RECENT, recorded_alarms
+
+EID = "89049032123456789012345678901203"
+OWNER = "1.3.6.1.4.1.99999.30"
+WITHIN = "[rest]\nport = 0\nrate_per_key = 0\n\n[metrics]\nport = 0\n"
 
 
-async def page(address: str, path: str) -> str:
-    host, port = address.split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
-    text = (await reader.read()).decode()
-    writer.close()
-    await writer.wait_closed()
-    return text
+async def said(*words: object) -> Said:
+    return await asyncio.to_thread(ferryman, *words)
 
 
-async def test_numbers_of_all_roles_and_a_missing_smsc(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(
-        f'[metrics]\nport = 0\n[https]\nhost = "127.0.0.1"\nport = 0\n[smpp]\nhost = "127.0.0.1"\n'
-        f'port = {free_port()}\nsystem_id = "x"\npassword = "y"\nsource_addr = "1"\n'
-    )
-    async with running(load(tmp_path)) as (installation, addresses):
-        text = await page(addresses["metrics"], "/metrics")
-        assert text.startswith("HTTP/1.1 200")
-        for role in set(ROLES) - {SOAP_GATEWAY, REST_API}:  # no peers are served without a [soap] section
-            assert f'ferryman_leases{{role="{role}"}} 0\n' in text
-            assert f'ferryman_timers{{role="{role}"}} 0\n' in text
-            # A sweep may have committed between the page and this look.
-            told = re.search(rf'ferryman_commits_total{{role="{role}"}} (\d+)\n', text)
-            assert told is not None
-            assert 0 < int(told[1]) <= installation.commits[role]
-        for line in (
-            "ferryman_started 1",
-            "ferryman_https_sessions 0",
-            "ferryman_smsc_bound 0",
-            'ferryman_smpp_links{account="smpp",state="wanted"} 1',
-            'ferryman_engine_steps_total{role="sm-sr"} 0',
-            'ferryman_engine_dispatches_total{role="sm-dp"} 0',
-            'ferryman_timers_overdue{role="sm-sr"} 0',
-            'ferryman_messages_carried_total{role="sm-dp"} 0',
-            'ferryman_sms_unfinished{state="queued"} 0',
-            "ferryman_sms_mo_parked 0",
-        ):
-            assert f"{line}\n" in text
-        ready = await page(addresses["metrics"], "/readyz")
-        assert ready.startswith("HTTP/1.1 503")
-        assert "smsc not ready\n" in ready
-        for role in set(ROLES) - {SOAP_GATEWAY, REST_API}:
-            assert f"database {role} ok\n" in ready
-        installation.sms = None
-        assert (await page(addresses["metrics"], "/readyz")).startswith("HTTP/1.1 200")
-        before = installation.commits[TRANSPORT_SMS]
-        await installation.mailboxes[-2].store.write(lambda connection: None)
-        assert installation.commits[TRANSPORT_SMS] == before + 1
+def mailbox_of(installation: Installation, role: str) -> Mailbox:
+    [found] = [one for one in installation.mailboxes if one.role == role]
+    return found
 
 
-async def test_without_the_section_nothing_listens(tmp_path: Path) -> None:
-    async with running(load(tmp_path)) as (_, addresses):
-        assert set(addresses) == {"control"}
+def scrape(address: str) -> str:
+    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+        found: bytes = answer.read()
+    return found.decode()
+
+
+async def happen(mailbox: Mailbox, action: str, outcome: str = "alarm", detail: str = "look") -> None:
+    """Something that is recorded in the trail of a role."""
+
+    def unit(tx: Tx) -> None:
+        tx.audit(actor=OWNER, action=action, eid=EID, object="thing", outcome=outcome, detail=detail)
+
+    await mailbox.transact(unit)
+
+
+async def test_alarms_of_every_role_are_shown_counted_and_logged(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(WITHIN)
+    with capture_logs() as lines:
+        async with running(load(tmp_path)) as (installation, where):
+            assert (await said("alarm", "list", "--data", tmp_path)).out == "no alarms\n"
+            await happen(mailbox_of(installation, SM_SR), "Moved", detail="the card went")
+            await happen(mailbox_of(installation, CRYPTO_SERVER), "Opened")
+            await happen(mailbox_of(installation, SM_SR), "Moved", outcome="done")
+            shown = await said("alarm", "list", "--data", tmp_path)
+            assert shown.code == 0
+            newest, oldest = shown.out.splitlines()
+            assert newest.endswith(f"crypto-server  eUICC {EID}  thing  Opened: look")
+            assert oldest.endswith(f"sm-sr  eUICC {EID}  thing  Moved: the card went")
+            found = (await said("alarm", "list", "--data", tmp_path, "--json")).json["alarms"]
+            assert [one["role"] for one in found] == [CRYPTO_SERVER, SM_SR]
+            assert {one["alarm"]["kind"] for one in found} == {"recorded"}
+            scraped = await asyncio.to_thread(scrape, where["metrics"])
+            assert 'ferryman_alarms_total{role="sm-sr",action="Moved"} 1\n' in scraped
+            assert 'ferryman_alarms_total{role="crypto-server",action="Opened"} 1\n' in scraped
+    told = [line for line in lines if line["event"] == "alarm"]
+    assert [(one["role"], one["eid"], one["detail"]) for one in told] == [
+        (SM_SR, EID, "the card went"),
+        (CRYPTO_SERVER, EID, "look"),
+    ]
+
+
+async def test_an_alarm_that_is_not_committed_is_none(tmp_path: Path) -> None:
+    with capture_logs() as lines:
+        async with running(load(tmp_path)) as (installation, _):
+            mailbox = mailbox_of(installation, SM_DP)
+
+            def unit(tx: Tx) -> None:
+                tx.audit(actor=OWNER, action="Moved", outcome="alarm")
+                raise LookupError
+
+            with pytest.raises(LookupError):
+                await mailbox.transact(unit)
+            assert mailbox.alarms == {}
+            assert (await said("alarm", "list", "--data", tmp_path)).out == "no alarms\n"
+    assert not [line for line in lines if line["event"] == "alarm"]
+
+
+async def test_recorded_alarms_are_of_a_day_of_their_owner_and_not_too_many(tmp_path: Path) -> None:
+    with capture_logs():
+        async with running(load(tmp_path)) as (installation, _):
+            mailbox = mailbox_of(installation, SM_SR)
+            now = mailbox.clock.now()
+            row = {"action": "Moved", "eid": EID, "object": "", "outcome": "alarm"}
+            rows = [
+                row | {"actor": OWNER, "at": now - number, "detail": str(number)}
+                for number in range(MAX_ALARMS + 5)
+            ]
+            rows.append(row | {"actor": "another", "at": now - RECENT - 1, "detail": "the day before"})
+            rows.append(row | {"actor": "another", "at": now - RECENT + 1, "detail": "within a day"})
+            audit = mailbox.tables.audit
+            await mailbox.store.write(lambda c: c.execute(insert(audit), rows).rowcount)
+
+            async def told(owner: str) -> list[str]:
+                read = partial(recorded_alarms, tables=mailbox.tables, now=now, owner=owner)
+                return [one.text for one in await mailbox.store.read(read)]
+
+            assert await told("") == await told(OWNER) == [f"Moved: {number}" for number in range(MAX_ALARMS)]
+            assert await told("another") == ["Moved: within a day"]
+
+
+async def test_alarms_are_found_by_their_index(tmp_path: Path) -> None:
+    """A trail of ten years must not be read through for a page."""
+    with capture_logs():
+        async with running(load(tmp_path)) as (installation, _):
+            mailbox = mailbox_of(installation, SM_SR)
+            question = (
+                "EXPLAIN QUERY PLAN SELECT * FROM audit WHERE outcome = 'alarm' AND at >= 5 ORDER BY at DESC"
+            )
+            plan = await mailbox.store.read(lambda c: c.execute(text(question)).all())
+            assert "USING INDEX audit_alarms" in " ".join(str(row) for row in plan)
+
+
+async def test_trails_are_shown_of_each_role(tmp_path: Path) -> None:
+    with capture_logs():
+        async with running(load(tmp_path)) as (installation, _):
+            await happen(mailbox_of(installation, SM_SR), "Moved", "done", "one")
+            await happen(mailbox_of(installation, CRYPTO_SERVER), "Opened", "refused", "two")
+            await happen(mailbox_of(installation, SM_SR), "Moved", "done", "three")
+
+            async def details(*words: object) -> list[str]:
+                lines = (await said("audit", "list", "--data", tmp_path, "--json", *words)).json["lines"]
+                return [one["record"]["detail"] for one in lines]
+
+            assert (await details("--eid", EID)) == ["three", "two", "one"]
+            assert await details("--eid", EID, "--limit", 2) == ["three", "two"]
+            assert await details("--role", CRYPTO_SERVER, "--eid", EID) == ["two"]
+            assert await details("--action", "Moved") == ["three", "one"]
+            assert await details("--eid", "8" * 32) == []
+            shown = await said("audit", "list", "--role", CRYPTO_SERVER, "--eid", EID, "--data", tmp_path)
+            assert shown.out.endswith(f"crypto-server  {OWNER}  Opened  eUICC {EID}  thing  refused  two\n")
+            nothing = await said("audit", "list", "--eid", "8" * 32, "--data", tmp_path)
+            assert nothing.out == "no records\n"
+    refused = await said("audit", "list", "--data", tmp_path)
+    assert refused.code == 1
+    assert "no ferryman runs" in one_sentence(refused)
+
+
+async def test_the_same_over_the_rest_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / FILE).write_text(WITHIN)
+    with capture_logs():
+        async with running(load(tmp_path)) as (installation, where):
+            made = await said("api-key", "add", "watch", "--role", "admin", "--data", tmp_path, "--json")
+            monkeypatch.setenv("FERRYMAN_API_KEY", made.json["token"])
+            server = ("--server", f"http://{where['rest']}")
+            await happen(mailbox_of(installation, SM_SR), "Moved", detail="here")
+            await happen(mailbox_of(installation, SM_DP), "Held", detail="there")
+            local = await said("alarm", "list", "--data", tmp_path)
+            elsewhere = await said(*server, "alarm", "list")
+            assert elsewhere.out == local.out
+            assert local.out.count("\n") == 2
+            for words in (("--action", "Moved"), ("--role", SM_DP, "--eid", EID), ("--limit", 1, "--eid", EID)):
+                there = await said(*server, "audit", "list", *words)
+                assert there.out == (await said("audit", "list", *words, "--data", tmp_path)).out
+                assert there.out.count("\n") == 1
+            closed = await said(*server, "audit", "list", "--role", CRYPTO_SERVER)
+            assert closed.code == 1
+            assert REST_API in one_sentence(closed)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from ferryman.cli.operator import Operator
-from ferryman.cli.remote import cards, keys, orders, people
+from ferryman.cli.remote import cards, keys, orders, people, watch
 from ferryman.cli.remote.place import Place
 from ferryman.cli.remote.stock import RemoteExporter, RemoteImporter
 from ferryman.cli.remote.table import CARRIED, cannot
@@ -16,7 +16,7 @@ from ferryman.errors import Unavailable
 from ferryman.platform.importing import Progress, Report
 
 PATIENCE = Patience(repeats=3, seconds=30.0)  # somebody sits and waits
-MODULES = (cards, keys, orders, people)  # what is in the table, by having been imported
+MODULES = (cards, keys, orders, people, watch)  # what is in the table, by having been imported
 
 
 class NoCalls:

@@ -158,12 +158,17 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoleAlarm(msgspec.Struct, frozen=True, kw_only=True):
-    """`role` tells of it; `kind` is a word for programs, `object` what it is about, `text` a sentence."""
+    """`role` tells of it; `kind` is a word for programs, `object` what it is about, `text` a sentence.
+
+    Kind `recorded`: it happened at `at` (seconds since 1970), perhaps to the eUICC `eid`, within a day.
+    """
 
     role: str
     kind: str
     object: str
     text: str
+    eid: str = ""
+    at: float = 0.0
 
 
 class SealedFile(msgspec.Struct, frozen=True, kw_only=True):

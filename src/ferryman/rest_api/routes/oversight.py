@@ -8,7 +8,7 @@ from sqlalchemy import literal, select, union_all
 
 from ferryman.contracts import oversight
 from ferryman.contracts.roles import REST_API, SM_DP, SM_SR
-from ferryman.platform.oversight import audit_page, parked_alarms
+from ferryman.platform.oversight import alarms, audit_page
 from ferryman.rest_api import bodies_platform, rights
 from ferryman.rest_api.endpoint import Endpoint, Request
 from ferryman.rest_api.schema import account, api_key
@@ -61,13 +61,16 @@ async def list_alarms(r: Request) -> bodies_platform.AlarmList:
         r.ask.sm_sr(r.who.party, question, oversight.AlarmPage),
         r.ask.sm_dp(r.who.party, question, oversight.AlarmPage),
     )
-    own = () if r.tenant else await mailbox.store.read(lambda c: parked_alarms(c, mailbox.tables))
+    now = mailbox.clock.now()
+    own = () if r.tenant else await mailbox.store.read(lambda c: alarms(c, mailbox.tables, now))
     found = ((SM_SR, from_sr.alarms), (SM_DP, from_dp.alarms), (REST_API, own))
     return bodies_platform.AlarmList(
         items=tuple(
-            bodies_platform.RoleAlarm(role=role, kind=one.kind, object=one.object, text=one.text)
-            for role, alarms in found
-            for one in alarms
+            bodies_platform.RoleAlarm(
+                role=role, kind=one.kind, object=one.object, text=one.text, eid=one.eid, at=one.at
+            )
+            for role, told in found
+            for one in told
         )
     )
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 from ferryman.contracts.message import Body
 from ferryman.contracts.oversight import Alarm, AlarmPage, ListAlarms, ListAudit, ShowStatistics, Statistics
 from ferryman.platform.mailbox import Mailbox
-from ferryman.platform.oversight import audit_page, parked_alarms
+from ferryman.platform.oversight import alarms, audit_page, recorded_alarms
 from ferryman.sm_dp.factory import stock
 from ferryman.sm_dp.schema import profile_order, subscription
 
@@ -36,16 +36,16 @@ def _counts(connection: Connection, owner: str) -> Statistics:
 
 
 def _alarms(connection: Connection, mailbox: Mailbox, owner: str) -> AlarmPage:
+    now = mailbox.clock.now()
     if not owner:
-        return AlarmPage(alarms=parked_alarms(connection, mailbox.tables))
-    return AlarmPage(
-        alarms=tuple(
-            Alarm(
-                kind="low-stock",
-                object=one.profile_type,
-                text=f"{one.free} subscriptions of {one.profile_type} are free, the mark is {one.low_water}",
-            )
-            for one in stock.stocks(connection, owner)
-            if one.low
+        return AlarmPage(alarms=alarms(connection, mailbox.tables, now))
+    low = [
+        Alarm(
+            kind="low-stock",
+            object=one.profile_type,
+            text=f"{one.free} subscriptions of {one.profile_type} are free, the mark is {one.low_water}",
         )
-    )
+        for one in stock.stocks(connection, owner)
+        if one.low
+    ]
+    return AlarmPage(alarms=(*low, *recorded_alarms(connection, mailbox.tables, now, owner=owner)))

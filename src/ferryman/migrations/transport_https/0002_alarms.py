@@ -1,0 +1,13 @@
+"""Alarms of the audit trail by their time: what is shown of the last day."""
+
+from __future__ import annotations
+
+from ferryman.migrations.platform_tables import create_alarm_index
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Create the index."""
+    create_alarm_index()
