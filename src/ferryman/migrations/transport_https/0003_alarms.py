@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ferryman.migrations.platform_tables import create_alarm_index
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
