@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ferryman.migrations.platform_tables import create_alarm_index
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:
