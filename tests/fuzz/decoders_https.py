@@ -16,9 +16,10 @@ from ferryman.codec.tls_hello import (
 )
 from ferryman.transport_https.contexts import ContextPool
 from ferryman.transport_https.framing import MAX_BODY_OCTETS, BadRequest, HTTPExchange
-from ferryman.transport_https.pump import State, TLSPump
+from ferryman.transport_https.pump import State
 from fuzz.engine import Harness
 from fuzz.promises import cuts, declared, same, words
+from heard_pump import HeardPump
 
 _CONTEXTS = ContextPool()
 
@@ -55,7 +56,7 @@ def check_flight(data: bytes) -> None:
         same(_flight(pieces), result, f"a flight in {len(pieces)} pieces")
     declared(parse_client_hello, data)
     declared(parse_client_key_exchange, data)
-    pump = TLSPump(_CONTEXTS, entropy=bytes)
+    pump = HeardPump(_CONTEXTS, entropy=bytes)
     pump.receive(data)
     if pump.state is State.NEED_KEY:
         pump.supply_key(None)

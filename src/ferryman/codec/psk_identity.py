@@ -7,6 +7,7 @@ reader takes any case and any order, but every value exactly once. This module k
 
 from __future__ import annotations
 
+import struct
 from binascii import Error as NotHexadecimal
 from binascii import a2b_hex
 from typing import Final
@@ -36,12 +37,9 @@ _NAMES: Final = {
     TAG_KEY_ID: "key identifier",
     TAG_KEY_VERSION: "key version",
 }
-# The form that we write, with an AID of 16 octets, which most cards use, by the places of its octets.
-_USUAL_OCTETS: Final = 45
-_USUAL_EID_DIGITS: Final = slice(10, 42)
-_USUAL_AID: Final = slice(23, 39)
-_USUAL_KEY_ID: Final = 41
-_USUAL_KEY_VERSION: Final = 44
+# The form that we write, with an AID of 16 octets, which most cards use: all but the EID, read at once.
+_USUAL: Final = struct.Struct("5s16x2s16s2sB2sB")
+_USUAL_EID: Final = slice(10, 42)  # digits of the text
 _LONG_FORM: Final = 0x80  # first length octet from here on is a BER long form; no value here needs one
 
 
@@ -53,19 +51,17 @@ class PSKIdentity(msgspec.Struct, frozen=True, gc=False):
     key_id: int
     key_version: int
 
-    def __post_init__(self) -> None:
-        if len(self.eid) != EID_DIGITS or not (self.eid.isascii() and self.eid.isdigit()):
-            raise InputError("eid", f"must be {EID_DIGITS} decimal digits")
-        if not MIN_AID_OCTETS <= len(self.aid) <= MAX_AID_OCTETS:
-            raise InputError("aid", f"must have {MIN_AID_OCTETS} to {MAX_AID_OCTETS} octets")
-        if not 0 <= self.key_id <= 0xFF:
-            raise InputError("key_id", "must fit in one octet")
-        if not 0 <= self.key_version <= 0xFF:
-            raise InputError("key_version", "must fit in one octet")
-
 
 def build(identity: PSKIdentity) -> bytes:
-    """The identity as sent in ClientKeyExchange: ASCII, upper-case hexadecimal."""
+    """The identity as sent in ClientKeyExchange: ASCII, upper-case hexadecimal. Raises InputError."""
+    if len(identity.eid) != EID_DIGITS or not (identity.eid.isascii() and identity.eid.isdigit()):
+        raise InputError("eid", f"must be {EID_DIGITS} decimal digits")
+    if not MIN_AID_OCTETS <= len(identity.aid) <= MAX_AID_OCTETS:
+        raise InputError("aid", f"must have {MIN_AID_OCTETS} to {MAX_AID_OCTETS} octets")
+    if not 0 <= identity.key_id <= 0xFF:
+        raise InputError("key_id", "must fit in one octet")
+    if not 0 <= identity.key_version <= 0xFF:
+        raise InputError("key_version", "must fit in one octet")
     tlvs = b"".join(
         bytes((tag, len(value))) + value
         for tag, value in (
@@ -91,17 +87,19 @@ def parse(text: bytes) -> PSKIdentity:
 
 def _read_usual(octets: bytes, text: bytes) -> PSKIdentity | None:
     """The form in which nearly every card writes it, read by its places; None for any other."""
-    eid = text[_USUAL_EID_DIGITS]
+    if len(octets) != _USUAL.size:
+        return None
+    head, aid_head, aid, key_id_head, key_id, key_version_head, key_version = _USUAL.unpack(octets)
+    eid = text[_USUAL_EID]
     if (
-        len(octets) != _USUAL_OCTETS
-        or octets[:5] != b"\x80\x01\x02\x81\x10"
-        or octets[21:23] != b"\x4f\x10"
-        or octets[39:41] != b"\x82\x01"
-        or octets[42:44] != b"\x83\x01"
+        head != b"\x80\x01\x02\x81\x10"
+        or aid_head != b"\x4f\x10"
+        or key_id_head != b"\x82\x01"
+        or key_version_head != b"\x83\x01"
         or not eid.isdigit()
     ):
         return None
-    return PSKIdentity(eid.decode("ascii"), octets[_USUAL_AID], octets[_USUAL_KEY_ID], octets[_USUAL_KEY_VERSION])
+    return PSKIdentity(eid.decode("ascii"), aid, key_id, key_version)
 
 
 def _read_any(octets: bytes) -> PSKIdentity:

@@ -235,13 +235,17 @@ class ClientFlight:
         piece, self._ready = self._ready, b""
         return piece
 
-    def open_gate(self) -> None:
-        """Releases everything held and everything that still comes."""
+    def open_gate(self) -> bytes:
+        """Releases everything held, which is given here, and everything that still comes."""
+        released = self._gated + self._raw
+        if self._ready:
+            released = self._ready + released
+            self._ready = b""
         self.is_open = True
-        self._ready += self._gated + bytes(self._raw)
         self._gated = b""
         self._raw.clear()
         self._messages.clear()
+        return released
 
     def _whole(self, data: bytes) -> bytes:
         """Takes the usual first record, one whole message and no more; gives what is left of `data`.
@@ -317,7 +321,7 @@ class ClientFlight:
                     alert=ALERT_UNEXPECTED_MESSAGE,
                 )
             self._ready += record
-            self.open_gate()
+            self._ready = self.open_gate()
             return
         self._messages += record[RECORD_HEADER_OCTETS:]
         while self.identity is None and self._next_message():

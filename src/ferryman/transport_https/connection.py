@@ -16,17 +16,8 @@ from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.errors import PeerError, Refused, Unavailable
 from ferryman.transport_https.deadlines import Deadlines
 from ferryman.transport_https.framing import BadRequest, HTTPExchange
-from ferryman.transport_https.pump import (
-    ALERT_INTERNAL_ERROR,
-    Event,
-    Failed,
-    HandshakeDone,
-    IdentityKnown,
-    PeerFinished,
-    Received,
-    State,
-    TLSPump,
-)
+from ferryman.transport_https.look_up import look_up
+from ferryman.transport_https.pump import ALERT_INTERNAL_ERROR, ImpossibleKey, State, TLSPump
 from ferryman.transport_https.session import CloseReason, Hooks, HTTPSSettings, Refusal, Session
 from ferryman.transport_https.wire import Wire
 
@@ -122,7 +113,8 @@ class CardConnection:
             if self._discarded > MAX_DISCARDED_OCTETS:
                 self._abort()
             return
-        self._handle(self._pump.receive(data))
+        self._pump.receive(data, self)
+        self._flush()
 
     def eof_received(self) -> None:
         """The wire closes itself now; a cut without close_notify is a lost connection."""
@@ -155,96 +147,37 @@ class CardConnection:
         self._finish(CloseReason.STOPPED, "dropped")
         self._abort()
 
-    # events of the pump
+    # what the pump says
 
-    def _handle(self, events: list[Event]) -> None:
-        for event in events:
-            if self._phase is Phase.CLOSING:
-                break
-            match event:
-                case IdentityKnown(identity):
-                    self._identity = identity
-                    if self._ask_key(identity):
-                        return  # the key was at hand, and what followed has been handled and sent
-                case HandshakeDone(suite):
-                    self._open_session(suite)
-                case Received(data):
-                    self._on_plaintext(data)
-                case PeerFinished():
-                    done = CloseReason.COMPLETED if self._ended else CloseReason.PEER_CLOSED
-                    self._close(done, peer_is_done=True)
-                case Failed(reason):
-                    self._close(CloseReason.TLS_ERROR, reason)
-        self._flush()
+    def identity_known(self, identity: bytes) -> None:
+        """The card waits for us to know its key."""
+        self._identity = identity
+        waiting = look_up(self._server.hooks.lookup, identity, self._take_key, self._loop)
+        # With a key that is at hand all that the octets say has been done by now, and a request may be under way.
+        if waiting is not None:
+            self._task = waiting
+            if self._wire is not None:
+                self._wire.pause()  # until the key is here
 
-    def _ask_key(self, identity: bytes) -> bool:
-        """Whether the answer is here already; after IdentityKnown the pump has no other event before it."""
+    def handshake_done(self, suite: str) -> None:
+        """The card has proved its key."""
+        octets = self._identity
         try:
-            answer = self._server.hooks.lookup(identity)
-        except Exception as problem:  # a hook's: told of, and ended, as one of a look-up that waits
-            self._take_key(None, problem)
-            return True
-        if answer is None or isinstance(answer, bytes):
-            self._take_key(answer)
-            return True
-        # Eager: a look-up that need not wait is done here and now, without a turn of the loop.
-        task = asyncio.Task(answer, loop=self._loop, eager_start=True)
-        if task.done():
-            self._on_key(task)
-            return True
-        self._task = task
-        if self._wire is not None:
-            self._wire.pause()  # until the key is here
-        task.add_done_callback(self._on_key)
-        return False
-
-    def _on_key(self, task: asyncio.Task[bytes | None]) -> None:
-        waited, self._task = self._task is not None, None
-        if not task.cancelled():
-            problem = task.exception()
-            self._take_key(task.result() if problem is None else None, problem, waited=waited)
-
-    def _take_key(self, key: bytes | None, problem: BaseException | None = None, *, waited: bool = False) -> None:
-        if self._phase is Phase.CLOSING:
-            return
-        if isinstance(problem, Unavailable):
-            # No guess: neither "unknown" nor "wrong key" is true, and the card tries again by its own policy.
-            self._pump.abandon(ALERT_INTERNAL_ERROR)
-            self._close(CloseReason.TLS_ERROR, str(problem))
-            return
-        events: list[Event] = []
-        if problem is None:
-            try:
-                events = self._pump.supply_key(key)
-            except ValueError as no_key:
-                problem = no_key
-        if problem is not None:
-            self._report_bug(problem)
-            return
-        if waited and self._wire is not None:
-            self._wire.resume()
-        self._handle(events)
-
-    def _open_session(self, suite: str) -> None:
-        try:
-            identity = psk_identity.parse(self._identity)
+            identity = psk_identity.parse(octets)
         except PeerError:
             identity = None
-        session = Session(
-            id=self._server.new_session_id(),
-            identity=identity,
-            identity_octets=self._identity,
-            peer=self._peer,
-            opened_at=self._loop.time(),
-            suite=suite,
-        )
+        server, now = self._server, self._loop.time()
+        session = Session(server.new_session_id(), identity, octets, self._peer, now, suite)
         self._phase = Phase.REQUEST
-        self._deadlines.begin(self, self._server.settings.idle_timeout)
-        self._server.authenticated(self, session)
+        self._deadlines.begin(self, server.settings.idle_timeout)
+        server.authenticated(self, session)
         self.session = session
-        self._server.hooks.on_open(session)
+        server.hooks.on_open(session)
 
-    def _on_plaintext(self, data: bytes) -> None:
+    def plaintext_received(self, data: bytes) -> None:
+        """What the card says under its key."""
+        if self._phase is Phase.CLOSING:
+            return
         exchange = self._exchange
         fresh = not exchange.in_request
         try:
@@ -256,6 +189,36 @@ class CardConnection:
             self._on_request(request)
         elif fresh and exchange.in_request:
             self._deadlines.begin(self, self._server.settings.request_timeout)
+
+    def peer_finished(self) -> None:
+        """The card has nothing more to say."""
+        self._close(CloseReason.COMPLETED if self._ended else CloseReason.PEER_CLOSED, peer_is_done=True)
+
+    def tls_failed(self, reason: str) -> None:
+        """The octets are no TLS, or not under the key of this card."""
+        self._close(CloseReason.TLS_ERROR, reason)
+
+    def _take_key(self, key: bytes | None, problem: BaseException | None) -> None:
+        waited, self._task = self._task is not None, None
+        if self._phase is Phase.CLOSING:
+            return
+        if problem is None:
+            try:
+                self._pump.supply_key(key, self)
+            except ImpossibleKey as impossible:
+                problem = impossible
+        if isinstance(problem, Unavailable):
+            # No guess: neither "unknown" nor "wrong key" is true, and the card tries again by its own policy.
+            self._pump.abandon(ALERT_INTERNAL_ERROR)
+            self._close(CloseReason.TLS_ERROR, str(problem))
+        elif problem is not None:
+            self._report_bug(problem)
+        elif waited:
+            if self._wire is not None:
+                self._wire.resume()
+            self._flush()
+
+    # requests and their answers
 
     def _on_request(self, request: AdminRequest) -> None:
         session = self._live_session()

@@ -1,7 +1,7 @@
 """Server side of one TLS 1.2 PSK connection without a socket, RFC 5246 and RFC 4279, over OpenSSL buffers.
 
-Octets of the peer go in, octets for the peer and events come out. Between the PSK identity and the key the
-pump stands still (`IdentityKnown`), so the caller can fetch the key in its own time. It keeps three invariants:
+Octets of the peer go in, octets for the peer come out, and a user is told what they mean. Between the PSK identity
+and the key the pump stands still, so the user can fetch the key in its own time. It keeps three invariants:
 no session is ever resumed, an unknown identity ends like a wrong key, and a key is referenced only until the
 handshake step that uses it has returned.
 """
@@ -11,9 +11,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
-
-import msgspec
+from typing import Final, Protocol
 
 from ferryman.codec.tls_hello import ClientFlight, TLSFlightError
 from ferryman.transport_https.contexts import SUITE_NAMES, ContextPool, PSKContext
@@ -47,35 +45,28 @@ class State(Enum):
     CLOSED = "closed"  # close_notify sent, or failed; nothing more is read
 
 
-class IdentityKnown(msgspec.Struct, frozen=True, gc=False):
-    """The client has presented this PSK identity; call `supply_key` when its key is known."""
-
-    identity: bytes
+class ImpossibleKey(ValueError):
+    """A key that is none: a fault of ours, or of whoever keeps the keys."""
 
 
-class HandshakeDone(msgspec.Struct, frozen=True, gc=False):
-    """Both sides have proved the key."""
+class User(Protocol):
+    """Whoever is behind a pump: told in the order in which the peer's octets say it, from within `receive` and
+    `supply_key`. After `tls_failed` and `peer_finished` comes nothing more, nor after the user's own `close`."""
 
-    suite: str
+    def identity_known(self, identity: bytes) -> None:
+        """The client presents this PSK identity; call `supply_key`, now or when its key is known."""
 
+    def handshake_done(self, suite: str) -> None:
+        """Both sides have proved the key."""
 
-class Received(msgspec.Struct, frozen=True, gc=False):
-    """Plaintext of the peer."""
+    def plaintext_received(self, data: bytes) -> None:
+        """Plaintext of the peer."""
 
-    data: bytes
+    def peer_finished(self) -> None:
+        """The peer has sent close_notify: it will send nothing more."""
 
-
-class PeerFinished(msgspec.Struct, frozen=True, gc=False):
-    """The peer has sent close_notify: it will send nothing more."""
-
-
-class Failed(msgspec.Struct, frozen=True, gc=False):
-    """The connection is over; an alert may stand in the output. `reason` holds no key and no plaintext."""
-
-    reason: str
-
-
-type Event = IdentityKnown | HandshakeDone | Received | PeerFinished | Failed
+    def tls_failed(self, reason: str) -> None:
+        """It is over; an alert may stand in the output. `reason` holds no key and no plaintext."""
 
 
 class TLSPump:
@@ -114,40 +105,36 @@ class TLSPump:
         self._key_used = False
         self._alert = b""
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Takes octets of the peer, cut anywhere; returns what they mean. Never raises on their account."""
+    def receive(self, data: bytes, user: User) -> None:
+        """Takes octets of the peer, cut anywhere; `user` is told what they mean. Never raises on their account."""
         state = self.state
-        if state is State.CLOSED:
-            return []
-        flight = self._flight
-        if flight is None or flight.is_open:
+        if state is State.OPEN:
             self._incoming.write(data)
-            return self._read() if state is State.OPEN else self._shake()
-        try:
-            flight.feed(data)
-        except TLSFlightError as problem:
-            return self._fail_clear(problem.alert, str(problem))
-        return self._advance_clear(flight)
+            self._read(user)
+        elif state is not State.CLOSED:
+            flight = self._flight
+            if flight is None or flight.is_open:
+                self._incoming.write(data)
+                self._shake(b"", user)
+            else:
+                self._read_clear(flight, data, user)
 
-    def supply_key(self, key: bytes | None) -> list[Event]:
+    def supply_key(self, key: bytes | None, user: User) -> None:
         """The key of the identity last named, None when there is none; only in state NEED_KEY.
 
-        Raises ValueError, and stays where it is, when the key has an impossible length.
+        Raises ImpossibleKey, and stays where it is, when the key has a length that no PSK has.
         """
-        if self.state is not State.NEED_KEY:
+        flight = self._flight
+        if self.state is not State.NEED_KEY or flight is None:
             raise RuntimeError(f"no key is due in state {self.state.value}")
         if key is None:
             unlike = self._unknown_identity is UnknownIdentity.ALERT_115
             key = b"" if unlike else self._entropy(STAND_IN_KEY_OCTETS)
         elif not MIN_KEY_OCTETS <= len(key) <= MAX_KEY_OCTETS:
-            raise ValueError(f"a PSK has {MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets")
-        flight = self._flight
-        if flight is None:
-            raise RuntimeError("nothing is held back")
+            raise ImpossibleKey(f"a PSK has {MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets")
         self.state = State.HANDSHAKE
-        flight.open_gate()
-        self._incoming.write(flight.take())
-        return self._shake(key)
+        self._incoming.write(flight.open_gate())
+        self._shake(key, user)
 
     def abandon(self, alert: int) -> None:
         """Gives up before the handshake is done and answers with `alert` in clear."""
@@ -179,31 +166,36 @@ class TLSPump:
             self._alert = b""
         return output
 
-    def _advance_clear(self, flight: ClientFlight) -> list[Event]:
+    def _read_clear(self, flight: ClientFlight, data: bytes, user: User) -> None:
+        """What the client says before its key is due."""
+        try:
+            flight.feed(data)
+        except TLSFlightError as problem:
+            self._fail_clear(problem.alert, str(problem), user)
+            return
         hello = flight.hello
         if hello is None:
-            return []
+            return
         if self._tls is None:
             self._context = self._contexts.choose(offers_resumption=hello.offers_resumption)
             self._tls = self._context.wrap(self._incoming, self._outgoing)
-        released = flight.take()
-        events: list[Event] = []
         # Without new octets a step of the library would only say that it wants some.
-        if released:
+        if released := flight.take():
             self._incoming.write(released)
-            events = self._shake()
+            self._shake(b"", user)
         identity = flight.identity
-        if self.state is not State.CLEAR or identity is None:
-            return events
+        if identity is None or self.state is not State.CLEAR:
+            return
         try:
             # Python's callback refuses other text by unknown_psk_identity and a trace on stderr.
             identity.decode("utf-8")
         except UnicodeDecodeError:
-            return self._fail_clear(ALERT_BAD_RECORD_MAC, "the PSK identity is no UTF-8 text")
+            self._fail_clear(ALERT_BAD_RECORD_MAC, "the PSK identity is no UTF-8 text", user)
+            return
         self.state = State.NEED_KEY
-        return [*events, IdentityKnown(identity)]
+        user.identity_known(identity)
 
-    def _shake(self, key: bytes = b"") -> list[Event]:
+    def _shake(self, key: bytes, user: User) -> None:
         """A step of the handshake, with what has come in."""
         tls, context = self._tls, self._context
         if tls is None or context is None:
@@ -211,53 +203,53 @@ class TLSPump:
         try:
             finished = context.handshake(tls, key)
         except ssl.SSLError as problem:
-            return self._fail(f"handshake: {problem.reason or 'ended by the peer'}")
+            self._fail(f"handshake: {problem.reason or 'ended by the peer'}", user)
+            return
         if context.key_taken:
             self._key_used = True
         if not finished:
-            return []
+            return
         # None of this can happen by our settings; a session that breaks one of them must not go on all the same.
         # A resumed session asks for no key, and the two suites exist in TLS 1.2 alone.
         if not self._key_used:
-            return self._fail("handshake: finished without the pre-shared key")
+            self._fail("handshake: finished without the pre-shared key", user)
+            return
         cipher = tls.cipher()
         suite = cipher[0] if cipher else ""
         if suite not in SUITE_NAMES:
-            return self._fail("handshake: finished with a suite of no kind we offered")
+            self._fail("handshake: finished with a suite of no kind we offered", user)
+            return
         self.state = State.OPEN
         self._flight = None
-        events: list[Event] = [HandshakeDone(suite)]
+        user.handshake_done(suite)
         if self._incoming.pending:
-            events += self._read()
-        return events
+            self._read(user)
 
-    def _read(self) -> list[Event]:
-        tls = self._tls
-        events: list[Event] = []
-        if tls is None:
-            raise RuntimeError("no connection to read from")
-        # To ask the library when it cannot have anything costs more than to read a record.
-        while self._incoming.pending or tls.pending():
+    def _read(self, user: User) -> None:
+        # To ask the library when it cannot have anything costs more than to read a record. The user may
+        # have closed this on hearing the last one: there is none to ask any more then.
+        while (tls := self._tls) is not None and (self._incoming.pending or tls.pending()):
             try:
                 data = tls.read(_READ_OCTETS)
             except ssl.SSLWantReadError:
-                return events
+                return
             except ssl.SSLZeroReturnError:
-                return [*events, PeerFinished()]
+                data = b""
             except ssl.SSLError as problem:
-                return events + self._fail(f"record: {problem.reason or 'broken'}")
+                self._fail(f"record: {problem.reason or 'broken'}", user)
+                return
             if not data:
-                return [*events, PeerFinished()]
-            events.append(Received(data))
-        return events
+                user.peer_finished()
+                return
+            user.plaintext_received(data)
 
-    def _fail_clear(self, alert: int, reason: str) -> list[Event]:
+    def _fail_clear(self, alert: int, reason: str, user: User) -> None:
         self.abandon(alert)
-        return [Failed(reason)]
+        user.tls_failed(reason)
 
-    def _fail(self, reason: str) -> list[Event]:
+    def _fail(self, reason: str, user: User) -> None:
         self._drop()
-        return [Failed(reason)]
+        user.tls_failed(reason)
 
     def _drop(self) -> None:
         self.state = State.CLOSED

@@ -112,7 +112,9 @@ def test_any_octets_parse_or_are_refused(octets: bytes) -> None:
         (EID, AID, 1, -1, "key_version"),
     ],
 )
-def test_a_wrong_identity_cannot_be_made(eid: str, aid: bytes, key_id: int, key_version: int, field: str) -> None:
+def test_a_wrong_identity_cannot_be_written(
+    eid: str, aid: bytes, key_id: int, key_version: int, field: str
+) -> None:
     with pytest.raises(InputError) as caught:
-        PSKIdentity(eid, aid, key_id, key_version)
+        psk_identity.build(PSKIdentity(eid, aid, key_id, key_version))
     assert caught.value.field == field

@@ -109,8 +109,8 @@ def test_nothing_is_released_before_its_time() -> None:
     assert flight.take() == HELLO
     assert flight.identity == IDENTITY
     assert flight.take() == b""
-    flight.open_gate()
-    assert flight.take() == EXCHANGE + FINISH
+    assert flight.open_gate() == EXCHANGE + FINISH
+    assert flight.take() == b""
     flight.feed(b"anything")
     assert flight.take() == b"anything"
 
@@ -126,8 +126,7 @@ def test_cut_anywhere_means_the_same(data: st.DataObject) -> None:
         taken += flight.take()
     assert flight.identity == IDENTITY
     assert taken == HELLO
-    flight.open_gate()
-    assert taken + flight.take() == whole
+    assert taken + flight.open_gate() == whole
 
 
 @given(st.integers(1, 60), st.integers(1, 60))

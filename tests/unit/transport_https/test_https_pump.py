@@ -8,17 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferryman.transport_https.contexts import ContextPool, PSKContext
-from ferryman.transport_https.pump import (
-    Event,
-    Failed,
-    HandshakeDone,
-    IdentityKnown,
-    PeerFinished,
-    Received,
-    State,
-    TLSPump,
-    UnknownIdentity,
-)
+from ferryman.transport_https.pump import ImpossibleKey, State, UnknownIdentity
+from heard_pump import Event, Failed, HandshakeDone, HeardPump, IdentityKnown, PeerFinished, Received
 from psk_peer import CBC, GCM, IDENTITY, KEY, OTHER_KEY, MemoryClient, client_context, records
 
 HANDSHAKE, ALERT, APPLICATION = 22, 21, 23
@@ -28,11 +19,13 @@ def entropy(count: int) -> bytes:
     return b"\xa5" * count
 
 
-def pump_of(pool: ContextPool | None = None, unknown: UnknownIdentity = UnknownIdentity.LIKE_WRONG_KEY) -> TLSPump:
-    return TLSPump(pool or ContextPool(), entropy=entropy, unknown_identity=unknown)
+def pump_of(
+    pool: ContextPool | None = None, unknown: UnknownIdentity = UnknownIdentity.LIKE_WRONG_KEY
+) -> HeardPump:
+    return HeardPump(pool, entropy=entropy, unknown_identity=unknown)
 
 
-def shake(pump: TLSPump, client: MemoryClient, key: bytes | None) -> list[Event]:
+def shake(pump: HeardPump, client: MemoryClient, key: bytes | None) -> list[Event]:
     """Moves octets until both sides are quiet; the key is supplied when asked for."""
     events: list[Event] = []
     to_server = client.step()
@@ -86,7 +79,7 @@ def test_it_stands_still_until_the_key_is_there() -> None:
     assert pump.supply_key(KEY) == [HandshakeDone(GCM)]
 
 
-def final_alert(pump: TLSPump, client: MemoryClient, key: bytes | None) -> bytes:
+def final_alert(pump: HeardPump, client: MemoryClient, key: bytes | None) -> bytes:
     """Runs into a failure; the octets of the server's last flight."""
     pump.receive(client.step())
     to_server = client.step(pump.take_output())
@@ -117,7 +110,7 @@ def test_the_stand_in_key_is_random() -> None:
         return KEY
 
     # With the very key of the client the handshake succeeds: the stand-in is what was used.
-    pump = TLSPump(ContextPool(), entropy=counting)
+    pump = HeardPump(entropy=counting)
     assert shake(pump, MemoryClient(), None)[-1] == HandshakeDone(GCM)
     assert asked == [16]
 
@@ -126,8 +119,8 @@ def test_the_key_is_gone_after_the_handshake() -> None:
     key = bytearray(b"only-here-only-here-once").hex().encode()
     pump, client = pump_of(), MemoryClient(client_context(key=key[:]))
     assert shake(pump, client, key)[-1] == HandshakeDone(GCM)
-    assert pump._context is not None
-    assert key not in pump._context.__dict__.values()
+    assert pump.pump._context is not None
+    assert key not in pump.pump._context.__dict__.values()
     holders = [one for one in gc.get_referrers(key) if isinstance(one, dict) and "_key" in one]
     assert holders == []
 
@@ -137,7 +130,7 @@ def test_an_impossible_key_is_refused(length: int) -> None:
     pump, client = pump_of(), MemoryClient()
     pump.receive(client.step())
     pump.receive(client.step(pump.take_output()))
-    with pytest.raises(ValueError, match="PSK"):
+    with pytest.raises(ImpossibleKey, match="PSK"):
         pump.supply_key(bytes(length))
     assert pump.state is State.NEED_KEY
 
@@ -324,6 +317,29 @@ def test_calls_out_of_turn_are_our_bug() -> None:
         pump.send(b"x")
     context = PSKContext()
     assert context.key_taken is False
+
+
+def test_what_is_answered_from_within_a_call_is_done_in_it() -> None:
+    pump, client = pump_of(), MemoryClient()
+
+    def user(event: Event) -> None:
+        if isinstance(event, IdentityKnown):
+            pump.pump.supply_key(KEY, pump)
+        elif isinstance(event, Received):
+            pump.send(b"answer")
+            pump.close()
+
+    pump.on_event = user
+    pump.receive(client.step())
+    known = pump.receive(client.step(pump.take_output()))
+    assert known == [IdentityKnown(IDENTITY.encode()), HandshakeDone(GCM)]
+    client.step(pump.take_output())
+    client.tls.write(b"first")
+    client.tls.write(b"second")
+    # The user has closed on the first: the second, which is there already, is told to nobody.
+    assert pump.receive(client.step()) == [Received(b"first")]
+    client.step(pump.take_output())
+    assert (client.tls.read(), client.tls.read()) == (b"answer", b"")
 
 
 @settings(deadline=None, max_examples=60)
