@@ -83,6 +83,7 @@ class Move:
         (folder / "sr.pem").write_bytes(made.public_key_pem)
         certificate = certify(folder, folder / "sr.pem")
         await b.crypto(crypto.ImportCertificate(role="sr", certificate=certificate))
+        await self.second.tell_types(b)
         mno = Peer(
             name="mno", kind=PeerKind.OPERATOR, oid=OWNER, certificates=(self.parties["mno"].pem,),
             endpoints=endpoints or {"ES4": f"{POLLED}mno"},

@@ -251,8 +251,8 @@ class Platform:
         await operator.crypto(crypto.ImportCertificate(role="dp", certificate=certify(folder, pem)))
         key = bytes.fromhex((folder / "transport-key.hex").read_text().strip())
         await operator.crypto(crypto.ImportTransportKey(eum_id=self.world.batch["eum"]["oid"], key=key))
+        await self.tell_types(operator)  # of cards that come later, too: by ES1, or from another SM-SR
         if cards:
-            await self.tell_types(operator)
             await operator.sm_sr(admin.RegisterEIS(xml=(folder / "eis.xml").read_bytes()))
         der = template if template is not None else demo_template()
         await operator.sm_dp(admin.ImportTemplate(owner=OWNER, name=name, der=der))
