@@ -62,7 +62,7 @@ MOSTLY = (
     0.8  # of the entries: a session that broke with the machine may end one with an outcome that is not success
 )
 PARTS = 4
-LOOK = 3.0  # s: an entry is on its way for some ten seconds
+STIR = 0.05  # s between looks at the card's log: an entry is on its way while the card starts again, or longer
 ENDED = (EntryState.ANSWERED, EntryState.FAILED, EntryState.EXPIRED, EntryState.CANCELLED)
 QUEUED = EntryState.QUEUED
 COUNTED = "SELECT name, answered, queued + held + sent + delivered, adding FROM campaign ORDER BY 1"
@@ -195,7 +195,7 @@ async def _until_ended(platform: Platform, iccid: str, power: Power, down: float
             entries = await machine.run(_list(operator, eid))
             while len(entries) < len(LIFE) or not all(one.state in ENDED for one in entries):
                 assert asyncio.get_running_loop().time() < end, [(one.function, one.state) for one in entries]
-                await machine.run(asyncio.sleep(_pause(entries)))
+                await machine.run(_rest(platform.world))
                 entries = await machine.run(_list(operator, eid))
                 await machine.run(_cancel_when_sent(operator, entries))
             await machine.run(asyncio.sleep(3.0))
@@ -238,10 +238,12 @@ async def _cancel_when_sent(operator: Operator, entries: list[EntryView]) -> Non
             await operator.sm_sr(CampaignChange(owner=OWNER, campaign="disable", action="cancel"))
 
 
-def _pause(entries: list[EntryView]) -> float:
-    """Until the next look: soon when the entry that is cancelled while it is sent may be."""
-    soon = _of(entries, "enable") is not QUEUED and _of(entries, "disable") not in ENDED
-    return LOOK if soon else POLL / 4
+async def _rest(world: World) -> None:
+    """Until the card has executed another command, or for a while: some cards have two entries in one moment."""
+    log = world.terminal.devices[world.eids[0]].card.log
+    before, end = len(log), asyncio.get_running_loop().time() + POLL / 4
+    while len(log) == before and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(STIR)
 
 
 def _of(entries: list[EntryView], function: str) -> EntryState | None:

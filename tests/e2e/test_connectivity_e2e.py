@@ -70,11 +70,19 @@ async def test_those_of_template_and_order_reach_the_card(
             assert not refused.status.ok, "the card enforces it"
 
 
-@pytest.mark.parametrize("enable", [True, False])
-@pytest.mark.parametrize("transport", ["sms", "https"])
+@pytest.mark.parametrize(
+    ("transport", "enable", "quirks"),
+    [
+        ("sms", True, {}),
+        ("sms", False, {"few_responses": True}),
+        ("https", True, {"few_responses": True}),
+        ("https", False, {}),
+    ],
+)
 @virtual
-async def test_new_parameters_behind_the_download(transport: str, enable: bool) -> None:
-    async with bench(transport) as b:
+async def test_new_parameters_behind_the_download(transport: str, enable: bool, quirks: dict[str, bool]) -> None:
+    """Also on a card that leaves out answers without data but the last (TS 102 226 5.2.1)."""
+    async with bench(transport, quirks=quirks) as b:
         view, status = await b.run_order(enable=enable, connectivity=OF_ORDER)
         assert status.ok, status
         assert (await update(b, view.iccid)).ok
@@ -153,15 +161,18 @@ async def test_the_card_says_no() -> None:
         assert isdp(b, view.iccid).connectivity == before
 
 
+@pytest.mark.parametrize("few", [False, True])
 @virtual
-async def test_an_answer_that_the_card_did_not_make_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_the_card_did_not_make_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, few: bool
+) -> None:
     secured = IsdP._secured
 
     def forged(self: IsdP, *arguments: object) -> bytes:
         answer = secured(self, *arguments)  # type: ignore[arg-type]
         return answer[:-1] + bytes((answer[-1] ^ 1,))
 
-    async with bench("https") as b:
+    async with bench("https", quirks={"few_responses": few}) as b:
         view, _ = await b.run_order()
         monkeypatch.setattr(IsdP, "_secured", forged)
         status = await update(b, view.iccid)

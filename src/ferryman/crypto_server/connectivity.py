@@ -33,7 +33,7 @@ class ConnectivityCommands:
         return ConnectivityProtected(apdus=(channel.external_authenticate(), channel.wrap(_command(body))))
 
     async def confirm(self, header: Header, body: ConfirmConnectivity) -> crypto.Stored:
-        """Both answers good, the second one authentic. Raises Refused."""
+        """The answers good, that to STORE DATA authentic. Raises Refused."""
         protected = body.protected
         keyset = await self._keyset(protected)
         try:
@@ -78,13 +78,19 @@ def _command(body: ProtectConnectivity) -> bytes:
 
 
 def _check(keyset: Keyset, body: ConfirmConnectivity) -> None:
-    """The chain of the C-MACs is part of the R-MAC: the command is wrapped again. PeerError else."""
+    """The answers good, that to STORE DATA authentic; PeerError else.
+
+    The chain of the C-MACs is part of the R-MAC: the command is wrapped again.
+    """
     channel = _channel(keyset, body.protected)
     channel.external_authenticate()
     answers = [ResponseAPDU.parse(each) for each in body.answers]
-    if len(answers) != 2 or not answers[0].ok:
+    if len(answers) == 2 and answers[0].ok:
+        answers = answers[1:]  # to EXTERNAL AUTHENTICATE; the R-MAC of the other proves the session without it
+    if len(answers) != 1:
         raise PeerError(f"{len(answers)} answers", field="R-APDU")
+    (stored,) = answers
     channel.wrap(_command(body.protected))
-    if not answers[1].ok:
-        raise PeerError(f"the card answered {answers[1].sw:04X}", field="STORE DATA")
-    channel.unwrap(answers[1])
+    if not stored.ok:
+        raise PeerError(f"the card answered {stored.sw:04X}", field="STORE DATA")
+    channel.unwrap(stored)

@@ -16,7 +16,7 @@ import msgspec
 from lxml import etree
 
 from ferryman.contracts import codes, es3, es4
-from ferryman.contracts.message import Body, Codec, Header, decode, encode
+from ferryman.contracts.message import Body, Codec, Header, decode, encode, encode_body
 from ferryman.contracts.peers import Peer
 from ferryman.contracts.roles import SM_SR, SOAP_GATEWAY
 from ferryman.contracts.status import ExecutionStatus, failed
@@ -127,7 +127,7 @@ class CallDesk:
             raise Fault("ReplyTo is none of the addresses agreed", subcode="wsa:InvalidAddressingHeader")
         if type(decoded.body) in READS:
             return await self._read(call, decoded)
-        return await self._enter(call, decoded, element)
+        return await self._enter(call, decoded)
 
     def _may_call_back(self, call: Call) -> bool:
         """A callback goes only where the peer's record says that it has a server, or is fetched."""
@@ -166,7 +166,7 @@ class CallDesk:
             causation_id=call.told.context_id[:100],
         )
 
-    async def _enter(self, call: Call, decoded: Decoded, element: etree._Element) -> Answer:
+    async def _enter(self, call: Call, decoded: Decoded) -> Answer:
         peer, function, told = call.peer, call.function, call.told
         identifier = rows.key(peer.oid, function.qualified, inner_id(decoded.base.call_id))
         header = self._header(call, decoded, f"{SOAP_GATEWAY}/{identifier}")
@@ -176,7 +176,8 @@ class CallDesk:
             peer=peer.name,
             requester=peer.oid,
             function=function.qualified,
-            fingerprint=hashlib.sha256(etree.tostring(element, method="c14n", exclusive=True)).digest(),
+            # Of the function's own input: a call that is sent again has less of its validity period left.
+            fingerprint=hashlib.sha256(encode_body(decoded.body)).digest(),
             message_id=told.message_id,
             transaction_id=told.transaction_id,
             context_id=told.context_id,

@@ -153,6 +153,15 @@ def test_create_expired_says_so_once_and_the_result_still_counts() -> None:
     assert s.changes(gone) == [RemoveISDP(s.NEW)]
 
 
+@pytest.mark.parametrize("kind", ["rejected", "unreachable"])
+def test_create_expired_and_the_question_does_not_arrive(kind: str) -> None:
+    """The command itself may have been executed: nothing is taken back."""
+    expired = Create.step(Create.asking(), TimerFired("deadline"), now=LATE).state
+    left = Create.step(expired, s.outcome("procedure/2", kind), now=LATE)
+    assert s.changes(left) == [SetState(s.NEW, "Created"), TakeMemory(5000)]
+    assert s.done(left)
+
+
 @pytest.mark.parametrize("answer", UNKNOWN_ANSWERS)
 @pytest.mark.parametrize("when", ["creating", "asking", "waiting"])
 def test_create_expired_with_unknown_outcome_is_left_for_clean_up_without_more_ota(answer: Any, when: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import sr_steps as s
 from ferryman.codec import ids, tlv
-from ferryman.contracts import crypto, es4, es7
+from ferryman.contracts import codes, crypto, es4, es7
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, Status, failed
 from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Context, Received, Send, Step, TimerFired
@@ -232,6 +232,14 @@ def test_after_the_receipt_only_the_other_one_ends_it() -> None:
     done = give(told(second.state, SUCCESS).state, Answered("drop", crypto.Stored()))
     assert s.changes(done) == [HandOver(SECOND)]
     assert not s.replies(done)
+
+
+def test_a_refused_repeat_says_nothing_of_the_call() -> None:
+    """1.6/3.3, the identifier was used: the other SM-SR may have the card, and only its answer ends the change."""
+    state = give(keyed().state, TimerFired("again")).state
+    assert told(state, failed(*codes.CALL_ID_REUSED, "the identifier was used")) == Step(state)
+    assert isinstance(asked(told(state, SUCCESS)), crypto.DropCardKeys)
+    assert s.done(told(offered().state, failed(*codes.CALL_ID_REUSED, "of another change"))), "nothing is at stake"
 
 
 def test_a_warning_of_a_retried_handover_ends_it_too() -> None:

@@ -130,9 +130,11 @@ async def test_what_comes_twice_is_done_once(tmp_path: Path, parties: dict[str, 
         other = await client.send(update, call_id="one")  # the same call in another message
         assert [status_of(found) for found in (first, again, other)] == [SUCCESS] * 3
         assert other.envelope.addressing.relates_to.startswith(f"//{MNO}/m-2?")
+        # Sent again later, there is less left of its validity period.
+        assert status_of(await client.send(update, call_id="one", validity=17)) == SUCCESS
         assert len(gateway.heard) == 1
         # The same MessageID with another call in it is still the same message.
-        forged = client.compose(update, call_id="two", message_id=f"//{MNO}/m-2?TransactionId=t-2&ContextId=c-7")
+        forged = client.compose(update, call_id="two", message_id=f"//{MNO}/m-3?TransactionId=t-3&ContextId=c-7")
         assert status_of(await client.post(forged)) == SUCCESS
         assert len(gateway.heard) == 1
         # The same call with other input is none.

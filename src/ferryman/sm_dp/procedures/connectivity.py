@@ -30,6 +30,7 @@ PROTECT, CONFIRM = "connectivity-protect", "connectivity-confirm"
 TAGS = (PROTECT, CONFIRM)
 CHALLENGE_BYTES = 8
 COMMANDS = 2  # EXTERNAL AUTHENTICATE, STORE DATA
+BARE = 1  # of them without data in its answer: EXTERNAL AUTHENTICATE; that to STORE DATA has an R-MAC
 
 type Answer = ES3SendDataResponse | ES3UpdateConnectivityParametersResponse
 type Move = ES3SendData | ES3UpdateConnectivityParameters | Ask | ExecutionStatus
@@ -74,7 +75,7 @@ def sent(session: Session, body: Answer, *, most: int, entropy: bytes) -> tuple[
             response = apdu_data(body.euicc_response, 1)
             session = msgspec.structs.replace(session, initialize_response=response)
             return session, Ask(PROTECT, _protect(session))
-        answers = apdu_responses(body.euicc_response, COMMANDS)
+        answers = apdu_responses(body.euicc_response, COMMANDS, bare=BARE)
     except PeerError as problem:
         return session, failed(*codes.ISDP_ERROR, f"SCP03: {problem}", session.eid)
     return session, Ask(CONFIRM, es8.ConfirmConnectivity(protected=_protect(session), answers=answers))

@@ -253,6 +253,8 @@ def _told(state: State, status: ExecutionStatus, context: Context) -> Step[State
         return Step(state)
     if status.ok:
         return Step(state, (Ask("drop", crypto.DropCardKeys(eid=context.eid)),))
+    if state.phase == KEYED and (status.subject, status.reason) == codes.CALL_ID_REUSED:
+        return Step(state)  # our repeat is refused, not the change: what became of the call nobody has said
     return _abort(state, status, context)
 
 

@@ -51,7 +51,7 @@ CREATE_ISDP = table(
     asking | card 6A88 | it is not there after all attempts | end | EIS, ?reply failed
     asking | card unknown, card unreadable, card rejected, card unreachable | | = | timer ask
     asking | ask | | = | to card
-    asking | card unknown, card unreadable, ask | the caller heard EXPIRED: Created, for its clean-up | end | EIS
+    asking | card unknown, card unreadable, card rejected, card unreachable, ask | the caller heard EXPIRED: Created, for its clean-up | end | EIS
     asking | deadline | | = | reply expired, withdraw
     """,
 )
