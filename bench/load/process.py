@@ -43,6 +43,27 @@ class Served:
 
 
 @contextmanager
+def apart(*servers: Served) -> Iterator[None]:
+    """Servers on a core of their own, this process and the threads it starts from now on on another.
+
+    Alike for all of them, and without effect where there is one core only: a process that the kernel moves about
+    pays for cold caches, more in one round and less in the next.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        yield
+        return
+    for server in servers:
+        for task in Path(f"/proc/{server.pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {cores[-1]})
+    os.sched_setaffinity(0, {cores[0]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, set(cores))
+
+
+@contextmanager
 def served(
     module: str, *arguments: str, python: str = sys.executable, env: Mapping[str, str] | None = None
 ) -> Iterator[Served]:

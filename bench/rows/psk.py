@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.frame import Benchmark, Contestant, Figures, Skipped, paired, same
-from bench.load.process import ROOT, Served, served
+from bench.load.process import ROOT, Served, apart, served
 from bench.load.psk_cards import poll, shake_hands
 from bench.load.psk_keys import write_keys
 
@@ -20,6 +20,7 @@ OURS, REFERENCE = "bench.load.psk_ours", "bench.reference.asyncio_psk"
 CARDS = 5_000
 HANDSHAKES = 400  # in a round
 ROUNDS = 7
+ROUNDS_OF_HANDSHAKES = 11
 AT_ONCE = 32  # cards of a fleet that poll at the same moment; the module writes for those together
 IDLE = 5_000
 SPARE_FILES = 200
@@ -51,7 +52,8 @@ def _handshakes() -> Figures:
 
             return run
 
-        return paired(contestant(ours), contestant(reference), rounds=ROUNDS)
+        with apart(ours, reference):
+            return paired(contestant(ours), contestant(reference), rounds=ROUNDS_OF_HANDSHAKES)
 
 
 def _polls() -> Figures:
