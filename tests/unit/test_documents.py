@@ -18,6 +18,7 @@ PLACE = re.compile(r"`(ferryman(?:_sim)?/[\w/]+\.py):(\w+)`")
 TEST_FILE = re.compile(r"`(tests/[\w/]+\.py)`")
 NO_TEST = "no test of its own yet"
 SOURCE_FILE = re.compile(r"`((?:src|tools)/[\w./]+)`")
+METRIC = re.compile(r"`(ferryman_[a-z_]+)`")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 # Directories that only exist on one machine; /dev, /proc and the like are the same everywhere.
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:work|home|root|tmp|Users|srv|mnt|var|opt|usr)/")
@@ -79,6 +80,13 @@ def test_every_open_choice_has_a_place_or_is_not_built() -> None:
     assert len(rows) > 100
     for row in rows:
         assert PLACE.search(row) or "not built" in row, row
+
+
+def test_metrics_that_documents_name_exist() -> None:
+    named = {name for path in DOCUMENTS for name in METRIC.findall(path.read_text(encoding="utf-8"))}
+    assert len(named) >= 8
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "ferryman").rglob("*.py"))
+    assert {name for name in named if f'"{name}"' not in code} == set()
 
 
 @cache

@@ -123,7 +123,7 @@ class ControlClient:
             with _name_of(self._path) as name:
                 _, writer = await asyncio.open_unix_connection(name)
         except OSError:
-            raise Unavailable(f"no ferryman runs on {self._path.parent}") from None
+            raise Unavailable(f"a ferryman that runs on {self._path.parent}") from None
         writer.close()
 
     async def call(self, dest: str, caller: str, raw: bytes) -> bytes:
@@ -133,7 +133,7 @@ class ControlClient:
             with _name_of(self._path) as name:
                 reader, writer = await asyncio.open_unix_connection(name)
         except OSError:
-            raise Unavailable(f"no ferryman runs on {self._path.parent}") from None
+            raise Unavailable(f"a ferryman that runs on {self._path.parent}") from None
         try:
             writer.write(_frame(_Question(dest, raw)))
             await writer.drain()

@@ -147,7 +147,7 @@ async def test_trails_are_shown_of_each_role(tmp_path: Path) -> None:
             assert nothing.out == "no records\n"
     refused = await said("audit", "list", "--data", tmp_path)
     assert refused.code == 1
-    assert "no ferryman runs" in one_sentence(refused)
+    assert "a ferryman that runs on" in one_sentence(refused)
 
 
 async def test_the_same_over_the_rest_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
