@@ -184,7 +184,7 @@ def _measured(which: str) -> Figures:
         stack.callback(shutil.rmtree, folder)
         log = stack.enter_context(open(os.devnull, "w"))
         configure("info", "json")  # the access log is written, to where nobody reads it
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=log))
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=log))
         stack.callback(structlog.reset_defaults)
         bench = _Bench(folder)
         if which == "get":

@@ -21,7 +21,8 @@ from ferryman.contracts.rest import KeyRole
 from ferryman.errors import InputError
 from ferryman.platform.log import mask
 from ferryman.rest_api.limits import MAX_BUCKETS, RateLimit
-from ferryman.rest_api.server import MAX_HEAD, make_server
+from ferryman.rest_api.protocol import MAX_HEAD
+from ferryman.rest_api.server import make_server
 from ferryman.rest_api.settings import RESTSettings
 from parties import Party
 from rest_world import TENANT, RestWorld, rest_world

@@ -8,10 +8,12 @@ library's logging passes the same shortening.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, TextIO, cast
@@ -34,6 +36,7 @@ SECRET_PARTS = frozenset(
 SECRET_ENDS = frozenset(("key", "keys", "keyset", "keysets", "enc", "mac"))
 
 IMSI_DIGITS = 14  # the fewest
+LONG = 10 ** (IMSI_DIGITS - 1)  # the smallest number that has as many
 _encoder = msgspec.json.Encoder()
 
 # 14 or 15 digits that stand alone; an EID has 32, an ICCID 18 to 20.
@@ -54,7 +57,10 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
     for name, value in event.items():
         if is_secret(name):
             event[name] = HIDDEN
-        elif type(value) is not str or len(value) >= IMSI_DIGITS:
+        elif (kind := type(value)) is str:
+            if len(value) >= IMSI_DIGITS and _IMSI.search(value):  # cheaper than to put nothing in its place
+                event[name] = _masked(value)
+        elif kind is not float and (kind is not int or abs(value) >= LONG):
             event[name] = _masked(value)
     return event
 
@@ -88,6 +94,22 @@ def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str
         return json.dumps(event, default=repr)
 
 
+class Stamp:
+    """Processor: the time, ISO 8601 in UTC. The part of a second's lines that is the same is written once."""
+
+    def __init__(self) -> None:
+        self._known = (-1, "")  # a second, and its text
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        second, rest = divmod(time.time_ns(), 1_000_000_000)
+        known = self._known
+        if second != known[0]:
+            moment = datetime.datetime.fromtimestamp(second, datetime.UTC)
+            self._known = known = second, moment.strftime("%Y-%m-%dT%H:%M:%S")
+        event["timestamp"] = f"{known[1]}.{rest // 1000:06d}Z"
+        return event
+
+
 class _Stderr:
     """Standard error as it is at each line; a log that nobody takes any more never stops the work.
 
@@ -117,14 +139,14 @@ def configure(level: str = "warning", form: str = "console") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             mask,
+            structlog.processors.add_log_level,  # behind the mask: level and time are ours
+            Stamp(),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, stream)),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, stream)),
         cache_logger_on_first_use=False,
     )
     # Libraries below us (asyncio, SQLAlchemy) speak through the standard library.

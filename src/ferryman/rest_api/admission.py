@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from starlette.requests import HTTPConnection
-
 from ferryman.contracts import codes
 from ferryman.contracts.rest import KeyRole
 from ferryman.errors import Refused
@@ -13,6 +11,7 @@ from ferryman.platform.clock import Clock
 from ferryman.rest_api import rights
 from ferryman.rest_api.answers import No
 from ferryman.rest_api.endpoint import Endpoint
+from ferryman.rest_api.incoming import Incoming
 from ferryman.rest_api.keys import KeyBook
 from ferryman.rest_api.limits import RateLimit
 from ferryman.rest_api.principal import ACCOUNT, Principal
@@ -21,6 +20,7 @@ from ferryman.rest_api.settings import RESTSettings
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 NOBODY = Principal("nobody", "", "", KeyRole.AUDITOR, "")  # at a route that asks for no right
+_CSRF = CSRF.lower().encode()
 MAX_ADDRESS = 64  # characters; an IPv6 address has at most 39
 
 
@@ -36,15 +36,15 @@ class Admission:
         self._by_address = RateLimit(settings.rate_per_address, settings.burst_per_address)
         self._by_key = RateLimit(settings.rate_per_key, settings.burst_per_key)
 
-    def address(self, http: HTTPConnection) -> str:
+    def address(self, http: Incoming) -> str:
         """The client's; behind a proxy of ours what that proxy says, which is the last that it added."""
-        found = http.client.host if http.client is not None else ""
+        found = http.host
         if found in self._proxies:
-            named = http.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            named = http.field(b"x-forwarded-for").rpartition(",")[2].strip()
             found = named[:MAX_ADDRESS] or found
         return found
 
-    async def admit(self, http: HTTPConnection, endpoint: Endpoint, address: str) -> Principal:
+    async def admit(self, http: Incoming, endpoint: Endpoint, address: str) -> Principal:
         """Who asks, from the `address` that was found; raises No, or Refused when the right is missing."""
         self._within(self._by_address, address)
         if endpoint.scope == rights.OPEN:
@@ -58,19 +58,19 @@ class Admission:
             raise Refused(*codes.REQUESTER_NOT_ALLOWED, f"the right {endpoint.scope} is needed for this")
         return who
 
-    async def _who(self, http: HTTPConnection) -> Principal:
+    async def _who(self, http: Incoming) -> Principal:
         """By key, or by cookie; what changes something by cookie takes the token that only our pages know."""
-        given = http.headers.get("authorization", "")
-        cookie = http.cookies.get(COOKIE, "")
-        if given or not cookie:
+        given = http.field(b"authorization")
+        cookie = "" if given else http.cookies.get(COOKIE, "")
+        if not cookie:
             scheme, _, token = given.partition(" ")
             who = await self._keys.holder(token.strip()) if scheme.lower() == "bearer" else None
         else:
             who = await self._sessions.holder(cookie)
         if who is None:
             raise No(401, "show a valid API key as Authorization: Bearer, or log in", WWW_Authenticate="Bearer")
-        by_cookie = who.kind == ACCOUNT and http.scope["method"] not in SAFE
-        if by_cookie and not is_csrf(cookie, http.headers.get(CSRF, "")):
+        by_cookie = who.kind == ACCOUNT and http.method not in SAFE
+        if by_cookie and not is_csrf(cookie, http.field(_CSRF)):
             raise No(403, f"{CSRF}: the token of this login is needed (GET /session tells it)")
         return who
 

@@ -25,6 +25,7 @@ from ferryman.rest_api.answers import No, problem, problem_of
 from ferryman.rest_api.endpoint import Endpoint, Reply, Request
 from ferryman.rest_api.endpoints import ENDPOINTS
 from ferryman.rest_api.finding import Finder
+from ferryman.rest_api.incoming import Incoming, Whole, send_off
 from ferryman.rest_api.openapi import IDEMPOTENCY, PREFIX, document
 from ferryman.rest_api.services import Services
 from ferryman.rest_api.tags import etag_of, names
@@ -32,6 +33,8 @@ from ferryman.rest_api.turns import Turns
 from ferryman.rest_api.watching import Seen, Watch
 
 REQUEST_ID = b"x-request-id"
+NO_STORE, NO_SNIFF = (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")
+_IDEMPOTENCY = IDEMPOTENCY.lower().encode()
 _NAMES = {"eid": re.compile(r"[0-9]{32}")}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _KEY = re.compile(r"[!-~]{1,100}")
@@ -56,8 +59,8 @@ def make_app(services: Services, watch: Watch) -> Starlette:
 
     # A fixed word before a name in its place: /scripts/rollback is none of the others.
     served = [(one, Handling(one, services, admission, watch, turns).answer) for one in ENDPOINTS]
-    routes = [Route(PREFIX + one.path, handler, methods=[one.method]) for one, handler in served]
-    finder = Finder[Handler](
+    routes = [Route(PREFIX + one.path, _framed(handler), methods=[one.method]) for one, handler in served]
+    finder = Finder[Answer](
         (route, method, handler)
         for (_, handler), route in zip(served, routes, strict=True)
         for method in sorted(route.methods or ())
@@ -70,12 +73,22 @@ def make_app(services: Services, watch: Watch) -> Starlette:
 
 
 type Handler = Callable[[HTTPRequest], Awaitable[Response]]
+type Answer = Callable[[Incoming], Awaitable[Response]]
+
+
+def _framed(answer: Answer) -> Handler:
+    """For what comes by way of Starlette's router."""
+
+    async def handler(request: HTTPRequest) -> Response:
+        return await answer(Incoming(request.scope, request.receive))
+
+    return handler
 
 
 class App(Starlette):
     """Starlette, with a shorter way to the endpoints that a finder finds."""
 
-    def __init__(self, finder: Finder[Handler], **more: Any) -> None:
+    def __init__(self, finder: Finder[Answer], **more: Any) -> None:
         super().__init__(**more)
         self._finder = finder
 
@@ -84,17 +97,15 @@ class App(Starlette):
         if found is None:
             await super().__call__(scope, receive, send)
             return
-        handler, scope["path_params"] = found
-        scope["app"] = self
-        request = HTTPRequest(scope, receive, send)
+        answer, scope["path_params"] = found
         try:
-            response = await handler(request)
+            response = await answer(Incoming(scope, receive))
         except HTTPException as raised:
-            response = await _of_framework(request, raised)
+            response = await _of_framework(None, raised)
         except Exception as raised:
-            await (await _broken(request, raised))(scope, receive, send)
+            await (await _broken(None, raised))(scope, receive, send)
             raise  # as Starlette does: the server's log has it, and tests see it
-        await response(scope, receive, send)
+        await send_off(response, scope, receive, send)
 
 
 def _together(routes: list[Route]) -> list[Route]:
@@ -129,8 +140,9 @@ class Handling:
         self._decoder: msgspec.json.Decoder[object] | None = (
             msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
         )
+        self._no_query: object = msgspec.convert({}, type=endpoint.query)
 
-    async def answer(self, http: HTTPRequest) -> Response:
+    async def answer(self, http: Incoming) -> Response:
         """The answer, whatever happens; it is written to the access log and counted."""
         request_id = self._services.entropy(8).hex()
         seen = self._watch.begin(self._endpoint, http, self._admission.address(http), request_id)
@@ -146,20 +158,20 @@ class Handling:
             raise
         headers = response.raw_headers
         if not any(name == b"cache-control" for name, _ in headers):
-            headers.append((b"cache-control", b"no-store"))
-        headers += ((REQUEST_ID, request_id.encode()), (b"x-content-type-options", b"nosniff"))
+            headers.append(NO_STORE)
+        headers += ((REQUEST_ID, request_id.encode()), NO_SNIFF)
         self._watch.end(seen, response.status_code)
         return response
 
-    async def _carry_out(self, http: HTTPRequest, seen: Seen) -> Response:
+    async def _carry_out(self, http: Incoming, seen: Seen) -> Response:
         endpoint, services = self._endpoint, self._services
         who = await self._admission.admit(http, endpoint, seen.address)
         seen.is_from(who.actor)
-        path = {name: str(value) for name, value in http.path_params.items()}
+        path = http.path_params
         for name, value in path.items():
             if not _NAMES.get(name, _NAME).fullmatch(value):
                 raise No(404, f"there is no such {name}")
-        query = _query(http, endpoint)
+        query = _query(http, endpoint) if http.scope["query_string"] else self._no_query
         key = _idempotency_key(http) if endpoint.once else ""
         body, call_id = None, ""
         if self._decoder is not None:
@@ -171,7 +183,7 @@ class Handling:
             except msgspec.MsgspecError as wrong:
                 raise Refused(*codes.FORMAT_INVALID, f"body: {wrong}") from None
         if key:
-            canonical = msgspec.json.encode((http.method, http.url.path, body))
+            canonical = msgspec.json.encode((http.method, http.path, body))
             fingerprint = hashlib.sha256(canonical).digest()
             call_id = await services.keys.first_use(who.party, key, fingerprint)
         asked = Request(
@@ -182,15 +194,15 @@ class Handling:
             query=query,
             body=body,
             call_id=call_id,
-            last_event_id=http.headers.get("last-event-id", ""),
+            last_event_id=http.field(b"last-event-id"),
             address=seen.address,
             cookies=http.cookies,
         )
         return await self._under_condition(http, asked)
 
-    async def _under_condition(self, http: HTTPRequest, asked: Request) -> Response:
+    async def _under_condition(self, http: Incoming, asked: Request) -> Response:
         """Carry out what If-Match allows; two changes of one object under a condition take turns."""
-        versioned, condition = self._endpoint.versioned, http.headers.get("if-match", "")
+        versioned, condition = self._endpoint.versioned, http.field(b"if-match")
         if versioned is None or not condition:
             return self._made(http, await self._endpoint.carry_out(asked))
         async with self._turns.of((versioned.__name__, *asked.path.values())):
@@ -198,27 +210,39 @@ class Handling:
                 raise No(412, "the object is not what If-Match names any more: look at it again")
             return self._made(http, await self._endpoint.carry_out(asked))
 
-    def _made(self, http: HTTPRequest, answer: object) -> Response:
+    def _made(self, http: Incoming, answer: object) -> Response:
+        endpoint = self._endpoint
         if isinstance(answer, Response):
             return answer
-        reply = answer if isinstance(answer, Reply) else Reply(answer)
-        if reply.body is None:
-            made = Response(status_code=self._endpoint.status, headers=reply.headers)
+        reply = answer if isinstance(answer, Reply) else None
+        body = answer if reply is None else reply.body
+        if body is None:
+            made = Response(status_code=endpoint.status)
         else:
-            raw = msgspec.json.encode(reply.body)
-            made = Response(raw, self._endpoint.status, headers=reply.headers, media_type="application/json")
-            if self._endpoint.method == "GET":
-                tag = etag_of(raw)
-                if names(http.headers.get("if-none-match", ""), tag, weak=True):
-                    made = Response(status_code=304, headers=reply.headers)
-                made.raw_headers.append((b"etag", tag.encode()))
-        for cookie in reply.cookies:
-            made.headers.append("Set-Cookie", cookie)
+            made = self._shown(http, msgspec.json.encode(body))
+        if reply is not None:
+            for name, value in reply.headers.items():
+                made.headers[name] = value
+            for cookie in reply.cookies:
+                made.headers.append("Set-Cookie", cookie)
+        return made
+
+    def _shown(self, http: Incoming, raw: bytes) -> Response:
+        """A body; of what can be asked for again with its tag, or without itself where the tag is known."""
+        if self._endpoint.method != "GET":
+            return Whole(raw, self._endpoint.status)
+        tag = etag_of(raw)
+        known = http.field(b"if-none-match")
+        if known and names(known, tag, weak=True):
+            made = Response(status_code=304)
+        else:
+            made = Whole(raw, self._endpoint.status)
+        made.raw_headers.append((b"etag", tag.encode()))
         return made
 
 
-def _query(http: HTTPRequest, endpoint: Endpoint) -> object:
-    given = http.query_params.multi_items() if http.scope["query_string"] else []
+def _query(http: Incoming, endpoint: Endpoint) -> object:
+    given = http.parameters
     if len({name for name, _ in given}) != len(given):
         raise No(400, "a parameter is given twice")
     try:
@@ -227,19 +251,19 @@ def _query(http: HTTPRequest, endpoint: Endpoint) -> object:
         raise Refused(*codes.FORMAT_INVALID, f"parameters: {wrong}") from None
 
 
-def _idempotency_key(http: HTTPRequest) -> str:
-    key = http.headers.get(IDEMPOTENCY, "")
+def _idempotency_key(http: Incoming) -> str:
+    key = http.field(_IDEMPOTENCY)
     if not _KEY.fullmatch(key):
         raise No(400, f"{IDEMPOTENCY}: needed here, 1 to 100 visible ASCII characters")
     return key
 
 
-async def _read(http: HTTPRequest, limit: int, seconds: float) -> bytes:
+async def _read(http: Incoming, limit: int, seconds: float) -> bytes:
     """The body within its limits of size and time; what is too long is not read to its end."""
-    if http.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if http.field(b"content-type").partition(";")[0].strip().lower() != "application/json":
         raise No(415, "the body must be application/json")
     too_large = No(413, f"the body has more than {limit} octets", Connection="close")
-    length = http.headers.get("content-length", "")
+    length = http.field(b"content-length")
     if length.isdecimal() and int(length[:20]) > limit:
         raise too_large
     received = bytearray()
@@ -256,12 +280,12 @@ async def _read(http: HTTPRequest, limit: int, seconds: float) -> bytes:
     return bytes(received)
 
 
-async def _of_framework(_: HTTPRequest, raised: Exception) -> Response:
+async def _of_framework(_: HTTPRequest | None, raised: Exception) -> Response:
     if not isinstance(raised, HTTPException):
         raise raised
     return problem(raised.status_code, raised.detail, headers=dict(raised.headers or {}))
 
 
-async def _broken(_: HTTPRequest, raised: Exception) -> Response:
+async def _broken(_: HTTPRequest | None, raised: Exception) -> Response:
     del raised  # written to the log where it was caught
     return problem(500, "this is a fault of the platform; it was written to its log")

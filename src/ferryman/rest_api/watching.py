@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 import structlog
-from starlette.requests import HTTPConnection
 
 from ferryman.platform.clock import Clock
 from ferryman.platform.metrics import Metric, Sample
 from ferryman.rest_api.endpoint import Endpoint
+from ferryman.rest_api.incoming import Incoming
 
 REQUESTS = Metric("ferryman_rest_requests_total", "counter", "Requests of the REST API, by route and status.")
 SECONDS = Metric("ferryman_rest_seconds_total", "counter", "Time that requests of the REST API took, by route.")
@@ -46,11 +46,11 @@ class Watch:
         self._open = 0
         self._log = log.bind()  # once: to put a logger together costs as much as a line
 
-    def begin(self, endpoint: Endpoint, http: HTTPConnection, address: str, request_id: str) -> Seen:
+    def begin(self, endpoint: Endpoint, http: Incoming, address: str, request_id: str) -> Seen:
         """A request came."""
         self._open += 1
         # Of a path that has IMSIs in it the log's mask leaves the network; a query is never written.
-        return Seen(endpoint.name, endpoint.method, http.scope["path"], address, request_id, self._clock.now())
+        return Seen(endpoint.name, endpoint.method, http.path, address, request_id, self._clock.now())
 
     def end(self, seen: Seen, status: int) -> None:
         """It was answered."""

@@ -60,6 +60,12 @@ def test_an_imsi_keeps_its_first_five_digits() -> None:
     }  # fmt: skip
 
 
+def test_the_shortest_imsi_as_a_number() -> None:
+    assert masked(number=26201000000001, less=-26201000000001, short=2620100000000) == {
+        "number": "26201*", "less": -26201000000001, "short": 2620100000000,
+    }  # fmt: skip
+
+
 def test_longer_identifiers_and_plain_numbers_stay() -> None:
     fields = {
         "eid": EID,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ferryman.rest_api.server import Corked
+from ferryman.rest_api.protocol import Corked
 
 
 class _Transport:
