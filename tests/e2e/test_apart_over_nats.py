@@ -6,6 +6,7 @@ Sources: the crash discipline of ARCHITECTURE.md (nothing lost, nothing doubled)
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import secrets
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import personality
 from apart import HOLDS, Apart
 from ferryman.cli.control import ControlClient
 from ferryman.cli.demo import PROFILE_TYPE, set_up
@@ -24,7 +26,7 @@ from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator as over_broker
 from ferryman.contracts import admin
 from ferryman.platform.nats_credentials import PROVISIONER, load
-from ferryman.platform.nats_layout import parked_stream, receivers, stream_name, ways
+from ferryman.platform.nats_layout import LANES, consumer_name, parked_stream, receivers, stream_name, ways
 from ferryman.platform.nats_link import NatsLink
 from ferryman.profile.demo_template import demo_template
 from nats_server import find_server
@@ -54,11 +56,14 @@ def free_port() -> int:
 async def test_the_fleet_survives_the_death_of_broker_and_transports(tmp_path: Path) -> None:
     find_server()
     password = secrets.token_hex(4)
-    async with world(tmp_path / "world", count=FLEET, seed="apart", password=password) as around:
+    cards = personality.chosen(())
+    async with world(tmp_path / "world", count=FLEET, seed="apart", password=password, cards=cards) as around:
         apart = Apart(tmp_path / "apart", around.smpp_port, password, free_port(), PATIENCE)
         try:
             await apart.start()
             operator = Operator(ControlClient(apart.core.data), OWNER)
+            eum = json.loads((around.folder / "batch.json").read_text())["eum"]["oid"]
+            await personality.tell_types(operator, eum, cards)
             await set_up(operator, around, demo_template())
             views = await _orders(operator, around, _kills(apart))
             await _same_over_the_broker(apart, views)
@@ -178,10 +183,21 @@ async def _until_empty(apart: Apart) -> None:
                 while held := {name: count for name in names if (count := await left(name))}:
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise AssertionError(f"still held by the broker after {EMPTY} s: {held}") from None
+            waits = {name: await _waits(link, name) for name in held}
+            raise AssertionError(f"still held by the broker after {EMPTY} s: {held}; for whom: {waits}") from None
         assert [await left(parked_stream(role)) for role in receivers()] == [0] * len(receivers())
     finally:
         await link.stop()
+
+
+async def _waits(link: NatsLink, stream: str) -> dict[int, tuple[int, int | None, bool | None]]:
+    """By lane with something left: to be delivered, delivered without an answer, whether anybody listens."""
+    found = {}
+    for lane in range(LANES):
+        one = await link.use(lambda js, lane=lane: js.consumer_info(stream, consumer_name(lane)))
+        if one.num_pending or one.num_ack_pending:
+            found[lane] = (one.num_pending or 0, one.num_ack_pending, one.push_bound)
+    return found
 
 
 async def _all_ready(apart: Apart) -> None:

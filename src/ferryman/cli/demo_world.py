@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,11 +123,13 @@ def _key(seed: str, number: int, name: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path, *, count: int, seed: str, password: str) -> AsyncIterator[World]:
-    """Cards, subscriptions, and the network with all eUICCs attached to it."""
+async def world(
+    folder: Path, *, count: int, seed: str, password: str, cards: Sequence[str] = ()
+) -> AsyncIterator[World]:
+    """Cards, subscriptions, and the network with all eUICCs attached to it; `cards`: more words for the maker."""
     await simulate(
         *("card-maker", "make", "--out", str(folder), "--count", str(count), "--seed", seed),
-        *("--smsr-address", f"+{SMSR_ADDRESS}"),
+        *("--smsr-address", f"+{SMSR_ADDRESS}", *cards),
     )
     write_subscriptions(folder / "operator.csv", count, seed)
     lists = ("--csv", str(folder / "subscriptions.csv"), "--csv", str(folder / "operator.csv"))
