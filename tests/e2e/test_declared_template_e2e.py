@@ -77,7 +77,7 @@ class Unchecked:
     async def sm_dp(self, body: Body) -> Body:
         answer = await self._ask.sm_dp(body)
         if isinstance(answer, imports.RegistrationOpened):
-            return msgspec.structs.replace(answer, variables=b"")
+            return msgspec.structs.replace(answer, demands=b"")
         return answer
 
 

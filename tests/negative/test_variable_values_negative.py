@@ -117,22 +117,38 @@ async def test_rows_that_are_right_are_taken(tmp_path: Path) -> None:
         assert (await Importer(place.operator).file(file(*lines), NAME, mapping=MAPPING)).new == 4
 
 
+ROW = "{iccid},{imsi},{ki},{opc},1234,12345678,1234,12345678,12345678,{kic},{kid},{kik}"
+
+
+def plain(imsi: str) -> str:
+    """A plain file, which is read a run at a time, with one subscription."""
+    body = "898821190000000001"
+    keys = {name: f"{at:02X}{GOOD['KI'][2:]}" for at, name in enumerate(("ki", "opc", "kic", "kid", "kik"))}
+    row = ROW.format(iccid=body + str(luhn_digit(body)), imsi=imsi, **keys)
+    return "ICCID,IMSI,KI,OPC,PIN1,PUK1,PIN2,PUK2,ADM1,KIC,KID,KIK\n" + row + "\n"
+
+
 @virtual
-async def test_values_of_a_size_that_the_template_does_not_take(tmp_path: Path) -> None:
-    """A plain file, read by the run: keys and digits are compared with what the template declares."""
+async def test_digits_of_a_length_that_the_template_does_not_take(tmp_path: Path) -> None:
+    """The IMSI stands in an identity of the ISIM, whose length is the template's."""
     async with Premises(tmp_path / "data") as place:
-        await place.template(demo_template(), algorithm="tuak128")  # whose TOPc has 32 bytes
-        body = "898821190000000001"
-        codes = "1234,12345678,1234,12345678,12345678"
-        keys = [f"{number:02X}{GOOD['KI'][2:]}" for number in range(5)]
-        heading = "ICCID,IMSI,KI,OPC,PIN1,PUK1,PIN2,PUK2,ADM1,KIC,KID,KIK"
-        row = f"{body}{luhn_digit(body)},001019000000001,{keys[0]},{keys[1]},{codes},{','.join(keys[2:])}"
-        refusal = await place.refused(place.subscriptions(f"{heading}\n{row}\n"), FORMAT, "line 2, column OPC: ")
-        assert refusal.message.endswith("must have 32 bytes, has 16")
-        wanted = KeyRange("898821100000000998", "001010000000101", "", 20, "milenage")
-        await place.refused(
-            Importer(place.operator).range(wanted, NAME), FORMAT, "opc: must have 32 bytes, has 16"
-        )
+        await place.template(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))
+        refusal = await place.refused(place.subscriptions(plain("00101900000001")), FORMAT, "line 2, column IMSI: ")
+        assert refusal.message.endswith("must have 15 digits, has 14")
+        await place.subscriptions(plain("001019000000001"))
+
+
+@virtual
+async def test_subscriptions_of_another_algorithm_than_the_template(tmp_path: Path) -> None:
+    async with Premises(tmp_path / "data") as place:
+        await place.template(demo_template(), algorithm="tuak128")
+        words = "the subscriptions are of {}, the template is of tuak"
+        await place.refused(place.subscriptions(plain("001019000000001")), FORMAT, words.format("milenage"))
+        for algorithm in ("milenage", "test", "xor"):
+            wanted = KeyRange("898821100000000998", "001010000000101", "", 20, algorithm)
+            await place.refused(Importer(place.operator).range(wanted, NAME), FORMAT, words.format(algorithm))
+        wanted = KeyRange("898821100000000998", "001010000000101", "", 20, "tuak", key_bytes=32)
+        await place.refused(Importer(place.operator).range(wanted, NAME), FORMAT, "ki: must have 16 bytes, has 32")
         views = await place.operator.sm_dp(imports.ListImports(owner=OWNER))
         assert isinstance(views, imports.ImportPage)
         assert views.imports == ()

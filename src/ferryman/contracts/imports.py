@@ -57,7 +57,7 @@ class OpenImport(Body, frozen=True, kw_only=True, tag=True):
 
     With `envelope` the file is what came in the OpenPGP envelope of the import's name.
     `needs` are the values that the template must have, `wants` those that it takes; what it does not take is not
-    stored. Both empty: all are. By `variables`, the declarations of the template, the values of a row are checked.
+    stored. Both empty: all are. By `demands`, those of the template, the values of every row are checked.
     """
 
     owner: str
@@ -68,7 +68,7 @@ class OpenImport(Body, frozen=True, kw_only=True, tag=True):
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     envelope: bool = False
-    variables: bytes = b""
+    demands: bytes = b""
 
     def __repr__(self) -> str:
         return f"OpenImport(import_id={self.import_id!r}, head=***)"
@@ -183,13 +183,13 @@ class OpenRegistration(Body, frozen=True, kw_only=True, tag=True):
 
 
 class RegistrationOpened(Body, frozen=True, kw_only=True, tag=True):
-    """`chunks` runs are registered already; `needs`, `wants` and `variables` as in OpenImport."""
+    """`chunks` runs are registered already; `needs`, `wants` and `demands` as in OpenImport."""
 
     state: str
     chunks: int
     needs: tuple[str, ...]
     wants: tuple[str, ...]
-    variables: bytes = b""
+    demands: bytes = b""
     new: int = 0
     known: int = 0
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection
 
+from ferryman.codec.saip.elements import MILENAGE, TUAK, USIM_TEST_ALGORITHM
 from ferryman.contracts import codes, envelopes, imports
 from ferryman.contracts.imports import FINISHED, RowProblem, SubscriptionPublic
 from ferryman.contracts.message import Header
@@ -21,7 +22,7 @@ from ferryman.crypto_server.vault import Vault
 from ferryman.errors import InputError, Refused
 from ferryman.platform.clock import Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
-from ferryman.profile.stored import read_variables
+from ferryman.profile.stored import Demands, read_demands
 from ferryman.profile.subscriptions import (
     DEFAULT,
     Column,
@@ -39,6 +40,8 @@ from ferryman.secure import transport_cipher
 MAX_CHUNK = 4 << 20  # bytes of one run
 MAX_GENERATED = 20_000  # subscriptions made in one run
 MAX_EXPORTED = 10_000  # subscriptions in one answer
+ALGORITHM_IDS = {"milenage": MILENAGE, "tuak": TUAK, "test": USIM_TEST_ALGORITHM, "xor": USIM_TEST_ALGORITHM}
+ALGORITHM_NAMES = {MILENAGE: "milenage", TUAK: "tuak", USIM_TEST_ALGORITHM: "test (xor)"}
 EXPORT_CIPHERS = ("aes-gcm", "aes-cbc", "aes-ecb")
 
 
@@ -50,7 +53,7 @@ class Recipe(msgspec.Struct, frozen=True):
     range: imports.KeyRange | None
     needs: tuple[str, ...]
     wants: tuple[str, ...]
-    variables: bytes = b""
+    demands: bytes = b""
 
     def __repr__(self) -> str:
         return "Recipe(***)"
@@ -76,7 +79,7 @@ class Subscriptions:
 
         def unit(tx: Tx) -> imports.ImportOpened:
             head = self._head(tx.connection, body) if body.envelope else body.head
-            recipe = Recipe(body.mapping, head, body.range, body.needs, body.wants, body.variables)
+            recipe = Recipe(body.mapping, head, body.range, body.needs, body.wants, body.demands)
             record = import_rows.find(tx.connection, body.import_id)
             if record is not None and record.owner != body.owner:
                 raise Refused(*codes.PROVIDER_ERROR, "the import is another operator's", identifier=body.import_id)
@@ -112,7 +115,9 @@ class Subscriptions:
             operator_value = self._operator_value(connection, recipe.range)
             key_maker.check(recipe.range, operator_value, recipe.needs)
             subscribers = _range_of(recipe.range)
-            self._check_made(recipe.range, operator_value, read_variables(recipe.variables))
+            demands = read_demands(recipe.demands)
+            _check_algorithm(recipe.range.algorithm, demands)
+            self._check_made(recipe.range, operator_value, demands.variables)
             return key_maker.NAMES, recipe.range.algorithm, 0, 0, subscribers.count
         mapping, reader = self._reader_of(connection, recipe)
         heading = read_heading(recipe.head, mapping)
@@ -121,7 +126,8 @@ class Subscriptions:
     def _check_made(self, wanted: imports.KeyRange, operator_value: bytes, variables: Sequence[Variable]) -> None:
         """Refuses a range whose values the template cannot take; tried with a subscription that nobody gets."""
         [packed] = key_maker.make(wanted, operator_value, 1, self._entropy)
-        public = {"iccid": wanted.iccid, "imsi": wanted.imsi, "msisdn": wanted.msisdn}
+        [(iccid, imsi, msisdn)] = _range_of(wanted).part(0, 1)
+        public = {"iccid": iccid, "imsi": imsi, "msisdn": msisdn}
         evaluate(variables, {**unpack(key_maker.NAMES, packed), **public})
 
     def _reader_of(self, connection: Connection, recipe: Recipe) -> tuple[FileMapping, RowReader]:
@@ -139,8 +145,11 @@ class Subscriptions:
             return [value[: column.size] for value in clear]
 
         heading = read_heading(recipe.head, mapping)
-        variables = read_variables(recipe.variables)
-        reader = RowReader(mapping, heading, opener, needs=recipe.needs, wants=recipe.wants, variables=variables)
+        demands = read_demands(recipe.demands)
+        _check_algorithm(mapping.algorithm, demands)
+        reader = RowReader(
+            mapping, heading, opener, needs=recipe.needs, wants=recipe.wants, variables=demands.variables
+        )
         return mapping, reader
 
     def _transport_key(self, connection: Connection, name: str) -> bytes:
@@ -383,6 +392,13 @@ class Subscriptions:
         else:
             sealed = transport_cipher.encrypt(key, body.cipher, clear)
         return imports.ExportedKeys(row.iccid, record.algorithm, sealed[0], sealed[1] if has_opc else b"")
+
+
+def _check_algorithm(algorithm: str, demands: Demands) -> None:
+    """Refuses subscriptions of one algorithm for a template of another."""
+    if demands.algorithms and ALGORITHM_IDS[algorithm] not in demands.algorithms:
+        used = " and ".join(ALGORITHM_NAMES[number] for number in demands.algorithms)
+        raise InputError("algorithm", f"the subscriptions are of {algorithm}, the template is of {used}")
 
 
 def _recipe_ref(import_id: str) -> bytes:

@@ -198,7 +198,7 @@ class Importer:
         import_id = begin.import_id
         registered = await self._registered(begin, profile_type)
         begin = msgspec.structs.replace(
-            begin, needs=registered.needs, wants=registered.wants, variables=registered.variables
+            begin, needs=registered.needs, wants=registered.wants, demands=registered.demands
         )
         try:
             opened = await self._ask.crypto(begin)

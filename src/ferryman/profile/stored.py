@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,20 @@ class _Stored(msgspec.Struct, array_like=True):
     variables: list[_Variable] = []
     own: dict[str, bytes | None] = {}
     memory: int = 0
+    algorithms: tuple[int, ...] = ()
+
+
+class _Demands(msgspec.Struct, array_like=True):
+    variables: list[_Variable]
+    algorithms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a template asks of the values of an import file: its declarations, and the algorithms of its keys."""
+
+    variables: tuple[Variable, ...] = ()
+    algorithms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,7 @@ class Content:
     variables: dict[str, Variable]
     own: Mapping[str, bytes | None]
     memory: int
+    algorithms: tuple[int, ...]
 
 
 def write(content: Content) -> bytes:
@@ -80,6 +95,7 @@ def write(content: Content) -> bytes:
             variables=[_stored_variable(one) for one in content.variables.values()],
             own=dict(content.own),
             memory=content.memory,
+            algorithms=content.algorithms,
         )
     )
 
@@ -114,21 +130,23 @@ def read(octets: bytes) -> Content:
         variables=variables,
         own=found.own,
         memory=found.memory,
+        algorithms=found.algorithms,
     )
 
 
-def write_variables(variables: Iterable[Variable]) -> bytes:
-    """Declarations alone, without the package: what the values of an import file are checked by."""
-    return msgspec.msgpack.encode([_stored_variable(one) for one in variables])
+def write_demands(demands: Demands) -> bytes:
+    """Stored form of what a template asks of the values of a file."""
+    variables = [_stored_variable(one) for one in demands.variables]
+    return msgspec.msgpack.encode(_Demands(variables, demands.algorithms))
 
 
-def read_variables(octets: bytes) -> tuple[Variable, ...]:
-    """What `write_variables` wrote, nothing of nothing. Raises InputError when it is damaged."""
+def read_demands(octets: bytes) -> Demands:
+    """What `write_demands` wrote, nothing of nothing. Raises InputError when it is damaged."""
     try:
-        found = msgspec.msgpack.decode(octets, type=list[_Variable]) if octets else []
+        found = msgspec.msgpack.decode(octets, type=_Demands) if octets else _Demands([], ())
     except msgspec.DecodeError:
-        raise InputError("variables of the template", "are not readable") from None
-    return tuple(_loaded_variable(one) for one in found)
+        raise InputError("demands of the template", "are not readable") from None
+    return Demands(tuple(_loaded_variable(one) for one in found.variables), found.algorithms)
 
 
 def _stored_variable(one: Variable) -> _Variable:

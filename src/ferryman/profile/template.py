@@ -13,7 +13,8 @@ from functools import lru_cache
 from ferryman.codec.saip.der import encode_length
 from ferryman.codec.saip.encoder import Node, Part
 from ferryman.codec.saip.package import Package, build
-from ferryman.codec.saip.types import Slot
+from ferryman.codec.saip.tree import as_choice, as_number, as_record
+from ferryman.codec.saip.types import Mixed, Slot
 from ferryman.errors import InputError
 from ferryman.profile import overrides, stored
 from ferryman.profile.automatic import automatic_variables
@@ -44,7 +45,8 @@ class CompiledTemplate:
 
     `slots` are in the order of `variables`, which are what they are made from. `profile_type` is the header's
     (empty when absent or a variable), `version` that of the package format. `mnc_length` is what EF AD says (2
-    or 3 digits). `memory` are the bytes of an ISD-P that the profile needs. `notes` tell an operator what
+    or 3 digits). `memory` are the bytes of an ISD-P that the profile needs, `algorithms` those (algorithmID) whose
+    key is a variable. `notes` tell an operator what
     personalisation leaves as it was. `own` holds POL1 and connectivity parameters of the package itself.
     `parts` hold the package and are not shown.
     """
@@ -58,6 +60,7 @@ class CompiledTemplate:
     variables: tuple[Variable, ...] = ()
     own: Mapping[str, bytes | None] = field(default_factory=dict)
     memory: int = 0
+    algorithms: tuple[int, ...] = ()
 
     def personalise(
         self,
@@ -104,6 +107,11 @@ class CompiledTemplate:
         return fields(self.variables)
 
     @property
+    def demands(self) -> stored.Demands:
+        """What it asks of the values of an import file."""
+        return stored.Demands(self.variables, self.algorithms)
+
+    @property
     def secret_names(self) -> frozenset[str]:
         """Names of the secret slots."""
         return frozenset(slot.name for slot in self.slots if slot.secret)
@@ -128,6 +136,7 @@ class CompiledTemplate:
                 variables,
                 self.own,
                 self.memory,
+                self.algorithms,
             )
         )
 
@@ -156,6 +165,7 @@ def _of_content(content: stored.Content) -> CompiledTemplate:
         variables=tuple(content.variables.values()),
         own=content.own,
         memory=content.memory,
+        algorithms=content.algorithms,
     )
 
 
@@ -213,8 +223,20 @@ def compile_tree(tree: TemplateTree) -> CompiledTemplate:
         variables=dict(tree.variables),
         own=own,
         memory=memory,
+        algorithms=_algorithms(package),
     )
     return _of_content(content)
+
+
+def _algorithms(package: Package) -> tuple[int, ...]:
+    """Algorithms of the akaParameters whose key comes from a subscription."""
+    found: set[int] = set()
+    for element in package.named("akaParameter"):
+        kind, value = as_choice(element.fields["algoConfiguration"])
+        parameter = as_record(value) if kind == "algoParameter" else {}
+        if isinstance(parameter.get("key"), Slot | Mixed):
+            found.add(as_number(parameter["algorithmID"]))
+    return tuple(sorted(found))
 
 
 def _text(source: bytes) -> str:

@@ -20,6 +20,7 @@ from ferryman.platform.importing import Importer, ReportLine
 from ferryman.profile.demo_template import demo_template
 from ferryman.profile.subscriptions.spelling import luhn_ok
 from premises import NAME, OWNER, Premises, subscriptions
+from saip_samples import ts48
 from virtual_loop import virtual
 
 ROWS = 40
@@ -220,13 +221,27 @@ async def test_the_stock_itself_refuses_another_operators_iccid(tmp_path: Path) 
         assert (answer.new, answer.known) == (0, ())
 
 
-@pytest.mark.parametrize("algorithm", ["milenage", "tuak", "test", "xor"])
+def published() -> bytes:
+    """A package with the test algorithm."""
+    return ts48("TS48v2_SAIP2.3_BERTLV")
+
+
+TEMPLATES = {
+    "milenage": (demo_template, "milenage"),
+    "tuak": (demo_template, "tuak128"),
+    "test": (published, "as-is"),
+    "xor": (published, "as-is"),
+}
+
+
+@pytest.mark.parametrize("algorithm", TEMPLATES)
 @virtual
 async def test_ranges_get_keys_and_the_hlr_gets_them_encrypted(tmp_path: Path, algorithm: str) -> None:
     wanted = KeyRange("898821100000000998", "001010000000101", "", 20, algorithm)
     key = bytes(range(1, 33))
     async with Premises(tmp_path / "data") as place:
-        await place.template(demo_template(), algorithm="tuak128" if algorithm == "tuak" else "milenage")
+        template, kept = TEMPLATES[algorithm]
+        await place.template(template(), algorithm=kept)
         await place.operator.crypto(crypto.ImportTransportKey(eum_id="hlr", key=key))
         done = await Importer(place.operator).range(wanted, NAME)
         assert done.new == 20

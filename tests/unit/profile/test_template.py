@@ -168,7 +168,7 @@ def test_stored_form_round_trips(name: str) -> None:
 
 def test_stored_form_that_is_damaged() -> None:
     stored = compiled("").to_bytes()
-    for broken in (b"", stored[:-1], stored.replace(b"\x9a\x02", b"\x9a\x03", 1), b"\x97\x01\x91\xc0" + bytes(9)):
+    for broken in (b"", stored[:-1], stored.replace(b"\x9b\x02", b"\x9b\x03", 1), b"\x97\x01\x91\xc0" + bytes(9)):
         with pytest.raises(InputError, match="compiled template"):
             CompiledTemplate.from_bytes(broken)
     with pytest.raises(InputError, match="is damaged"):

@@ -10,7 +10,7 @@ from ferryman.errors import InputError, Refused
 from ferryman.platform.crypto_client import CryptoClient
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.automatic import PUBLIC_FIELDS
-from ferryman.profile.stored import write_variables
+from ferryman.profile.stored import write_demands
 from ferryman.profile.template import CompiledTemplate
 from ferryman.sm_dp.factory import oversight, stock, templates
 
@@ -65,7 +65,7 @@ class StockDesk:
                 chunks=batch.chunks,
                 needs=tuple(field.name for field in fields if field.default is None),
                 wants=tuple(field.name for field in fields if field.default is not None),
-                variables=write_variables(compiled.variables),
+                demands=write_demands(compiled.demands),
                 new=batch.rows,
                 known=batch.known,
             )
