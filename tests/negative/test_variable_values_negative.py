@@ -133,7 +133,8 @@ async def test_digits_of_a_length_that_the_template_does_not_take(tmp_path: Path
     """The IMSI stands in an identity of the ISIM, whose length is the template's."""
     async with Premises(tmp_path / "data") as place:
         await place.template(ts48("TS48v7_SAIP2.3_BERTLV_SUCI"))
-        refusal = await place.refused(place.subscriptions(plain("00101900000001")), FORMAT, "line 2, column IMSI: ")
+        short = place.subscriptions(plain("00101900000001"))
+        refusal = await place.refused(short, FORMAT, "line 2, column IMSI: ")
         assert refusal.message.endswith("must have 15 digits, has 14")
         await place.subscriptions(plain("001019000000001"))
 

@@ -6,9 +6,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from ferryman.codec import isdr, isdr_keys, tlv
-from ferryman.codec.apdu import CommandAPDU, ResponseAPDU
+from ferryman.codec.apdu import CommandAPDU
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
+from ferryman.crypto_server import isdp_session
 from ferryman.crypto_server.profile_keys import Keyset, keyset_ref
 from ferryman.crypto_server.vault import Vault
 from ferryman.errors import PeerError, Refused
@@ -16,7 +17,6 @@ from ferryman.platform.clock import Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.secure import kcv
 from ferryman.secure.kdf import cmac
-from ferryman.secure.scp03 import SecureChannel
 
 KEY_VERSION = 0x70  # of the token verification key (`sgp02-euicc.md` 2.2)
 KEY_BYTES = 16
@@ -71,7 +71,8 @@ class TokenKeys:
             return keyset, known
 
         keyset, token = await self._mailbox.transact(unit)
-        return crypto.TokenKeyWrapped(apdus=_wrapped(keyset, token, body))
+        apdus = isdp_session.wrapped(keyset, body, _commands(keyset, token, body))
+        return crypto.TokenKeyWrapped(apdus=apdus)
 
     async def confirm(self, header: Header, body: crypto.ConfirmTokenKey) -> crypto.Stored:
         """Verify the answers to these commands; from here on tokens can be issued. Raises Refused."""
@@ -83,7 +84,10 @@ class TokenKeys:
             if token is None:
                 raise Refused(*codes.PROVIDER_ERROR, "no token key was made for this ISD-P")
             try:
-                _check_answers(self._keyset(tx.connection, load), token, body)
+                keyset = self._keyset(tx.connection, load)
+                answer = isdp_session.verified(keyset, load, _commands(keyset, token, load), body.answers)
+                if answer != kcv.put_keys_answer(KEY_VERSION, [token.key]):
+                    raise PeerError("another key version or check value", field="PUT KEY")
             except PeerError as problem:
                 raise Refused(*codes.ISDP_ERROR, f"token key: {problem}", identifier=load.eid) from None
             self._put(tx, ref, msgspec.structs.replace(token, loaded=True))
@@ -155,21 +159,6 @@ def _token_id(number: int) -> bytes:
     return number.to_bytes(1 if number <= 0xFF else 4)
 
 
-def _wrapped(keyset: Keyset, token: TokenKey, body: crypto.LoadTokenKey) -> tuple[bytes, ...]:
-    """The commands of the session up to and with PUT KEY; raises Refused when the card has other keys."""
-    try:
-        channel = SecureChannel.open(
-            keyset.static(),
-            host_challenge=body.host_challenge,
-            response=body.initialize_response,
-            aid=body.isdp_aid,
-        )
-    except PeerError as problem:
-        raise Refused(*codes.ISDP_ERROR, f"SCP03: {problem}", identifier=body.eid) from None
-    authenticate = channel.external_authenticate()
-    return (authenticate, *(channel.wrap(apdu) for apdu in _commands(keyset, token, body)))
-
-
 def _commands(keyset: Keyset, token: TokenKey, body: crypto.LoadTokenKey) -> list[bytes]:
     identities = ((0x42, token.sin), (0x45, token.sdin), (0x5F20, token.provider))
     stores = [
@@ -178,31 +167,3 @@ def _commands(keyset: Keyset, token: TokenKey, body: crypto.LoadTokenKey) -> lis
     ]
     replaced = KEY_VERSION if body.replace else 0
     return [*stores, isdr_keys.put_keys(KEY_VERSION, [kcv.wrap_key(keyset.dek, token.key)], replace=replaced)]
-
-
-def _check_answers(keyset: Keyset, token: TokenKey, body: crypto.ConfirmTokenKey) -> None:
-    """Each answer authentic and good, the last one the check value of our key; PeerError else.
-
-    The chain of the C-MACs is part of each R-MAC: the commands are wrapped again, one answer behind each.
-    """
-    channel = SecureChannel.open(
-        keyset.static(),
-        host_challenge=body.load.host_challenge,
-        response=body.load.initialize_response,
-        aid=body.load.isdp_aid,
-    )
-    channel.external_authenticate()
-    answers = [ResponseAPDU.parse(each) for each in body.answers]
-    commands = _commands(keyset, token, body.load)
-    if len(answers) == len(commands) + 1 and answers[0].ok:
-        answers = answers[1:]  # to EXTERNAL AUTHENTICATE; the R-MACs of the others prove the session without it
-    if len(answers) != len(commands):
-        raise PeerError(f"{len(body.answers)} answers", field="R-APDU")
-    last = b""
-    for number, (command, answer) in enumerate(zip(commands, answers, strict=True), start=1):
-        channel.wrap(command)
-        if not answer.ok:
-            raise PeerError(f"the card answered {answer.sw:04X}", field=f"command {number}")
-        last = channel.unwrap(answer).data
-    if last != kcv.put_keys_answer(KEY_VERSION, [token.key]):
-        raise PeerError("another key version or check value", field="PUT KEY")
