@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ferryman.contracts.secrecy import Guarded
 from ferryman.rest_api.endpoint import FOUND, Endpoint
 from ferryman.rest_api.endpoints import ENDPOINTS
 from ferryman.rest_api.openapi import needs
@@ -292,8 +293,14 @@ def _answers(known: Types) -> str:
 
 def _struct(kind: Any, known: Types, imports: Imports) -> str:
     hints = typing.get_type_hints(kind, include_extras=True)
-    lines = [f"class {kind.__name__}(msgspec.Struct, frozen=True, kw_only=True):"]
+    base = "msgspec.Struct"
+    if issubclass(kind, Guarded):
+        base = imports.add(Guarded.__module__, Guarded.__name__)
+    lines = [f"class {kind.__name__}({base}, frozen=True, kw_only=True):"]
     lines += [_told(" ".join((kind.__doc__ or "").split())), ""]
+    if getattr(kind, "hidden", ()):
+        imports.add("typing", "ClassVar")
+        lines += [f"    hidden: ClassVar[tuple[str, ...]] = {kind.hidden!r}", ""]
     for one in msgspec.structs.fields(kind):
         text = f"    {one.name}: {known.text(hints[one.name], imports)}"
         if one.default is not msgspec.NODEFAULT:

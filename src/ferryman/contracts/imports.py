@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from ferryman.contracts.message import Body
+from ferryman.contracts.secrecy import Guarded
 
 RUNNING, FINISHED = "running", "finished"
 
@@ -147,7 +148,7 @@ class ExportSubscriptions(Body, frozen=True, kw_only=True, tag=True):
     cipher: str
 
 
-class ExportedKeys(msgspec.Struct, frozen=True, array_like=True):
+class ExportedKeys(Guarded, frozen=True, array_like=True):
     """Encrypted values of one subscription; `opc` holds TOPc for TUAK and is empty where there is none."""
 
     iccid: str

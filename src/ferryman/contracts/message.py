@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ferryman.contracts.secrecy import Guarded
 from ferryman.errors import PeerError
 
 VERSION = 1
@@ -35,8 +36,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """Base of every message body; the tag on the wire is the class name."""
+class Body(Guarded, frozen=True, kw_only=True, tag_field="type"):
+    """Base of every message body; the tag on the wire is the class name. Printed, it shows no secret."""
 
 
 class Envelope(msgspec.Struct, frozen=True):

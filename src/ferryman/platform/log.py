@@ -15,41 +15,20 @@ import re
 import sys
 import time
 from collections.abc import Mapping, MutableMapping
-from functools import lru_cache
 from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
 
+from ferryman.contracts.secrecy import HIDDEN, is_secret
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-HIDDEN = "***"
-MAX_NAMES = 1024  # names of fields whose verdict is kept at hand; the code has some hundred
-
-# Parts of a field's name (between underscores) that make it a secret anywhere, and those that do at its end:
-# `kic_value` and `session_key` are hidden, `key_version` is not.
-SECRET_PARTS = frozenset(
-    (
-        *("ki", "opc", "op", "k", "kic", "kid", "kik", "psk", "dek", "kenc", "kmac", "shs"),
-        *("pin", "puk", "adm", "password", "passphrase", "secret", "secrets", "csv", "private"),
-    )
-)
-SECRET_ENDS = frozenset(("key", "keys", "keyset", "keysets", "enc", "mac"))
-
 IMSI_DIGITS = 14  # the fewest
 LONG = 10 ** (IMSI_DIGITS - 1)  # the smallest number that has as many
 _encoder = msgspec.json.Encoder()
 
 # 14 or 15 digits that stand alone; an EID has 32, an ICCID 18 to 20.
 _IMSI = re.compile(r"(?<![0-9A-Fa-f])(\d{5})\d{9,10}(?![0-9A-Fa-f])")
-
-
-@lru_cache(MAX_NAMES)
-def is_secret(name: str) -> bool:
-    """Whether a field of this name must not be shown."""
-    parts = name.lower().split("_")
-    if "public" in parts:
-        return False
-    return not SECRET_PARTS.isdisjoint(parts) or parts[-1] in SECRET_ENDS
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -12,6 +12,7 @@ from ferryman.contracts.imports import ImportView
 from ferryman.contracts.operations import JournalLine, OperationView
 from ferryman.contracts.orders import OrderView, StockView
 from ferryman.contracts.queue import EntryView
+from ferryman.contracts.secrecy import Guarded
 
 MAX_SCRIPT = 64 * 1024  # characters of a transport script
 MAX_CURSOR = 200  # characters
@@ -35,7 +36,7 @@ NumberCursor = Annotated[
 EIDFilter = Annotated[str, msgspec.Meta(pattern="^(|[0-9]{32})$", description="An EID, or nothing.")]
 
 
-class Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Closed(Guarded, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request: a field that is misspelt is refused, not ignored."""
 
 
@@ -149,7 +150,7 @@ class NewHookKey(Closed, frozen=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,100}$")]
 
 
-class HookKey(msgspec.Struct, frozen=True, kw_only=True):
+class HookKey(Guarded, frozen=True, kw_only=True):
     """The key as in Standard Webhooks, shown this once: it stays in the CryptoServer."""
 
     name: str

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ferryman.contracts.eum_trust import Trusted
+from ferryman.contracts.secrecy import Guarded
 from ferryman.rest_api.bodies import Closed, PageQuery
 
 MAX_DOCUMENT = 64 * 1024  # octets of a certificate or public key; a revocation list goes as a file
@@ -103,7 +104,7 @@ class ExportQuery(PageQuery, frozen=True, kw_only=True):
     cipher: Literal["aes-gcm", "aes-cbc", "aes-ecb"] = "aes-gcm"
 
 
-class ExportedSubscription(msgspec.Struct, frozen=True, kw_only=True):
+class ExportedSubscription(Guarded, frozen=True, kw_only=True):
     """A subscription with Ki and OPc (or TOPc; empty where there is none) under the agreed key, base64."""
 
     iccid: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from ferryman.contracts.rest import AccountView, KeyRole, KeyView
+from ferryman.contracts.secrecy import Guarded
 from ferryman.rest_api.bodies import Closed, NumberQuery, Seconds
 
 Code = Annotated[str, msgspec.Meta(pattern="^([0-9]{6})?$", description="One-time code, 6 digits.")]
@@ -56,6 +57,8 @@ class NewRawScript(Closed, frozen=True, kw_only=True):
 class Login(Closed, frozen=True, kw_only=True):
     """`code` is the one-time code, where the account has one."""
 
+    hidden: ClassVar[tuple[str, ...]] = ("code",)
+
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
     password: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     code: Code = ""
@@ -64,12 +67,16 @@ class Login(Closed, frozen=True, kw_only=True):
 class NewPassword(Closed, frozen=True, kw_only=True):
     """The password so far, and the new one: at least 12 characters."""
 
+    hidden: ClassVar[tuple[str, ...]] = ("old", "new")
+
     old: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     new: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class OwnPassword(Closed, frozen=True, kw_only=True):
     """Your password once more, and a code where one is asked for."""
+
+    hidden: ClassVar[tuple[str, ...]] = ("code",)
 
     password: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     code: Code = ""
@@ -78,11 +85,15 @@ class OwnPassword(Closed, frozen=True, kw_only=True):
 class OwnCode(Closed, frozen=True, kw_only=True):
     """A code of the authenticator app."""
 
+    hidden: ClassVar[tuple[str, ...]] = ("code",)
+
     code: Annotated[str, msgspec.Meta(pattern="^[0-9]{6}$")]
 
 
 class Callback(Closed, frozen=True, kw_only=True):
     """What the OpenID provider sends the browser back with."""
+
+    hidden: ClassVar[tuple[str, ...]] = ("code", "state")
 
     code: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
     state: Annotated[str, msgspec.Meta(max_length=200)] = ""
@@ -93,7 +104,7 @@ class Callback(Closed, frozen=True, kw_only=True):
     scope: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
-class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+class SessionView(Guarded, frozen=True, kw_only=True):
     """Who you are. `csrf` belongs into X-CSRF-Token of every request that changes something by cookie."""
 
     kind: str
@@ -106,8 +117,10 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     csrf: str = ""
 
 
-class TOTPSecret(msgspec.Struct, frozen=True, kw_only=True):
+class TOTPSecret(Guarded, frozen=True, kw_only=True):
     """For an authenticator app, shown this once: the secret (base32) and the same as URI."""
+
+    hidden: ClassVar[tuple[str, ...]] = ("uri",)
 
     secret: str
     uri: str
@@ -140,7 +153,7 @@ class UserList(msgspec.Struct, frozen=True, kw_only=True):
     next: str = ""
 
 
-class UserChanged(msgspec.Struct, frozen=True, kw_only=True):
+class UserChanged(Guarded, frozen=True, kw_only=True):
     """The user, and after recovery the one-time password, shown this once."""
 
     account: AccountView

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ from ferryman.contracts.batches import BatchView
 from ferryman.contracts.events import EventKind
 from ferryman.contracts.queue import CampaignCounts, CampaignState
 from ferryman.contracts.rest import AccountView, KeyRole
+from ferryman.contracts.secrecy import Guarded
 from ferryman.contracts.status import ExecutionStatus
 
 
@@ -82,7 +83,7 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class EUICCFilter(msgspec.Struct, frozen=True, kw_only=True):
+class EUICCFilter(Guarded, frozen=True, kw_only=True):
     """Those of your eUICCs that fit; empty filters fit all."""
 
     tag: str = ""
@@ -105,7 +106,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     status: ExecutionStatus | None = None
 
 
-class ExportedSubscription(msgspec.Struct, frozen=True, kw_only=True):
+class ExportedSubscription(Guarded, frozen=True, kw_only=True):
     """A subscription with Ki and OPc (or TOPc; empty where there is none) under the agreed key, base64."""
 
     iccid: str
@@ -126,14 +127,14 @@ class FleetCard(msgspec.Struct, frozen=True, kw_only=True):
     smsr_id: str
 
 
-class HookKey(msgspec.Struct, frozen=True, kw_only=True):
+class HookKey(Guarded, frozen=True, kw_only=True):
     """The key as in Standard Webhooks, shown this once: it stays in the CryptoServer."""
 
     name: str
     secret: str
 
 
-class NewRow(msgspec.Struct, frozen=True, kw_only=True):
+class NewRow(Guarded, frozen=True, kw_only=True):
     """One order: an ICCID or a profile type where they are not the batch's."""
 
     eid: str
@@ -178,7 +179,7 @@ class SealedFile(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes
 
 
-class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+class SessionView(Guarded, frozen=True, kw_only=True):
     """Who you are. `csrf` belongs into X-CSRF-Token of every request that changes something by cookie."""
 
     kind: str
@@ -206,8 +207,10 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     msisdn: str
 
 
-class TOTPSecret(msgspec.Struct, frozen=True, kw_only=True):
+class TOTPSecret(Guarded, frozen=True, kw_only=True):
     """For an authenticator app, shown this once: the secret (base32) and the same as URI."""
+
+    hidden: ClassVar[tuple[str, ...]] = ("uri",)
 
     secret: str
     uri: str
@@ -236,14 +239,14 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     updated: float
 
 
-class UserChanged(msgspec.Struct, frozen=True, kw_only=True):
+class UserChanged(Guarded, frozen=True, kw_only=True):
     """The user, and after recovery the one-time password, shown this once."""
 
     account: AccountView
     password: str = ""
 
 
-class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookView(Guarded, frozen=True, kw_only=True):
     """A webhook. `reason` says why it is paused; `secret` is shown once, when it is made or rotated."""
 
     id: str

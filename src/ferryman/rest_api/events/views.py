@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ferryman.contracts.events import EventKind
+from ferryman.contracts.secrecy import Guarded
 from ferryman.contracts.status import ExecutionStatus
 from ferryman.rest_api.bodies import EIDFilter, NumberQuery
 
@@ -66,7 +67,7 @@ class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     action: Literal["pause", "resume", "rotate"]
 
 
-class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookView(Guarded, frozen=True, kw_only=True):
     """A webhook. `reason` says why it is paused; `secret` is shown once, when it is made or rotated."""
 
     id: str
