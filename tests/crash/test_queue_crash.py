@@ -7,6 +7,7 @@ while its entry is sent, which goes on to its end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -62,7 +63,6 @@ MOSTLY = (
     0.8  # of the entries: a session that broke with the machine may end one with an outcome that is not success
 )
 PARTS = 4
-STIR = 0.05  # s between looks at the card's log: an entry is on its way while the card starts again, or longer
 ENDED = (EntryState.ANSWERED, EntryState.FAILED, EntryState.EXPIRED, EntryState.CANCELLED)
 QUEUED = EntryState.QUEUED
 COUNTED = "SELECT name, answered, queued + held + sent + delivered, adding FROM campaign ORDER BY 1"
@@ -184,6 +184,7 @@ async def play(prepared: Prepared, iccid: str, power: Power, *, down: float) -> 
 
 async def _until_ended(platform: Platform, iccid: str, power: Power, down: float) -> list[EntryView]:
     end = asyncio.get_running_loop().time() + PATIENCE
+    stirred = _stirring(platform.world)
     while True:
         machine = power.machine = Machine(platform)
         try:
@@ -195,7 +196,7 @@ async def _until_ended(platform: Platform, iccid: str, power: Power, down: float
             entries = await machine.run(_list(operator, eid))
             while len(entries) < len(LIFE) or not all(one.state in ENDED for one in entries):
                 assert asyncio.get_running_loop().time() < end, [(one.function, one.state) for one in entries]
-                await machine.run(_rest(platform.world))
+                await machine.run(_rest(stirred))
                 entries = await machine.run(_list(operator, eid))
                 await machine.run(_cancel_when_sent(operator, entries))
             await machine.run(asyncio.sleep(3.0))
@@ -238,12 +239,27 @@ async def _cancel_when_sent(operator: Operator, entries: list[EntryView]) -> Non
             await operator.sm_sr(CampaignChange(owner=OWNER, campaign="disable", action="cancel"))
 
 
-async def _rest(world: World) -> None:
-    """Until the card has executed another command, or for a while: some cards have two entries in one moment."""
-    log = world.terminal.devices[world.eids[0]].card.log
-    before, end = len(log), asyncio.get_running_loop().time() + POLL / 4
-    while len(log) == before and asyncio.get_running_loop().time() < end:
-        await asyncio.sleep(STIR)
+def _stirring(world: World) -> asyncio.Event:
+    """Set whenever the card has run a script."""
+    stirred = asyncio.Event()
+    runner = world.terminal.devices[world.eids[0]].card._sms._runner
+    original = runner.run
+
+    def run_it(*arguments: Any) -> bytes:
+        answer: bytes = original(*arguments)
+        stirred.set()
+        return answer
+
+    runner.run = run_it  # type: ignore[method-assign]
+    return stirred
+
+
+async def _rest(stirred: asyncio.Event) -> None:
+    """Until the card has done something, or for a while: some cards have two entries in one moment."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(POLL / 4):
+            await stirred.wait()
+    stirred.clear()
 
 
 def _of(entries: list[EntryView], function: str) -> EntryState | None:
