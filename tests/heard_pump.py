@@ -50,8 +50,7 @@ class HeardPump:
         on_event: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self.pump = TLSPump(contexts or ContextPool(), entropy=entropy, unknown_identity=unknown_identity)
-        self.send, self.close, self.abandon = self.pump.send, self.pump.close, self.pump.abandon
-        self.take_output = self.pump.take_output
+        self.send, self.take_output = self.pump.send, self.pump.take_output
         self.on_event = on_event
         self._heard: list[Event] = []
 
@@ -66,6 +65,12 @@ class HeardPump:
     def supply_key(self, key: bytes | None) -> list[Event]:
         self.pump.supply_key(key, self)
         return self._told()
+
+    def close(self) -> None:
+        self.pump.close()
+
+    def abandon(self, alert: int) -> None:
+        self.pump.abandon(alert)
 
     def identity_known(self, identity: bytes) -> None:
         self._hear(IdentityKnown(identity))

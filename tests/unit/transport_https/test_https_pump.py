@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import ssl
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -319,15 +320,16 @@ def test_calls_out_of_turn_are_our_bug() -> None:
     assert context.key_taken is False
 
 
-def test_what_is_answered_from_within_a_call_is_done_in_it() -> None:
-    pump, client = pump_of(), MemoryClient()
+@pytest.mark.parametrize("leave", [HeardPump.close, lambda pump: pump.abandon(80)])
+def test_what_is_answered_from_within_a_call_is_done_in_it(leave: Callable[[HeardPump], None]) -> None:
+    pump, client = HeardPump(), MemoryClient()
 
     def user(event: Event) -> None:
         if isinstance(event, IdentityKnown):
             pump.pump.supply_key(KEY, pump)
         elif isinstance(event, Received):
             pump.send(b"answer")
-            pump.close()
+            leave(pump)
 
     pump.on_event = user
     pump.receive(client.step())
@@ -336,10 +338,43 @@ def test_what_is_answered_from_within_a_call_is_done_in_it() -> None:
     client.step(pump.take_output())
     client.tls.write(b"first")
     client.tls.write(b"second")
-    # The user has closed on the first: the second, which is there already, is told to nobody.
+    # The user has left on the first: the second, which is there already, is told to nobody.
     assert pump.receive(client.step()) == [Received(b"first")]
     client.step(pump.take_output())
-    assert (client.tls.read(), client.tls.read()) == (b"answer", b"")
+    assert client.tls.read() == b"answer"
+
+
+class Keyless(PSKContext):
+    """As if the library had finished without the key."""
+
+    def handshake(self, tls: ssl.SSLObject, key: bytes) -> bool:
+        finished = super().handshake(tls, key)
+        self.key_taken = False
+        return finished
+
+
+class OtherSuite(PSKContext):
+    """As if the library had agreed on a suite that nobody gave it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._context.set_ciphers("PSK-AES256-GCM-SHA384")
+
+
+@pytest.mark.parametrize(
+    ("context", "reason"),
+    [
+        (Keyless(), "handshake: finished without the pre-shared key"),
+        (OtherSuite(), "handshake: finished with a suite of no kind we offered"),
+    ],
+)
+def test_what_our_settings_rule_out_does_not_go_on(context: PSKContext, reason: str) -> None:
+    pool = ContextPool()
+    pool.choose = lambda *, offers_resumption: context  # type: ignore[method-assign]
+    pump = pump_of(pool)
+    client = MemoryClient(client_context(suite=f"{GCM}:PSK-AES256-GCM-SHA384"))
+    assert shake(pump, client, KEY)[-1] == Failed(reason)
+    assert pump.state is State.CLOSED
 
 
 @settings(deadline=None, max_examples=60)

@@ -13,10 +13,13 @@ import pytest
 
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.errors import InputError, PeerError, Refused, Unavailable
+from ferryman.transport_https.contexts import ContextPool
+from ferryman.transport_https.pump import TLSPump, User
 from ferryman.transport_https.server import PSKServer
 from ferryman.transport_https.session import CloseReason, HTTPSSettings, Lookup, Refusal, Session
 from psk_peer import (
     EID,
+    GCM,
     IDENTITY,
     KEY,
     OTHER_EID,
@@ -538,6 +541,47 @@ async def test_the_card_vanishes_while_we_work() -> None:
             c.writer.transport.abort()
         await cancelled.wait()
         assert w.told[-1][1] in ("s1 connection-lost", "s1 peer-closed")
+
+
+class HastyPump(TLSPump):
+    """Of a card whose first request comes with the last octets of its handshake."""
+
+    def receive(self, data: bytes, user: User) -> None:
+        user.identity_known(IDENTITY.encode())
+
+    def supply_key(self, key: bytes | None, user: User) -> None:
+        user.handshake_done(GCM)
+        user.plaintext_received(request_bytes())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_request_that_comes_with_the_key_is_given_up_with_its_card(at_once: bool) -> None:
+    async def later(identity: bytes) -> bytes | None:
+        await asyncio.sleep(1)
+        return KEYS.get(identity)
+
+    @virtual
+    async def go() -> None:
+        async with world() as w:
+            w.server.new_pump = lambda: HastyPump(ContextPool(), entropy=bytes)  # type: ignore[method-assign]
+            w.lookup = KEYS.get if at_once else later
+            cancelled = asyncio.Event()
+
+            async def never(session: Session, request: AdminRequest) -> AdminResponse:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    cancelled.set()
+                raise AssertionError
+
+            w.answer = never
+            async with raw(w.port) as (_, writer):
+                writer.write(b"hello")
+                await until(lambda: bool(w.requests))
+            await cancelled.wait()
+            await until(lambda: w.told[-1] == ("closed", "s1 connection-lost"))
+
+    go()
 
 
 @virtual
