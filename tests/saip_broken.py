@@ -8,7 +8,7 @@ from typing import Any
 
 from ferryman.codec.saip import Package, ProfileElement, decode
 from ferryman.codec.saip.schema import ELEMENT_TAGS
-from ferryman.codec.saip.types import Slot
+from ferryman.codec.saip.types import Mixed, Slot
 from ferryman.profile.template import compile_template
 from saip_samples import sample_values, ts48
 
@@ -130,7 +130,7 @@ def fcp(package: Package, name: str, file: str) -> dict[str, Any]:
     return entries[0][1]  # type: ignore[no-any-return]
 
 
-def content(package: Package, name: str, file: str, value: bytes | Slot) -> None:
+def content(package: Package, name: str, file: str, value: bytes | Slot | Mixed) -> None:
     """Sets the content of a file."""
     entries = fields(package, name)[file]
     kept = [entry for entry in entries if not entry[0].startswith("fill")]

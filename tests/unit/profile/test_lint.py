@@ -8,7 +8,7 @@ from ferryman.codec.saip import Package, decode, encode
 from ferryman.profile.demo_template import demo_template
 from ferryman.profile.lint import ERROR, RULES, Finding, check, check_variables
 from ferryman.profile.template import compile_template
-from saip_broken import Change, full_profile, iot_profile
+from saip_broken import Change, fields, full_profile, iot_profile
 from saip_broken_cases import FULL, IOT, TEMPLATE
 from saip_samples import TS48_NAMES, sample_values, ts48
 
@@ -68,6 +68,31 @@ def alone(name: str, package: Package, change: Change) -> None:
     assert {finding.rule for finding in found} == {name}, [str(finding) for finding in found]
     if name not in MALFORMED_BESIDES:
         assert [finding.rule for finding in check(decode(encode(wrong)))] == [finding.rule for finding in found]
+
+
+TOOLKIT = "uiccToolkitApplicationSpecificParametersField"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ("0100000000020102 06 B20100 000000 0000", []),  # as published
+        ("0100000000020102 06 B20100 B00120 0000", ["B00120"]),  # the RFM application of the UICC has it too
+        ("0100000000020102 06 B20100 B20100 0000", ["B20100"]),
+        ("01000002 0102 0103 00 0103 03 B00120 00", ["B00120"]),  # with menu entries
+        ("0100000000020102 06 B00120", ["B00120"]),
+        ("0100000000020102", []),
+        ("010000", []),
+        ("", []),
+    ],
+)
+def test_tars_of_remote_application_management(parameters: str, found: list[str]) -> None:
+    package = full_profile()
+    domain = fields(package, "securityDomain")["instance"]["applicationParameters"]
+    assert TOOLKIT in domain
+    domain[TOOLKIT] = bytes.fromhex(parameters)
+    said = [finding for finding in check(package) if finding.rule == "tar-unique"]
+    assert [finding.message.split()[0] for finding in said] == found
 
 
 def test_every_rule_has_a_package_that_breaks_it() -> None:

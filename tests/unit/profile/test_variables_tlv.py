@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from ferryman.codec import tlv
-from ferryman.codec.saip import decode
+from ferryman.codec.saip import Package, decode
 from ferryman.codec.saip.notation_writer import write_notation
 from ferryman.codec.saip.tree import as_choice, as_list, as_record, choices
-from ferryman.codec.saip.types import Slot
+from ferryman.codec.saip.types import Mixed, Slot
 from ferryman.errors import InputError
 from ferryman.profile.definition import combined
 from ferryman.profile.documents import dump_yaml
 from ferryman.profile.files import content_of
 from ferryman.profile.importing import import_template, sample
+from ferryman.profile.lint import check_variables
 from ferryman.profile.lint.objects import Layout, misplaced
 from ferryman.profile.template import CompiledTemplate, compile_template
 from ferryman.profile.variables import declared, evaluate
+from saip_broken import EF, Change, applied, content, does, full_profile, generic, sets, stated
 from saip_samples import sample_values, ts48
 
 NAME = "TS48v7_SAIP2.3_BERTLV_SUCI"
@@ -137,8 +140,70 @@ def test_a_constructed_object_may_be_a_plain_list() -> None:
 )
 def test_groupings_and_commands(parts: list[bytes | Slot], form: Any, sentence: str) -> None:
     found = misplaced(parts, Layout(form))
-    assert (found is None) is not sentence, found
+    assert (found is None) is (sentence == ""), found
     assert found is None or sentence in found[1]
+
+
+# -- places of a package ------------------------------------------------------------------------------------------
+
+EXACT, LARGE = Mixed((H("8002"), data(2))), Mixed((H("8002"), data(3)))
+
+
+def of_file(value: Mixed, **fcp: Any) -> Change:
+    """A file made by generic management, filled with it."""
+
+    def make(package: Package) -> Package:
+        filled = ("fillFileContent", value)
+        return generic(package, ("filePath", b""), ("createFCP", {**EF, **fcp}), filled)
+
+    return make
+
+
+def of_pattern(value: Mixed) -> Change:
+    return stated("isim", "ef-impu", proprietaryEFInfo={"fillPattern": value})
+
+
+def of_command(value: Mixed) -> Change:
+    return applied(processData=[Mixed((H("80E2900004"), *value.parts))])
+
+
+def of_grouping(value: Mixed) -> Change:
+    return sets("securityDomain", "sdPersoData", to=[Mixed((H("0070"), H("02"), *value.parts[1:]))])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda value: of_file(value, fileDescriptor=H("7921")), "fileManagementCMD[0].6F99"),
+        (lambda value: of_file(value, fileID=H("2F00")), "fileManagementCMD[0].2F00"),
+        (of_pattern, "ef-impu"),
+        (of_command, "processData"),
+        (of_grouping, "sdPersoData"),
+        (lambda value: sets("header", "connectivityParameters", to=value), "connectivityParameters"),
+        (
+            lambda value: sets("securityDomain", "instance", "applicationSpecificParametersC9", to=value),
+            "applicationSpecificParametersC9",
+        ),
+        (lambda value: applied(applicationSpecificParametersC9=value), None),  # an application's own affair
+        (lambda value: of_file(value), None),  # a transparent file that is nobody's
+        (lambda value: does(lambda p: content(p, "usim", "ef-spn", value)), None),
+    ],
+)
+def test_where_data_objects_are_read(change: Callable[[Mixed], Change], field: str | None) -> None:
+    for value, expected in ((EXACT, None), (LARGE, field)):
+        package = full_profile()
+        changed = change(value)(package)
+        found = check_variables(package if changed is None else changed)
+        assert [(one.rule, one.field) for one in found] == ([("variable-tlv", expected)] if expected else [])
+
+
+def test_each_record_of_a_file_is_read_for_itself() -> None:
+    """EF DIR of the published package has records of 33 bytes: an object may end there, not behind it."""
+    for value, found in ((31, []), (32, ["variable-tlv"])):
+        package = full_profile()
+        parts = (bytes((0x80, value)), data(value), H("8001AA"))
+        content(package, "mf", "ef-dir", Mixed(parts))
+        assert [one.rule for one in check_variables(package)] == found
 
 
 # -- import of a template -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 from ferryman.codec import tlv
 from ferryman.codec.saip.elements import MILENAGE, TUAK, USIM_TEST_ALGORITHM
@@ -32,6 +33,11 @@ KEY_VERSIONS = frozenset((*range(0x01, 0x10), 0x11, *range(0x20, 0x50), *range(0
 """SCP80 01-0F, DAP 11, SCP02 20-2F, SCP03 30-3F, SCP81 40-4F, tokens, receipts and DAP of GlobalPlatform 70-74."""
 
 TAR_AT = slice(12, 15)
+TAR_BYTES = 3
+TOOLKIT = "uiccToolkitApplicationSpecificParametersField"
+MENU_ENTRIES_AT = 3
+"""Offset of the number of menu entries in it."""
+
 PRIVILEGE_SIZES = (1, 3)
 STORE_DATA = 0xE2
 
@@ -336,11 +342,32 @@ def _(view: View) -> Iterator[Spot]:
 
 @rule("tar-unique", "4")
 def _(view: View) -> Iterator[Spot]:
-    """No two RFM applications have the same TAR."""
-    seen: set[bytes] = set()
+    """No two applications of remote management (RFM, RAM, toolkit) have the same TAR."""
+    used: list[tuple[int, str, bytes]] = []
+    for index, instance in instances(view):
+        parameters = as_record(instance.get("applicationParameters", {}))
+        used += [(index, TOOLKIT, tar) for tar in _toolkit_tars(octets(parameters.get(TOOLKIT)))]
     for index, element in view.elements("rfm"):
         listed = [octets(item) for item in as_list(element.fields.get("tarList", []))]
-        for tar in listed or [octets(element.fields["instanceAID"])[TAR_AT]]:
-            if tar and tar in seen:
-                yield Spot(index, "tarList", f"{tar.hex().upper()} is used before")
-            seen.add(tar)
+        own = listed or [octets(element.fields["instanceAID"])[TAR_AT]]
+        used += [(index, "tarList", tar) for tar in own if tar]
+    seen: set[bytes] = set()
+    for index, field, tar in sorted(used, key=itemgetter(0)):
+        if tar in seen:
+            yield Spot(index, field, f"{tar.hex().upper()} is used before")
+        seen.add(tar)
+
+
+def _toolkit_tars(parameters: bytes) -> list[bytes]:
+    """TARs in the UICC toolkit parameters of an instance (TS 102 226 8.2.1.3.2.2.1); none when they are cut off.
+
+    Priority, timers, length of text, menu entries (two octets each), channels; minimum security level and TARs
+    with their lengths in front.
+    """
+    if len(parameters) <= MENU_ENTRIES_AT:
+        return []
+    level_at = MENU_ENTRIES_AT + 1 + 2 * parameters[MENU_ENTRIES_AT] + 1
+    tars_at = level_at + 1 + int.from_bytes(parameters[level_at : level_at + 1])
+    size = int.from_bytes(parameters[tars_at : tars_at + 1])
+    found = parameters[tars_at + 1 : tars_at + 1 + size]
+    return [found[at : at + TAR_BYTES] for at in range(0, len(found) - TAR_BYTES + 1, TAR_BYTES)]
