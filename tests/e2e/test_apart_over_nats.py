@@ -161,7 +161,7 @@ def _repeated(log: list[dict[str, Any]]) -> list[str]:
     twice = []
     for line in log:
         key = (line["target"], line["data_sha256"])
-        if key in seen and not line["command"].startswith(("GET", *BEGINS_AGAIN)):
+        if key in seen and not line["command"].startswith(("GET", *BEGINS_AGAIN, personality.UNNUMBERED)):
             twice.append(f"{line['n']} {line['command']}")
         seen.add(key)
     return twice

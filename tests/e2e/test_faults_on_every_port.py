@@ -29,6 +29,7 @@ from ferryman.transport_https.session import HTTPSSettings
 from ferryman_sim.terminal.settings import Settings as DeviceSettings
 from nats_server import NatsServer, find_server
 from patience import until_async
+from personality import UNNUMBERED
 from rig import OWNER, START, Platform, World, free_port
 from rough_line import KINDS, line
 
@@ -39,8 +40,6 @@ CARD_ENABLED = 0x3F
 DEVICE = DeviceSettings(boot=0.1, attach_retry=2.0, network_answer=5.0, https_step=4.0)
 # These begin again when an answer of the card was lost; everything else has its effect once.
 BEGINS_AGAIN = ("GET", "InstallForPersonalization", "StoreCertificate")
-# Of a card whose notifications have no number, all confirmations are alike.
-UNNUMBERED = "HandleNotificationConfirmation 0000"
 
 
 @pytest.mark.timeout(900)
