@@ -42,7 +42,7 @@ class Refused(FerrymanError):
         self.reason = reason
         self.message = message
         self.identifier = identifier
-        super().__init__(f"{subject}/{reason} {message}")
+        super().__init__(f"{subject}/{reason} {message}" if subject else message)
 
 
 class Unavailable(FerrymanError):

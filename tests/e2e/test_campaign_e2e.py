@@ -167,7 +167,7 @@ async def test_what_is_asked_of_a_campaign_must_make_sense() -> None:
             CampaignShow(owner="1.2.3", campaign="spring"),
             CampaignChange(owner="1.2.3", campaign="spring", action="cancel"),
         ):
-            with pytest.raises(Refused, match="no such campaign"):
+            with pytest.raises(Refused, match="there is no campaign"):
                 await b.operator.sm_sr(request)
         with pytest.raises(Refused, match="action"):
             await change(b, "stop")

@@ -105,7 +105,7 @@ async def test_cards_orders_and_queue() -> None:
         assert (code, "cancelled" in text) == (0, True)
         assert await t.there("queue", "cancel", b.eid, entry) == await t.here("queue", "cancel", b.eid, entry)
         await t.same("queue", "list", b.eid, "--all")
-        assert await t.there("order", "show", "nonsense") == (1, "there is no order nonsense")
+        assert await t.there("order", "show", "nonsense") == (1, "8.2.1/3.9 there is no order nonsense")
         code, text = await t.there("order", "create", "--eid", b.eid, "--profile-type", "none")
         assert (code, text) == await t.here("order", "create", "--eid", b.eid, "--profile-type", "none")
         assert code == 1

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from itertools import batched, islice
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 
@@ -38,9 +39,9 @@ async def batch_create(
     enable: bool = True,
     validity: float = 86_400.0,
     policy: tuple[str, ...] = (),
-    keys: str = "keep",
+    keys: Literal["keep", "destroy", "hand-over"] = "keep",
     keys_under: str = "",
-    hold: tuple[str, ...] | None = None,
+    hold: tuple[Literal["before-download", "after-enable", "none"], ...] | None = None,
     in_flight: int = 200,
     start: bool = True,
     wait: bool = False,
@@ -251,7 +252,7 @@ async def batch_list(
 async def batch_rows(
     name: str,
     *,
-    state: str = "",
+    state: Literal["", "waiting", "running", "done", "failed", "refused", "cancelled"] = "",
     after: int = -1,
     limit: int = 1_000,
     data: Path = DATA,

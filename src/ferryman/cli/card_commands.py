@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App, Parameter
 
@@ -191,7 +192,7 @@ async def euicc_addressing(
 
 
 @euicc.command(name="rotate-keys")
-async def euicc_rotate_keys(eid: str, protocol: str, *, common: Common = COMMON) -> int:
+async def euicc_rotate_keys(eid: str, protocol: Literal["scp80", "scp81"], *, common: Common = COMMON) -> int:
     """Give the ISD-R new keys by PUT KEY.
 
     Parameters

@@ -58,7 +58,7 @@ async def template_import(
     *,
     name: str,
     variables: Path | None = None,
-    algorithm: str = "milenage",
+    algorithm: Literal["milenage", "tuak128", "tuak256", "as-is"] = "milenage",
     data: Path = DATA,
     owner: str = OWNER,
     json: bool = False,
@@ -233,9 +233,9 @@ async def order_create(
     msisdn: str = "",
     pol1: str | None = None,
     connectivity: Connectivity = NO_CONNECTIVITY,
-    keys: str = "keep",
+    keys: Literal["keep", "destroy", "hand-over"] = "keep",
     keys_under: str = "",
-    hold: tuple[str, ...] | None = None,
+    hold: tuple[Literal["before-download", "after-enable", "none"], ...] | None = None,
     delete_token: bool = False,
     call_id: str = "",
     wait: bool = False,
@@ -323,7 +323,7 @@ def show_order(view: object, *, json: bool) -> int:
 @certificate.command(name="request")
 async def certificate_request(
     *,
-    role: str = "dp",
+    role: Literal["dp", "sr"] = "dp",
     curve: Literal["P-256", "brainpoolP256r1"] = "P-256",
     output_file: Path | None = None,
     data: Path = DATA,
@@ -354,7 +354,7 @@ async def certificate_request(
 
 @certificate.command(name="import")
 async def certificate_import(
-    file: Path, *, role: str = "dp", data: Path = DATA, owner: str = OWNER, json: bool = False
+    file: Path, *, role: Literal["dp", "sr"] = "dp", data: Path = DATA, owner: str = OWNER, json: bool = False
 ) -> int:
     """Import the certificate that a CI issued for our key (7F21, hexadecimal or binary)."""
     content = read_file(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from cyclopts import App
@@ -40,7 +40,13 @@ types = App(name="type", help="Kinds of eUICCs: what holds for all cards of a ma
 
 @euicc.command(name="find")
 async def euicc_find(
-    by: str, value: str, *, limit: int = 100, data: Path = DATA, owner: str = OWNER, json: bool = False
+    by: Literal["eid", "iccid", "isdp_aid", "msisdn", "imei", "tag", "owner"],
+    value: str,
+    *,
+    limit: int = 100,
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
 ) -> int:
     """Find cards.
 
@@ -222,7 +228,18 @@ def _record(record: AuditRecord) -> dict[str, Any]:
 
 @euicc.command(name="dry-run")
 async def euicc_dry_run(
-    function: str,
+    function: Literal[
+        "CreateISDP",
+        "EnableProfile",
+        "DisableProfile",
+        "DeleteProfile",
+        "MasterDelete",
+        "UpdatePolicyRules",
+        "UpdateSubscriptionAddress",
+        "SetFallbackAttribute",
+        "UpdateConnectivityParameters",
+        "AuditEIS",
+    ],
     eid: str,
     iccid: str = "",
     *,

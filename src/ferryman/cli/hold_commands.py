@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 
@@ -11,6 +12,9 @@ from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, key, order, read_hex_file, show_order
 from ferryman.cli.session import operator
 from ferryman.contracts import crypto, holds
+from ferryman.errors import InputError
+
+HOOK_KEY = (32, 64)  # bytes that one has, at least and at most
 
 hook = App(name="hook", help="Where orders hold, and the operator's own system that is asked.")
 
@@ -21,9 +25,9 @@ async def hook_set(
     profile_type: str = "",
     url: str = "",
     key: str = "",
-    at: tuple[str, ...] = holds.HOLDS,
+    at: tuple[Literal["before-download", "after-enable"], ...] = ("before-download", "after-enable"),
     limit: float = 3_600.0,
-    undo: str = holds.DISABLE,
+    undo: Literal["keep", "disable", "delete"] = "disable",
     data: Path = DATA,
     owner: str = OWNER,
     json: bool = False,
@@ -70,7 +74,12 @@ async def hook_list(*, data: Path = DATA, owner: str = OWNER, json: bool = False
 
 
 async def order_release(
-    order_id: str, *, hold: str = "", data: Path = DATA, owner: str = OWNER, json: bool = False
+    order_id: str,
+    *,
+    hold: Literal["", "before-download", "after-enable"] = "",
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
 ) -> int:
     """Let an order that holds go on.
 
@@ -89,7 +98,7 @@ async def order_refuse(
     order_id: str,
     *,
     reason: str = "",
-    hold: str = "",
+    hold: Literal["", "before-download", "after-enable"] = "",
     data: Path = DATA,
     owner: str = OWNER,
     json: bool = False,
@@ -106,7 +115,10 @@ async def key_import_hook(
     file: Path, *, name: str, data: Path = DATA, owner: str = OWNER, json: bool = False
 ) -> int:
     """Import the key that signs the calls of hooks (a file with 32 to 64 bytes in hexadecimal)."""
-    request = crypto.ImportHookKey(owner=owner, name=name, key=read_hex_file(file))
+    value = read_hex_file(file)
+    if not HOOK_KEY[0] <= len(value) <= HOOK_KEY[1]:
+        raise InputError(str(file), f"must hold {HOOK_KEY[0]} to {HOOK_KEY[1]} bytes")
+    request = crypto.ImportHookKey(owner=owner, name=name, key=value)
     async with operator(data, owner) as calls:
         await calls.crypto(request)
     if json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -12,12 +13,13 @@ from ferryman.contracts import admin, crypto, maintenance, peers, rest
 from ferryman.contracts.imports import KeyRange
 from ferryman.contracts.message import Body, Codec, Header, decode, encode
 from ferryman.contracts.roles import CRYPTO_SERVER, OPERATOR, REST_API, SM_DP, SM_SR, SOAP_GATEWAY
-from ferryman.errors import Refused
+from ferryman.errors import InputError, Refused
 from ferryman.platform.bus import Calls
 from ferryman.platform.exporting import ExportedRow, Exporter
 from ferryman.platform.importing import ImportDone, Importer, Progress, Report
 
 CALL_SECONDS = 600.0
+_EID = re.compile(r"[0-9]{32}")
 
 
 class Importing(Protocol):
@@ -40,6 +42,14 @@ class Exporting(Protocol):
     def values(self, import_id: str, key: str, cipher: str) -> AsyncIterator[ExportedRow]: ...
 
     async def sealed(self, import_id: str, recipient: str) -> tuple[int, bytes]: ...
+
+
+def check_eid(body: Body) -> None:
+    """What a person gave for an EID reads as one, wherever the question goes; raises InputError."""
+    about = getattr(body, "operation", None) or getattr(body, "call", None) or body
+    eid = getattr(about, "eid", "")
+    if eid and not _EID.fullmatch(eid):
+        raise InputError("EID", "must be 32 decimal digits")
 
 
 class Operator:
@@ -86,6 +96,7 @@ class Operator:
         return await Importer(self).file(io.BytesIO(content), profile_type)
 
     async def _ask(self, role: str, body: Body, answers: Codec[Body], call_id: str = "") -> Body:
+        check_eid(body)
         identifier = call_id or secrets.token_hex(8)
         header = Header(
             message_id=f"{OPERATOR}/{secrets.token_hex(8)}",

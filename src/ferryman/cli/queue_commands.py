@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cyclopts import App
@@ -33,7 +34,7 @@ queue.command(campaigns)
 async def add(
     eid: str = "",
     *,
-    function: str,
+    function: Literal["enable", "disable", "delete", "set-fallback", "audit", "raw"],
     iccid: str = "",
     script: str = "",
     sd_aid: str = "",

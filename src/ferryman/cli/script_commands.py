@@ -10,6 +10,7 @@ from cyclopts import App
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, read_file
+from ferryman.cli.remote.place import current
 from ferryman.cli.session import operator
 from ferryman.cli.settings import load
 from ferryman.cli.wiring import installed
@@ -39,7 +40,11 @@ def _text(file: Path) -> str:
         raise InputError(str(file), "is not UTF-8") from None
 
 
-async def _inspect(file: Path, data: Path) -> tuple[Finding, ...]:
+async def _inspect(file: Path, data: Path) -> tuple[Finding | workflow.ScriptFinding, ...]:
+    if current.get() is not None:  # its transports are what counts
+        async with operator(data, OWNER) as calls:
+            checked = await calls.sm_sr(workflow.CheckScript(name=file.name, text=_text(file)))
+        return checked.findings if isinstance(checked, workflow.ScriptChecked) else ()
     # Without any transport in its settings it is no installation yet: then every one that there is may be named.
     there = installed(load(data).configuration()) or tuple(Transport)
     return await ChildDecider().inspect(file.name, _text(file), there)

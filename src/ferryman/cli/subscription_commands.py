@@ -7,7 +7,7 @@ import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, Literal, TextIO
 
 from cyclopts import App
 
@@ -146,7 +146,7 @@ async def subscription_generate(
     first_msisdn: str = "",
     count: int = 0,
     input_file: Path | None = None,
-    algorithm: str = "milenage",
+    algorithm: Literal["milenage", "tuak", "test", "xor"] = "milenage",
     key_bytes: int = 16,
     operator_key: str = "",
     data: Path = DATA,
@@ -196,7 +196,7 @@ async def subscription_export(
     key: str = "",
     openpgp: str = "",
     out: Path,
-    cipher: str = "aes-gcm",
+    cipher: Literal["aes-gcm", "aes-cbc", "aes-ecb"] = "aes-gcm",
     data: Path = DATA,
     owner: str = OWNER,
     json: bool = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx2
@@ -67,8 +68,20 @@ class Address:
 
 def tls_of(ca_file: Path | str | None) -> ssl.SSLContext:
     """Certificates are always checked: against `ca_file` (PEM), or those that the system trusts."""
+    if ca_file is None:
+        return _of_the_system()
+    return _context(str(ca_file))
+
+
+@cache
+def _of_the_system() -> ssl.SSLContext:
+    # Reading some hundred CAs takes longer than a request; the context is the same for all clients of a process.
+    return _context(None)
+
+
+def _context(ca_file: str | None) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as problem:  # SSLError is one
         raise InputError(str(ca_file), f"is no file of CA certificates: {problem}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -43,7 +43,7 @@ class Asking:
 
     async def card(self, tenant: str, eid: str) -> EIS:
         """A card with a profile of this tenant; raises Refused, for all others as if they did not exist."""
-        absent = Refused(*codes.EID_UNKNOWN, "there is no such eUICC", identifier=eid)
+        absent = Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid}", identifier=eid)
         try:
             page = await self.sm_sr(tenant, admin.ShowEUICC(owner=tenant, eid=eid), admin.EUICCPage)
         except Refused:

@@ -15,6 +15,7 @@ from ferryman.contracts.queue import EntryView
 from ferryman.contracts.secrecy import Guarded
 
 MAX_SCRIPT = 64 * 1024  # characters of a transport script
+MAX_AUDITED = 50  # profiles that one audit names: more than an eUICC has
 MAX_CURSOR = 200  # characters
 MAX_PAGE = 200  # entries of one page: an answer stays well below 1 MB
 
@@ -170,13 +171,14 @@ class Refusal(Release, frozen=True, kw_only=True):
 
 
 class Changing(Closed, frozen=True, kw_only=True):
-    """What may be done with a profile. `iccid` may be empty for an audit of all.
+    """What may be done with a profile. `iccid` may be empty for an audit of all; `iccids` names several for one.
 
     `pol2` replaces all rules (update-policy-rules); `imsi` and `msisdn` are the new address, what is empty stays
     as it is (update-subscription-address).
     """
 
     iccid: AnyICCID = ""
+    iccids: Annotated[tuple[ICCID, ...], msgspec.Meta(max_length=MAX_AUDITED)] = ()
     validity: Seconds = 86_400.0
     pol2: POL2 = ()
     imsi: Number = ""

@@ -87,10 +87,27 @@ class Endpoint:
 
 
 class Absent(Refused):
-    """There is no such object for this tenant; one of somebody else's is told in the same words."""
+    """There is no such object for this tenant; one of somebody else's is told in the same words.
 
-    def __init__(self, what: str, name: str) -> None:
-        super().__init__("", "", f"there is no {what} {name}", identifier=name)
+    They are those of the role that has such objects, as its own operator is told them at the machine.
+    """
+
+    def __init__(self, what: str, name: str, remedy: str = "") -> None:
+        code = _CODES.get(what, ("", ""))
+        super().__init__(*code, f"there is no {what} {name}{remedy}", identifier=name)
+
+
+_CODES = {  # of objects that SGP.02 knows, or that a role has
+    "order": codes.ICCID_UNKNOWN,
+    "import": codes.IMPORT_UNKNOWN,
+    "profile type": codes.PROFILE_TYPE_UNKNOWN,
+    "hook for": codes.PROFILE_TYPE_UNKNOWN,
+    "operation": codes.FUNCTION_NOT_ALLOWED,
+    "call": codes.FUNCTION_NOT_ALLOWED,
+    "entry": codes.FORMAT_INVALID,
+    "campaign": codes.FORMAT_INVALID,
+    "batch": codes.PROVIDER_ERROR,
+}
 
 
 async def or_absent[B](asked: Awaitable[B], what: str, name: str) -> B:

@@ -15,6 +15,7 @@ from ferryman.errors import InputError, Refused
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.prepared import Prepared
+from ferryman.rest_api.endpoint import Absent
 from ferryman.rest_api.principal import KEY, Principal
 from ferryman.rest_api.rights import SCOPES
 from ferryman.rest_api.schema import api_key, used_key
@@ -128,7 +129,7 @@ class KeyBook:
         finally:
             self._forget()
         if found is None:
-            raise Refused(*codes.FORMAT_INVALID, f"there is no API key {key_id}", identifier=key_id)
+            raise Absent("API key", key_id)
         return found
 
     async def holder(self, token: str) -> Principal | None:

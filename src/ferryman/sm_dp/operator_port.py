@@ -88,7 +88,7 @@ class OperatorPort:
             if found is not None:
                 break
         else:
-            raise Refused(*codes.FUNCTION_NOT_ALLOWED, f"no call {call_id}", identifier=call_id)
+            raise Refused(*codes.FUNCTION_NOT_ALLOWED, f"there is no call {call_id}", identifier=call_id)
         _, answer = found
         return ES2View(
             call_id=call_id,

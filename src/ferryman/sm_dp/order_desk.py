@@ -61,7 +61,7 @@ class OrderDesk:
         """One order of this owner. Raises Refused."""
         view = await self._mailbox.store.read(lambda c: orders.get_order(c, owner, order_id))
         if view is None:
-            raise Refused(*codes.ICCID_UNKNOWN, f"no order {order_id}", identifier=order_id)
+            raise Refused(*codes.ICCID_UNKNOWN, f"there is no order {order_id}", identifier=order_id)
         return view
 
     async def _list(self, body: order_calls.ListOrders) -> OrderPage:

@@ -30,7 +30,7 @@ class TokenDesk:
             return None
         view = await self._mailbox.store.read(lambda c: get_order(c, body.owner, body.order_id))
         if view is None:
-            raise Refused(*codes.ICCID_UNKNOWN, f"no order {body.order_id}", identifier=body.order_id)
+            raise Refused(*codes.ICCID_UNKNOWN, f"there is no order {body.order_id}", identifier=body.order_id)
         if not view.isdp_aid:
             sentence = f"order {body.order_id} has no profile on a card"
             raise Refused(*codes.ICCID_NOT_ALLOWED, sentence, identifier=body.order_id)

@@ -232,7 +232,7 @@ class Admin:
 
         if not await self._mailbox.transact(unit):
             eid = "" if isinstance(body, admin.SetType) else body.eid
-            raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid} is registered here", identifier=eid)
+            raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid}", identifier=eid)
         self._types.changed()
         if not isinstance(body, admin.SetTags):
             self._queue.recheck(body.eid if isinstance(body, admin.SetDifference) else "")
@@ -253,7 +253,7 @@ class Admin:
 def _card(connection: Connection, eid: str) -> EUICC:
     card = eis_store.load(connection, eid)
     if card is None:
-        raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid} is registered here", identifier=eid)
+        raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {eid}", identifier=eid)
     return card
 
 

@@ -63,7 +63,7 @@ class OperatorCalls:
             if found is not None:
                 break
         else:
-            raise Refused(*codes.FUNCTION_NOT_ALLOWED, f"no operation {call_id}", identifier=call_id)
+            raise Refused(*codes.FUNCTION_NOT_ALLOWED, f"there is no operation {call_id}", identifier=call_id)
         _, answer = found
         return operations.OperationView(
             call_id=call_id,

@@ -14,8 +14,8 @@ from ferryman.contracts import codes, peers
 from ferryman.contracts.message import Body, Header, decode, encode
 from ferryman.contracts.peers import Peer
 from ferryman.contracts.roles import SOAP_GATEWAY
-from ferryman.contracts.status import ExecutionStatus, failed
-from ferryman.errors import InputError, PeerError, Unavailable
+from ferryman.contracts.status import ExecutionStatus, failed, from_refusal
+from ferryman.errors import InputError, PeerError, Refused, Unavailable
 from ferryman.platform.bus import Calls
 from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
@@ -272,6 +272,8 @@ class SOAPGateway:
         header, question = decode(raw, peers.REQUEST_CODEC)
         try:
             answer = await self._answer(caller, question)
+        except Refused as refusal:
+            answer = peers.PeerRefused(status=from_refusal(refusal))
         except (InputError, PeerError) as problem:
             answer = peers.PeerRefused(status=failed(*codes.FORMAT_INVALID, str(problem)))
         return encode(header, answer)
@@ -284,14 +286,14 @@ class SOAPGateway:
                 return peers.Peers(peers=(question.peer,))
             case peers.RemovePeer():
                 if not await self.book.remove(question.name, actor=caller):
-                    raise InputError("name", f"there is no peer {question.name!r}")
+                    raise Refused("", "", f"there is no peer {question.name}", identifier=question.name)
                 return peers.Peers(peers=())
             case peers.ListPeers():
                 return peers.Peers(peers=self.book.all)
             case peers.TestPeer():
                 found = self.book.get(question.name)
                 if found is None:
-                    raise InputError("name", f"there is no peer {question.name!r}")
+                    raise Refused("", "", f"there is no peer {question.name}", identifier=question.name)
                 steps = await trial.run(found, self.ours, self.post, self._clock.now(), self._entropy)
                 return peers.PeerTested(steps=steps)
             case _:

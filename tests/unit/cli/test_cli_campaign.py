@@ -68,7 +68,7 @@ def test_what_cannot_be(data: Path) -> None:
     assert (both.code, "--campaign" in one_sentence(both)) == (1, True)
     for words in (("show", "none"), ("pause", "none")):
         said = ferryman("queue", "campaign", *words, *where)
-        assert (said.code, "no such campaign" in one_sentence(said)) == (1, True)
+        assert (said.code, "there is no campaign" in one_sentence(said)) == (1, True)
 
 
 def test_a_campaign_need_not_be_watched(data: Path) -> None:

@@ -44,7 +44,7 @@ def test_an_operation_ends_and_is_shown(tmp_path: Path, words: tuple[str, ...], 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("rotate-keys", EID, "scp03"), "protocol"),
+        (("rotate-keys", "123", "scp80"), "32"),
         (("addressing", EID), "addressing parameters"),
         (("enable", "123", ICCID), "32"),
         (("enable", EID, ICCID, "--validity", "0"), "validity"),
@@ -68,4 +68,4 @@ def test_an_operation_of_somebody_else_is_like_none(tmp_path: Path) -> None:
     ferryman("euicc", "enable", EID, ICCID, "--wait", "--call-id", "mine", "--data", tmp_path)
     said = ferryman("operation", "show", "mine", "--owner", "1.3.6.1.4.1.99999.77", "--data", tmp_path)
     assert said.code == 1
-    assert "no operation mine" in one_sentence(said)
+    assert "there is no operation mine" in one_sentence(said)

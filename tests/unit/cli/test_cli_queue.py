@@ -95,7 +95,7 @@ def test_an_entry_from_its_adding_to_its_end(data: Path, cards: tuple[str, str])
     for words in (("show", eid, one, *stranger), ("cancel", eid, one, *stranger), ("show", other, one, *where)):
         said = ferryman("queue", *words)
         assert said.code == 1
-        assert "no such entry" in said.err
+        assert "there is no entry" in said.err
     too_late = ferryman("queue", "release", eid, two, *where)
     assert (too_late.code, "cannot be changed any more" in too_late.err) == (1, True)
 

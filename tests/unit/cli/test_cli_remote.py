@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from both_ways import commands
 from cli_run import ferryman, one_sentence
 from ferryman.cli.remote import operator
 from ferryman.cli.remote.place import current, taken_out
-from ferryman.cli.remote.reach import MACHINE
+from ferryman.cli.remote.reach import FILES, MACHINE, reach_of
 from ferryman.cli.remote.table import CARRIED
 from ferryman.contracts.imports import (
     CloseRegistration,
@@ -24,7 +26,9 @@ from ferryman.contracts.queue import CampaignCount
 from ferryman.contracts.rest import ASKED_OF_SM_DP, ASKED_OF_SM_SR
 from ferryman.contracts.workflow import CheckScript, TryScript
 from ferryman.errors import InputError
+from ferryman.profile.demo_template import demo_template
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
 URL = "https://ferryman.example.org"
 KEY = {"FERRYMAN_API_KEY": "hidden"}
 # The REST API may ask these, and no command of ours does.
@@ -103,8 +107,7 @@ def test_what_is_about_the_machine_says_so_and_why(words: list[str], monkeypatch
 @pytest.mark.parametrize(
     "words",
     [
-        ["es2", "audit", "8" * 32, "--iccid", "89", "--iccid", "88"],
-        ["euicc", "audit", "8" * 32, "89", "88"], ["key", "import-openpgp", __file__],
+        ["euicc", "dry-run", "MasterDelete", "8" * 32, "89"], ["key", "import-openpgp", __file__],
         ["queue", "add", "8" * 32, "--function", "raw", "--script", "00", "--reason", "because of it"],
         ["euicc", "dry-run", "EnableProfile", "8" * 32, "89", "--required-memory", "5"],
     ],
@@ -114,6 +117,25 @@ def test_what_the_api_does_not_have_says_so(words: list[str], monkeypatch: pytes
     said = ferryman("--server", URL, *words)
     assert said.code == 1
     assert "own machine" in one_sentence(said)
+
+
+def test_the_page_lists_every_command_as_it_is() -> None:
+    rows = re.findall(
+        r"^\| `([^`]+)` \| (yes|no|files) \| ?(.*?) ?\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [name for name, _, _ in rows] == commands()
+    for name, server, remark in rows:
+        assert server == {"carried": "yes", "machine": "no", "files": "files"}[reach_of(name.split())], name
+        if name in MACHINE:
+            assert remark == MACHINE[name]
+    assert set(MACHINE) | FILES <= set(commands())
+
+
+def test_commands_about_files_ask_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERRYMAN_API_KEY", "hidden")
+    (tmp_path / "demo.der").write_bytes(demo_template())
+    said = ferryman("--server", URL, "profile", "lint", tmp_path / "demo.der")  # nothing listens at that URL
+    assert said == ferryman("profile", "lint", tmp_path / "demo.der")
 
 
 def test_no_platform_there(monkeypatch: pytest.MonkeyPatch) -> None:

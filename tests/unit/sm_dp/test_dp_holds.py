@@ -296,7 +296,7 @@ async def scene_order_says_so(path: Path) -> None:
         assert view.status.ok
         assert peer.heard == []
         await it.ask(holds.RemoveHook(owner=OWNER))
-        with pytest.raises(Refused, match="no such hook"):
+        with pytest.raises(Refused, match="there is no hook"):
             await it.ask(holds.RemoveHook(owner=OWNER))
         plain = await it.order(2)
         view = await it.ended(plain.order_id)

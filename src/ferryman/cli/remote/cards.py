@@ -14,6 +14,10 @@ from ferryman.contracts.message import Body
 
 FINDABLE = ("eid", "iccid", "msisdn", "imei", "tag")  # by all others only the platform's own staff finds
 RAW = "raw"
+DRY_RUNS = (  # what an owner of profiles may ask
+    *("EnableProfile", "DisableProfile", "DeleteProfile"),
+    *("UpdatePolicyRules", "UpdateSubscriptionAddress"),
+)
 
 
 @carries(admin.ListEUICCs)
@@ -80,6 +84,8 @@ async def show_history(client: AsyncClient, asked: admin.ShowHistory, _: str) ->
 async def dry_run(client: AsyncClient, asked: admin.DryRun, _: str) -> Body:
     if asked.required_memory:
         raise cannot("a dry run with --required-memory")
+    if asked.function not in DRY_RUNS:
+        raise cannot(f"a dry run of {asked.function}, which is none of a profile's owner")
     return await client.dry_run(
         asked.eid,
         function=cast(Any, asked.function),
@@ -108,10 +114,8 @@ async def start_operation(client: AsyncClient, asked: operations.StartOperation,
             given = {"function": "delete", "iccid": what.iccid}
         case operations.SetFallbackAttribute():
             given = {"function": "set-fallback", "iccid": what.iccid}
-        case es4.ES4AuditEIS() if len(what.iccids) < 2:
-            given = {"function": "audit", "iccid": "".join(what.iccids)}
         case es4.ES4AuditEIS():
-            raise cannot("an audit of several named profiles")
+            given = {"function": "audit", "iccids": what.iccids}
         case operations.MasterDelete():
             covered = msgspec.structs.asdict(what)
             eid = covered.pop("eid")
@@ -172,10 +176,6 @@ ES2 = {
 @carries(es2_calls.StartES2)
 async def start_es2(client: AsyncClient, asked: es2_calls.StartES2, call_id: str) -> Body:
     given: dict[str, Any] = msgspec.structs.asdict(asked.call)
-    iccids = given.pop("iccids", ())
-    if len(iccids) > 1:
-        raise cannot("an audit of several named profiles")
-    given |= {"iccid": iccids[0]} if iccids else {}
     return await client.start_es2_call(
         function=cast(Any, ES2[type(asked.call)]), validity=asked.validity, idempotency_key=call_id, **given
     )
@@ -283,6 +283,11 @@ def campaign_view(found: Campaign) -> queue.CampaignView:
 
 
 # -- transport scripts --------------------------------------------------------------------------------------------
+
+
+@carries(workflow.CheckScript)
+async def check_script(client: AsyncClient, asked: workflow.CheckScript, _: str) -> Body:
+    return await client.check_script(name=asked.name, text=asked.text)
 
 
 @carries(workflow.ActivateScript)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from ferryman.cli.operator import Operator
+from ferryman.cli.operator import Operator, check_eid
 from ferryman.cli.remote import cards, keys, orders, people, watch
 from ferryman.cli.remote.place import Place
 from ferryman.cli.remote.stock import RemoteExporter, RemoteImporter
@@ -43,6 +43,7 @@ class RemoteOperator(Operator):
         return RemoteExporter(self._client)
 
     async def _ask(self, role: str, body: Body, answers: Codec[Body], call_id: str = "") -> Body:
+        check_eid(body)
         carry = CARRIED.get(type(body))
         if carry is None:
             raise cannot(type(body).__name__)

@@ -19,6 +19,7 @@ START_ES2_CALL: Operation[ES2View] = Operation(
     once=True,
     defaults={
         "iccid": "",
+        "iccids": (),
         "validity": 86_400.0,
         "pol2": (),
         "imsi": "",
@@ -53,6 +54,7 @@ class Es2Calls(Sender):
         ],
         eid: str,
         iccid: str = "",
+        iccids: Sequence[str] = (),
         validity: float = 86_400.0,
         pol2: Sequence[PolicyRule] = (),
         imsi: str = "",
@@ -79,6 +81,7 @@ class Es2Calls(Sender):
             START_ES2_CALL.call(
                 body={
                     "iccid": iccid,
+                    "iccids": iccids,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,
@@ -123,6 +126,7 @@ class AsyncEs2Calls(AsyncSender):
         ],
         eid: str,
         iccid: str = "",
+        iccids: Sequence[str] = (),
         validity: float = 86_400.0,
         pol2: Sequence[PolicyRule] = (),
         imsi: str = "",
@@ -149,6 +153,7 @@ class AsyncEs2Calls(AsyncSender):
             START_ES2_CALL.call(
                 body={
                     "iccid": iccid,
+                    "iccids": iccids,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,

@@ -19,7 +19,7 @@ START_OPERATION: Operation[OperationView] = Operation(
     "/euiccs/{eid}/operations",
     OperationView,
     once=True,
-    defaults={"iccid": "", "validity": 86_400.0, "pol2": (), "imsi": "", "msisdn": ""},
+    defaults={"iccid": "", "iccids": (), "validity": 86_400.0, "pol2": (), "imsi": "", "msisdn": ""},
 )
 LIST_OPERATIONS: Operation[Page[OperationView]] = Operation(
     "list_operations", "GET", "/operations", Page[OperationView], defaults={"after": "", "limit": 50}
@@ -68,6 +68,7 @@ class Operations(Sender):
             "update-subscription-address",
         ],
         iccid: str = "",
+        iccids: Sequence[str] = (),
         validity: float = 86_400.0,
         pol2: Sequence[PolicyRule] = (),
         imsi: str = "",
@@ -85,6 +86,7 @@ class Operations(Sender):
                 eid,
                 body={
                     "iccid": iccid,
+                    "iccids": iccids,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,
@@ -206,6 +208,7 @@ class AsyncOperations(AsyncSender):
             "update-subscription-address",
         ],
         iccid: str = "",
+        iccids: Sequence[str] = (),
         validity: float = 86_400.0,
         pol2: Sequence[PolicyRule] = (),
         imsi: str = "",
@@ -223,6 +226,7 @@ class AsyncOperations(AsyncSender):
                 eid,
                 body={
                     "iccid": iccid,
+                    "iccids": iccids,
                     "validity": validity,
                     "pol2": pol2,
                     "imsi": imsi,

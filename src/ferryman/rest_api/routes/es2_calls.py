@@ -23,12 +23,12 @@ async def show_es2_call(r: Request) -> es2_calls.ES2View:
 def _call(given: bodies.NewES2Call) -> es2_calls.ES2Call:
     eid, smsr, iccid = given.eid, given.smsr_id, given.iccid
     if not iccid and given.function not in ("get-eis", "audit"):
-        raise Refused(*codes.FORMAT_INVALID, f"iccid: {given.function} needs the ICCID of a profile")
+        raise Refused(*codes.FORMAT_INVALID, f"iccid: is needed for {given.function}")
     match given.function:
         case "get-eis":
             return es2.ES2GetEIS(eid=eid, smsr_id=smsr)
         case "audit":
-            return es2_calls.ES2AuditEIS(eid=eid, smsr_id=smsr, iccids=(iccid,) if iccid else ())
+            return es2_calls.ES2AuditEIS(eid=eid, smsr_id=smsr, iccids=given.iccids or ((iccid,) if iccid else ()))
         case "enable":
             return es2.ES2EnableProfile(eid=eid, smsr_id=smsr, iccid=iccid)
         case "disable":

@@ -14,6 +14,8 @@ MAX_QUEUE = 1000  # entries of one eUICC that are looked at
 async def start_operation(r: Request) -> Body:
     eid, iccid = r.path["eid"], r.body.iccid
     await _about(r, eid, iccid)
+    for one in r.body.iccids:
+        await r.ask.profile(r.tenant, eid, one)
     asked: operations.Operation
     match r.body.function:
         case "enable":
@@ -29,7 +31,7 @@ async def start_operation(r: Request) -> Body:
         case "update-subscription-address":
             asked = es4.ES4UpdateSubscriptionAddress(eid=eid, iccid=iccid, imsi=r.body.imsi, msisdn=r.body.msisdn)
         case _:
-            asked = es4.ES4AuditEIS(eid=eid, iccids=(iccid,) if iccid else ())
+            asked = es4.ES4AuditEIS(eid=eid, iccids=r.body.iccids or ((iccid,) if iccid else ()))
     question = operations.StartOperation(owner=r.tenant, operation=asked, validity=r.body.validity)
     return await r.ask.sm_sr(r.tenant, question, operations.OperationView, r.call_id)
 
@@ -83,7 +85,7 @@ async def _about(r: Request, eid: str, iccid: str) -> None:
         return
     await r.ask.card(r.tenant, eid)
     if r.body.function != "audit":
-        raise Refused(*codes.FORMAT_INVALID, f"iccid: {r.body.function} needs the ICCID of a profile")
+        raise Refused(*codes.FORMAT_INVALID, f"iccid: is needed for {r.body.function}")
 
 
 async def show_entry(r: Request) -> Body:

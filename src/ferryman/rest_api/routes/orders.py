@@ -28,7 +28,7 @@ async def show_profile_type(r: Request) -> orders.StockView:
     for one in (await r.ask.sm_dp(r.tenant, orders.ShowStock(owner=r.tenant), orders.StockPage)).stocks:
         if one.profile_type == name:
             return one
-    raise Absent("profile type", name)
+    raise Absent("profile type", name, "; import its template first")
 
 
 async def set_low_water(r: Request) -> orders.StockView:

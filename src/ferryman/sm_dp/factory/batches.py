@@ -270,7 +270,7 @@ def require(connection: Connection, owner: str, name: str) -> Row[tuple[object, 
     """Row of a batch. Raises Refused."""
     row = find(connection, owner, name)
     if row is None:
-        raise Refused(*codes.PROVIDER_ERROR, f"no batch {name!r}", identifier=name)
+        raise Refused(*codes.PROVIDER_ERROR, f"there is no batch {name}", identifier=name)
     return row
 
 

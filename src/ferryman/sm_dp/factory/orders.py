@@ -80,7 +80,7 @@ def reopen(tx: Tx, owner: str, order_id: str) -> tuple[CreateOrder, int, stock.S
     named = {"owner": owner, "order_id": order_id}
     row, request = _ORDER.row(tx.session, named), _REQUEST.row(tx.session, named)
     if row is None or request is None:
-        raise Refused(*codes.ICCID_UNKNOWN, f"no order {order_id}", identifier=order_id)
+        raise Refused(*codes.ICCID_UNKNOWN, f"there is no order {order_id}", identifier=order_id)
     view = _view(row)
     if view.state != DONE or view.status is None or view.status.ok:
         raise Refused(

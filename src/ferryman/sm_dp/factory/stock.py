@@ -338,7 +338,7 @@ def set_aside(tx: Tx, owner: str, import_id: str, limit: int) -> tuple[tuple[str
     """
     batch = find_batch(tx.connection, import_id)
     if batch is None or batch.owner != owner:
-        raise Refused(*codes.IMPORT_UNKNOWN, "no such import", identifier=import_id)
+        raise Refused(*codes.IMPORT_UNKNOWN, f"there is no import {import_id}", identifier=import_id)
     if batch.state != FINISHED:
         raise Refused(*codes.PROVIDER_ERROR, f"the import is {batch.state}", identifier=import_id)
     mine = subscription.c.batch == batch.number
@@ -370,8 +370,10 @@ def _drop(tx: Tx, batch: Batch) -> int:
 def page(connection: Connection, owner: str, import_id: str, after: str, limit: int) -> SubscriptionPage:
     """Subscriptions of a finished import by ICCID, behind `after`."""
     batch = find_batch(connection, import_id)
-    if batch is None or batch.owner != owner or batch.state != FINISHED:
-        raise Refused(*codes.PROVIDER_ERROR, "no such import, or not finished", identifier=import_id)
+    if batch is None or batch.owner != owner:
+        raise Refused(*codes.IMPORT_UNKNOWN, f"there is no import {import_id}", identifier=import_id)
+    if batch.state != FINISHED:
+        raise Refused(*codes.PROVIDER_ERROR, f"the import is {batch.state}", identifier=import_id)
     table = subscription
     rows = connection.execute(
         select(table.c.iccid, table.c.imsi, table.c.msisdn)

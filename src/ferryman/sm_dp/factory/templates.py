@@ -45,7 +45,7 @@ def require_template(connection: Connection, owner: str, name: str) -> Row[tuple
     """Row of a template; raises Refused when there is none."""
     row = get_template(connection, owner, name)
     if row is None:
-        sentence = f"no profile type {name!r}; import its template first"
+        sentence = f"there is no profile type {name}; import its template first"
         raise Refused(*codes.PROFILE_TYPE_UNKNOWN, sentence, identifier=name)
     return row
 

@@ -50,7 +50,9 @@ class HookDesk:
 
 def _remove(tx: Tx, header: Header, body: holds.RemoveHook) -> None:
     if not hooks.remove(tx, body.owner, body.profile_type):
-        raise Refused(*codes.PROFILE_TYPE_UNKNOWN, "no such hook", identifier=body.profile_type)
+        kind = body.profile_type or "every profile type"
+        sentence = f"there is no hook for {kind}"
+        raise Refused(*codes.PROFILE_TYPE_UNKNOWN, sentence, identifier=body.profile_type)
     tx.audit(actor=header.requester, action="RemoveHook", object=body.profile_type, outcome="done")
 
 

@@ -42,7 +42,6 @@ RETRY = 5.0  # s until the next try when the database does not answer
 MAX_LIST = 1000  # campaigns, or entries of one, in one answer
 MAX_NAME = 100  # characters
 
-NOT_FOUND = (*codes.FORMAT_INVALID, "no such campaign")
 BY_OWNER = {
     "pause": (CampaignState.PAUSED, "paused by its owner"),
     "resume": (CampaignState.RUNNING, ""),
@@ -111,7 +110,7 @@ class Campaigns:
 
         def look(connection: Connection) -> tuple[EntryView, ...]:
             if campaign_store.load(connection, key) is None:
-                raise Refused(*NOT_FOUND, identifier=body.campaign)
+                raise _absent(body.campaign)
             return store.of_campaign(connection, key, now, state=body.state, after=body.after, limit=limit)
 
         return await self._mailbox.store.read(look)
@@ -119,7 +118,7 @@ class Campaigns:
     async def _show(self, owner: str, name: str) -> CampaignView:
         found = await self._mailbox.store.read(lambda c: campaign_store.view(c, owner, name))
         if found is None:
-            raise Refused(*NOT_FOUND, identifier=name)
+            raise _absent(name)
         return found
 
     async def _begin(self, body: CampaignStart) -> CampaignView:
@@ -157,7 +156,7 @@ class Campaigns:
         def unit(tx: Tx) -> None:
             found = campaign_store.load(tx.connection, key)
             if found is None:
-                raise Refused(*NOT_FOUND, identifier=body.campaign)
+                raise _absent(body.campaign)
             if found.state is CampaignState.CANCELLED:
                 raise Refused(*codes.BUSY, "the campaign is cancelled", identifier=body.campaign)
             campaign_store.set_state(tx.connection, key, state, reason, tx.now)
@@ -242,3 +241,7 @@ class Campaigns:
 
 def _audit(tx: Tx, owner: str, name: str, outcome: str, detail: str) -> None:
     tx.audit(actor=owner, action="campaign", object=name, outcome=outcome, detail=detail)
+
+
+def _absent(name: str) -> Refused:
+    return Refused(*codes.FORMAT_INVALID, f"there is no campaign {name}", identifier=name)

@@ -34,8 +34,6 @@ from ferryman.sm_sr.queue.runner import QueueRunner
 MAX_PAGE = 1000
 MAX_KEY = 100  # characters
 
-NOT_FOUND = (*codes.FORMAT_INVALID, "no such entry in the queue of this eUICC")
-
 
 class QueueDesk:
     """Queues of one SM-SR."""
@@ -78,7 +76,7 @@ class QueueDesk:
         now = self._mailbox.clock.now()
         found = await self._mailbox.store.read(lambda c: store.view(c, eid, entry, owner, now))
         if found is None:
-            raise Refused(*NOT_FOUND, identifier=entry)
+            raise Refused(*codes.FORMAT_INVALID, f"there is no entry {entry}", identifier=entry)
         return found
 
     async def _add(self, body: QueueAdd) -> EntryView:
@@ -88,7 +86,7 @@ class QueueDesk:
 
         def unit(tx: Tx) -> str:
             if not eis_store.exists(tx.connection, body.eid):
-                raise Refused(*codes.EID_UNKNOWN, "no eUICC with this EID", identifier=body.eid)
+                raise Refused(*codes.EID_UNKNOWN, f"no eUICC with EID {body.eid}", identifier=body.eid)
             pulled = self._runner.is_pulled(tx.connection, body.eid)
             wish = Wish(body.owner, body.eid, body.item, body.item.iccid, pulled, key=body.key or None)
             row = self._rows.row(wish, tx.now)
