@@ -17,7 +17,9 @@ from structlog.testing import capture_logs
 
 from ferryman.cli.control import ControlServer
 from ferryman.cli.main import app
+from ferryman.cli.maintenance import Maintenance
 from ferryman.cli.remote.place import current, taken_out
+from ferryman.contracts.maintenance import MAINTENANCE
 from ferryman.contracts.rest import KeyRole
 from ferryman.errors import FerrymanError
 from rest_world import RestWorld
@@ -117,6 +119,7 @@ async def terminal(world: RestWorld, data: Path, tenant: str) -> AsyncIterator[T
     """A terminal with a key of the tenant's admin and one of the staff's."""
     with capture_logs():  # the platform's log goes elsewhere: what is compared is what commands print
         keys = {TENANT: await world.token(KeyRole.ADMIN, tenant), STAFF: await world.token(KeyRole.ADMIN, "")}
+        world.installation.bus.serve(MAINTENANCE, Maintenance(world.installation).serve)
         control = ControlServer(data, world.installation.bus.call)
         await control.start()
         try:

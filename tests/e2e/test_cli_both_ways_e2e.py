@@ -90,6 +90,8 @@ DESK = (
     Step("script rollback --to 7", STAFF, code=1),
     Step("script decisions", STAFF),
     Step("order show nonsense", code=1),
+    Step("alarm list", STAFF),
+    Step("audit list --role sm-dp --limit 5", STAFF),
 )
 
 
