@@ -18,7 +18,7 @@ from itertools import batched
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, Executable, bindparam, delete, insert, select, update
 
 from ferryman.contracts.message import Body, Header, encode
 from ferryman.errors import PeerError, Unavailable
@@ -84,7 +84,9 @@ class MailStatements:
         )
         record = ("at", "actor", "action", "eid", "object", "outcome", "detail")
         self.audit = Prepared(lambda _: insert(audit).values({name: bindparam(name) for name in record}))
-        self.forget = Prepared(lambda _: delete(outbox).where(outbox.c.seq == bindparam("letter")))
+        first: BindParameter[int] = bindparam("first")
+        last: BindParameter[int] = bindparam("last")
+        self.forget = Prepared(lambda _: delete(outbox).where(outbox.c.seq >= first, outbox.c.seq <= last))
 
 
 class Tx:
@@ -331,8 +333,7 @@ class Mailbox:
             self._spawn(self._forget(seqs))
 
     async def _forget(self, seqs: Sequence[int]) -> None:
-        letters = [{"letter": seq} for seq in seqs]
-        await self._persist(partial(self._statements.forget.many, values=letters))
+        await self._persist(partial(self._statements.forget.many, values=_runs(seqs)))
         self._known.difference_update(seqs)
 
     async def _persist(self, unit: Unit[None]) -> None:
@@ -380,6 +381,17 @@ class Mailbox:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.error("carrier failed", role=self.role, error=type(problem).__name__, exc_info=problem)
+
+
+def _runs(seqs: Sequence[int]) -> list[dict[str, int]]:
+    """First and last of each run of numbers without a gap: letters of one time are taken at about one time."""
+    runs: list[dict[str, int]] = []
+    for seq in sorted(seqs):
+        if runs and seq == runs[-1]["last"] + 1:
+            runs[-1]["last"] = seq
+        else:
+            runs.append({"first": seq, "last": seq})
+    return runs
 
 
 def _execute(connection: Connection, statement: Executable) -> None:

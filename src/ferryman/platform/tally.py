@@ -11,26 +11,44 @@ type Labels = tuple[tuple[str, str], ...]
 MAX_SERIES: Final = 1_000  # of one module: a label that a peer chooses must not grow memory
 
 
+class Counter:
+    """One series; whoever counts often keeps it."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Tally:
     """Counts by metric and labels; beyond `MAX_SERIES` new ones are not counted."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, Labels], int] = {}
+        self._series: dict[tuple[str, Labels], Counter] = {}
         self._metrics: dict[str, Metric] = {}
+
+    def counter(self, metric: Metric, **labels: str) -> Counter:
+        """The series of these labels; it is shown as soon as it has counted something."""
+        key = (metric.name, tuple(labels.items()))
+        found = self._series.get(key)
+        if found is None:
+            found = Counter()
+            if len(self._series) < MAX_SERIES:
+                self._metrics[metric.name] = metric
+                self._series[key] = found
+        return found
 
     def add(self, metric: Metric, count: int = 1, **labels: str) -> None:
         """Count once more, or `count` times."""
-        key = (metric.name, tuple(labels.items()))
-        so_far = self._counts.get(key)
-        if so_far is not None:
-            self._counts[key] = so_far + count
-        elif len(self._counts) < MAX_SERIES:
-            self._metrics[metric.name] = metric
-            self._counts[key] = count
+        self.counter(metric, **labels).count += count
 
     def samples(self, *labels: tuple[str, str]) -> list[Sample]:
         """All of them, with these labels in front of their own."""
-        return [Sample(self._metrics[name], count, (*labels, *own)) for (name, own), count in self._counts.items()]
+        return [
+            Sample(self._metrics[name], series.count, (*labels, *own))
+            for (name, own), series in self._series.items()
+            if series.count
+        ]
 
 
 class Seldom:

@@ -8,6 +8,7 @@ card is dropped, because the SM-SR learns of the end and the card resumes.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,7 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.metrics import Metric, Sample
 from ferryman.platform.tally import Seldom, Tally
 from ferryman.transport_https import rows, schema
+from ferryman.transport_https.contexts import SUITE_NAMES
 from ferryman.transport_https.deadlines import Deadlines
 from ferryman.transport_https.es5_words import posted, response_of
 from ferryman.transport_https.rows import Ended
@@ -44,7 +46,7 @@ from ferryman.transport_https.session import (
 from ferryman.transport_https.shared_commits import SharedCommits
 from ferryman.transport_https.workers import WorkerPool
 
-LOOKUP_ID_OCTETS: Final = 12  # octets: names one question for a key
+RUN_ID_OCTETS: Final = 12  # octets: names one run; its questions for keys are numbered
 ANSWER_MARGIN: Final = 10.0  # seconds the server waits longer than the role, for the commits on both sides
 CLOSED_DEADLINE: Final = 7 * 86_400.0  # seconds during which the SM-SR still wants to know of an end
 STOP_GRACE: Final = 5.0  # seconds for the last commits; what is missed the next run makes up for
@@ -101,10 +103,18 @@ class TransportHTTPS:
         self._log = log.bind()  # made once: to find out each time that nobody wants to hear costs more
         self._settings = settings
         self.tally = Tally()
+        self._keys_found = self.tally.counter(KEYS, outcome="found")
+        self._posts = self.tally.counter(POSTS)
+        self._scripts = self.tally.counter(ANSWERS, kind="script")
+        self._ends = self.tally.counter(ANSWERS, kind="end")
+        self._opened = {suite: self.tally.counter(OPENED, suite=suite) for suite in SUITE_NAMES}
+        self._closed = {reason: self.tally.counter(CLOSED, reason=reason.value) for reason in CloseReason}
         self._seldom = Seldom(REFUSED_LINES, REFUSED_PERIOD)
         self._clock = clock
         self._entropy = entropy
         self._crypto = CryptoClient(calls, mailbox.role)
+        self._lookups = f"psk/{entropy(RUN_ID_OCTETS).hex()}/"
+        self._numbers = itertools.count(1)
         self._waiting: dict[str, _Asked] = {}  # by post_id
         self._deadlines: Deadlines | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -199,7 +209,7 @@ class TransportHTTPS:
 
     async def _key_of(self, card: psk_identity.PSKIdentity) -> bytes | None:
         question = crypto.GetPSK(eid=card.eid, key_version=card.key_version, key_id=card.key_id)
-        handshake = f"psk/{self._entropy(LOOKUP_ID_OCTETS).hex()}"
+        handshake = f"{self._lookups}{next(self._numbers)}"
         header = self._header(handshake, card.eid, self._settings.handshake_timeout)
         try:
             answer = await self._crypto.ask(header, question)
@@ -212,14 +222,17 @@ class TransportHTTPS:
             return None
         if not isinstance(answer, crypto.PSK):
             raise PeerError(f"{type(answer).__name__} is no answer to GetPSK", field="type")
-        self.tally.add(KEYS, outcome="found" if answer.key else "none")
-        return answer.key or None
+        if not answer.key:
+            self.tally.add(KEYS, outcome="none")
+            return None
+        self._keys_found.count += 1
+        return answer.key
 
     # -- POSTs ------------------------------------------------------------------------------------------------
 
     async def _handle(self, session: Session, request: AdminRequest) -> AdminResponse:
         number = session.requests
-        self.tally.add(POSTS)
+        self._posts.count += 1
         post_id = f"{session.id}/{number}"
         message = posted(session, request, post_id)
         header = self._header(post_id, message.eid, self._settings.answer_timeout)
@@ -242,29 +255,32 @@ class TransportHTTPS:
     async def _answer_to(self, asked: _Asked, header: Header) -> AdminResponse:
         if self._deadlines is None:
             raise RuntimeError("not started")
-        self._deadlines.begin(asked, self._settings.answer_timeout)
-        try:
-            response = await asked.answer
-        finally:
-            self._deadlines.end(asked)
+        if asked.answer.done():
+            response = asked.answer.result()
+        else:
+            self._deadlines.begin(asked, self._settings.answer_timeout)
+            try:
+                response = await asked.answer
+            finally:
+                self._deadlines.end(asked)
         if response is None:
             self.tally.add(ANSWERS, kind="late")
             # Not an error of the card: it is sent away in order, and the SM-SR calls it when there is work.
             post = header.function_call_id
             log.warning("no answer of the SM-SR in time", operation="POST", eid=header.eid, post=post)
             return AdminResponse.end()
-        self.tally.add(ANSWERS, kind="script" if response.body else "end")
+        (self._scripts if response.body else self._ends).count += 1
         return response
 
     # -- sessions ---------------------------------------------------------------------------------------------
 
     def _on_open(self, session: Session) -> None:
-        self.tally.add(OPENED, suite=session.suite)
+        self._opened[session.suite].count += 1
         self._log.info("session open", session=session.id, eid=session.eid, peer=session.peer, suite=session.suite)
 
     def _on_closed(self, session: Session) -> None:
         reason = session.close_reason or CloseReason.CONNECTION_LOST
-        self.tally.add(CLOSED, reason=reason.value)
+        self._closed[reason].count += 1
         self._log.info(
             "session closed",
             session=session.id,
