@@ -22,6 +22,10 @@ class Bus(Protocol):
         """Hand over one message; raises Unavailable when it could not be taken."""
         ...
 
+    def is_near(self, dest: str) -> bool:
+        """Whether `dest` lives and dies with this process: a message reaches it without anybody between."""
+        ...
+
 
 class Calls(Protocol):
     """Port for synchronous calls between roles (request and answer as bytes)."""
@@ -45,6 +49,10 @@ class InProcessBus:
     def serve(self, role: str, server: Callable[[str, bytes], Awaitable[bytes]]) -> None:
         """Make `role` reachable for calls; the server is told which role calls."""
         self._servers[role] = server
+
+    def is_near(self, dest: str) -> bool:
+        """Whether it is registered."""
+        return dest in self._handlers
 
     async def deliver(self, dest: str, raw: bytes) -> None:
         """Run the receiver's handler to its commit."""

@@ -228,6 +228,14 @@ class Mailbox:
         self.alarms[action] = self.alarms.get(action, 0) + 1
         log.warning("alarm", role=self.role, **record)
 
+    def is_near(self, dest: str, eid: str) -> bool:
+        """Whether `dest` is in this process, and no letter to it about `eid` is on its way."""
+        return self._bus.is_near(dest) and (dest, eid) not in self._lanes
+
+    async def hand_over(self, dest: str, header: Header, body: Body) -> None:
+        """Deliver a message that nobody misses: without a commit, once; raises what the receiver raises."""
+        await self._bus.deliver(dest, encode(header, body))
+
     async def set_aside(self, limit: int) -> list[Parked]:
         """Parked letters of this and earlier runs, oldest first."""
         table = self.tables.outbox

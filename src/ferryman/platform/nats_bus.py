@@ -55,6 +55,8 @@ class LocalBus(Protocol):
 
     async def deliver(self, dest: str, raw: bytes) -> None: ...
 
+    def is_near(self, dest: str) -> bool: ...
+
     async def call(self, dest: str, caller: str, raw: bytes) -> bytes: ...
 
 
@@ -167,6 +169,10 @@ class NatsBus:
             {MESSAGE_ID: hashlib.sha256(header.message_id.encode()).hexdigest()},
             layout.stream_name(self.role, dest),
         )
+
+    def is_near(self, dest: str) -> bool:
+        """Whether `dest` is a role of this process."""
+        return dest in self._local_roles and self._local is not None and self._local.is_near(dest)
 
     async def call(self, dest: str, caller: str, raw: bytes) -> bytes:
         """Ask; raises Unavailable without an answer in time, Refused when this caller may not."""

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse, ScriptStatus
 from ferryman.contracts import es5
+from ferryman.contracts.message import Header
+from ferryman.contracts.roles import TRANSPORT_HTTPS
 from ferryman.errors import PeerError
 from ferryman.transport_https.session import Session
+
+
+def header_of(role: str, name: str, eid: str, deadline: float) -> Header:
+    """The header of a message or question of `role` about an eUICC; `name` is its own for ever."""
+    return Header(
+        message_id=f"{role}/{name}",
+        sender=role,
+        requester=TRANSPORT_HTTPS,
+        function_call_id=name,
+        deadline=deadline,
+        eid=eid,
+    )
 
 
 def posted(session: Session, request: AdminRequest, post_id: str) -> es5.HTTPSPosted:

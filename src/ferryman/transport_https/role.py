@@ -1,21 +1,22 @@
 """The HTTPS transport as a role: carries POSTs of cards to the SM-SR and its answers back (SGP.02 ES5, SCP81).
 
-A POST is committed before anybody waits for its answer, and a session that the SM-SR has heard of is reported
-closed exactly as durably, also by the next run when this one dies. Nothing else is kept: an answer that finds no
-card is dropped, because the SM-SR learns of the end and the card resumes.
+A POST is committed before anybody waits for its answer, but for one that only asks (`questions`). A session that
+the SM-SR has heard of is reported closed exactly as durably, also by the next run when this one dies (`ends`).
+Nothing else is kept: an answer that finds no card is dropped, because the SM-SR learns of the end and the card
+resumes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Executable, delete, select
+from sqlalchemy import Connection, Executable, delete
 
 from ferryman.codec import ids, psk_identity
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
@@ -32,7 +33,9 @@ from ferryman.platform.tally import Seldom, Tally
 from ferryman.transport_https import rows, schema
 from ferryman.transport_https.contexts import SUITE_NAMES
 from ferryman.transport_https.deadlines import Deadlines
-from ferryman.transport_https.es5_words import posted, response_of
+from ferryman.transport_https.ends import END_GATHER, Ends
+from ferryman.transport_https.es5_words import header_of, posted, response_of
+from ferryman.transport_https.questions import Questions
 from ferryman.transport_https.rows import Ended
 from ferryman.transport_https.server import PSKServer
 from ferryman.transport_https.session import (
@@ -48,18 +51,14 @@ from ferryman.transport_https.workers import WorkerPool
 
 RUN_ID_OCTETS: Final = 12  # octets: names one run; its questions for keys are numbered
 ANSWER_MARGIN: Final = 10.0  # seconds the server waits longer than the role, for the commits on both sides
-CLOSED_DEADLINE: Final = 7 * 86_400.0  # seconds during which the SM-SR still wants to know of an end
 STOP_GRACE: Final = 5.0  # seconds for the last commits; what is missed the next run makes up for
-CLOSE_BATCH: Final = 100  # sessions of an earlier run closed in one transaction
 ASK_SPACING: Final = 0.05  # seconds between commits of first POSTs; those that come meanwhile share the next one
 POST_SPACING: Final = 0.02  # seconds likewise where a card has something to say: more of them follow
 FEW_SESSIONS: Final = 8  # sessions whose POSTs do not wait for each other
-END_GATHER: Final = 0.2  # seconds likewise for the end of a session: the card is gone, and nobody waits
 SESSION_KEEP: Final = 30 * 86_400.0  # seconds a closed session is kept for questions of operators
 SESSION_SWEEP: Final = 86_400.0  # seconds between sweeps
 REFUSED_LINES: Final = 100  # lines of the log about connections that never became sessions
 REFUSED_PERIOD: Final = 60.0  # seconds
-RESTARTED: Final = "restarted"  # reason of sessions that an earlier run had open
 
 OPENED: Final = Metric("ferryman_https_sessions_total", "counter", "Sessions of eUICCs that proved their key.")
 CLOSED: Final = Metric("ferryman_https_closed_total", "counter", "Sessions that ended, by the reason.")
@@ -87,6 +86,11 @@ class _Asked:
         if not self.answer.done():
             self.answer.set_result(response)
 
+    def failed(self, problem: Exception) -> None:
+        """There will be none: the question could not be asked."""
+        if not self.answer.done():
+            self.answer.set_exception(problem)
+
     def deadline_passed(self) -> None:
         """No answer came."""
         if not self.answer.done():
@@ -106,7 +110,7 @@ class TransportHTTPS:
         self._keys_found = self.tally.counter(KEYS, outcome="found")
         self._posts = self.tally.counter(POSTS)
         self._scripts = self.tally.counter(ANSWERS, kind="script")
-        self._ends = self.tally.counter(ANSWERS, kind="end")
+        self._dismissals = self.tally.counter(ANSWERS, kind="end")
         self._opened = {suite: self.tally.counter(OPENED, suite=suite) for suite in SUITE_NAMES}
         self._closed = {reason: self.tally.counter(CLOSED, reason=reason.value) for reason in CloseReason}
         self._seldom = Seldom(REFUSED_LINES, REFUSED_PERIOD)
@@ -120,6 +124,8 @@ class TransportHTTPS:
         self._tasks: set[asyncio.Task[None]] = set()
         self._posted: set[str] = set()  # open sessions that the SM-SR is told of
         self._commits = SharedCommits(mailbox)
+        self._ends = Ends(mailbox)
+        self._questions = Questions(mailbox, self._commits, self._ends)
         self.server = self._server(replace(settings, answer_timeout=settings.answer_timeout + ANSWER_MARGIN))
 
     def _server(self, settings: HTTPSSettings) -> PSKServer | WorkerPool:
@@ -164,7 +170,7 @@ class TransportHTTPS:
         """Reports the sessions of an earlier run as closed, then listens; raises Unavailable."""
         self._deadlines = Deadlines(asyncio.get_running_loop())
         await self.mailbox.start()
-        await self._close_earlier()
+        await self._ends.report_earlier()
         self._spawn(self._sweep())
         await self.server.start()
 
@@ -172,6 +178,7 @@ class TransportHTTPS:
         """Lets answers under way go out, ends all sessions and reports them."""
         await self.server.stop()
         await self._commits.stop(STOP_GRACE)
+        await self._questions.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -182,18 +189,21 @@ class TransportHTTPS:
     async def receive(self, raw: bytes) -> None:
         """One message of the SM-SR; raises PeerError when it is none that a card could be given.
 
-        An answer needs no commit: it goes to the card now, or the card is gone and the SM-SR is told so again.
+        An answer needs no commit: it goes to the card now, or the card is gone and the SM-SR is told so again. It
+        is taken when there is a record of its session: without one the SM-SR would never hear of the end.
         """
-        _, body = decode(raw, es5.TO_HTTPS_CODEC)
+        header, body = decode(raw, es5.TO_HTTPS_CODEC)
         if not isinstance(body, es5.HTTPSAnswer):
             raise PeerError(f"{type(body).__name__} is no message to {TRANSPORT_HTTPS}", field="type")
         response = response_of(body)
         asked = self._waiting.get(body.post_id)
         if asked is not None:
             asked.answered(response)
+            await self._questions.recorded(body.session_id)
             return
         self._log.info("answer without a card", session=body.session_id, post=body.post_id)
-        await self._tell_again(body)
+        await self._questions.recorded(body.session_id)
+        await self._ends.tell_again(body, header.eid)
 
     # -- keys -------------------------------------------------------------------------------------------------
 
@@ -210,7 +220,8 @@ class TransportHTTPS:
     async def _key_of(self, card: psk_identity.PSKIdentity) -> bytes | None:
         question = crypto.GetPSK(eid=card.eid, key_version=card.key_version, key_id=card.key_id)
         handshake = f"{self._lookups}{next(self._numbers)}"
-        header = self._header(handshake, card.eid, self._settings.handshake_timeout)
+        deadline = self._clock.now() + self._settings.handshake_timeout
+        header = header_of(self.mailbox.role, handshake, card.eid, deadline)
         try:
             answer = await self._crypto.ask(header, question)
         except Unavailable:
@@ -235,20 +246,25 @@ class TransportHTTPS:
         self._posts.count += 1
         post_id = f"{session.id}/{number}"
         message = posted(session, request, post_id)
-        header = self._header(post_id, message.eid, self._settings.answer_timeout)
-
-        def unit(tx: Tx) -> None:
-            if number == 1:
-                rows.enter(tx.session, session, tx.now)
-            tx.send(SM_SR, header, message)
+        deadline = self._clock.now() + self._settings.answer_timeout
+        header = header_of(self.mailbox.role, post_id, message.eid, deadline)
 
         # Registered first: the answer may be here before the commit of the question has come back to us.
         asked = self._waiting[post_id] = _Asked()
         try:
             self._posted.add(session.id)
             few = len(self._posted) <= FEW_SESSIONS
-            await self._commits.commit(unit, spacing=0.0 if few else ASK_SPACING if number == 1 else POST_SPACING)
-            return await self._answer_to(asked, header)
+            if self._questions.is_one(session, request):
+                self._questions.ask(session, header, message, asked.failed)
+            else:
+                spacing = 0.0 if few else ASK_SPACING if number == 1 else POST_SPACING
+                unit = partial(_post, session=session, first=number == 1, header=header, message=message)
+                await self._commits.commit(unit, key=message.eid, spacing=spacing)
+            response = await self._answer_to(asked, header)
+            if response.body or response.next_uri is not None:
+                # A card that has something in its hands is one that the next run must know of.
+                await self._questions.enter(session.id, spacing=0.0 if few else POST_SPACING)
+            return response
         finally:
             del self._waiting[post_id]
 
@@ -269,7 +285,7 @@ class TransportHTTPS:
             post = header.function_call_id
             log.warning("no answer of the SM-SR in time", operation="POST", eid=header.eid, post=post)
             return AdminResponse.end()
-        (self._scripts if response.body else self._ends).count += 1
+        (self._scripts if response.body else self._dismissals).count += 1
         return response
 
     # -- sessions ---------------------------------------------------------------------------------------------
@@ -293,7 +309,8 @@ class TransportHTTPS:
             self._posted.discard(session.id)
             # Behind its POSTs, and before whatever the card says next: commits keep the order.
             ended = Ended(session.id, session.eid or "", reason.value)
-            self._commits.insist(partial(self._close_all, ended=(ended,)), within=END_GATHER)
+            if not self._questions.end(ended):
+                self._commits.insist(partial(self._ends.close, ended=ended), key=ended.eid, within=END_GATHER)
 
     def _on_refused(self, refusal: Refusal) -> None:
         self.tally.add(REFUSED)
@@ -308,39 +325,6 @@ class TransportHTTPS:
     def _on_alarm(self, session: Session, text: str) -> None:
         log.error("session of one eUICC in the name of another", session=session.id, detail=text)
         self._spawn(self._audit(session.eid or "", session.id, text))
-
-    async def _close_earlier(self) -> None:
-        table = schema.session
-        statement = select(table.c.id, table.c.eid).where(table.c.closed.is_(None)).limit(CLOSE_BATCH)
-        while True:
-            found = await self.mailbox.store.read(lambda c: c.execute(statement).all())
-            if not found:
-                return
-            ended = [Ended(row.id, row.eid, RESTARTED) for row in found]
-            await self.mailbox.transact(partial(self._close_all, ended=ended))
-
-    def _close_all(self, tx: Tx, ended: Sequence[Ended]) -> None:
-        for one in ended:
-            if rows.close(tx.session, one, tx.now):
-                self._send_closed(tx, f"{one.session_id}/closed", one)
-
-    async def _tell_again(self, answer: es5.HTTPSAnswer) -> None:
-        """The SM-SR believes in a session that is over: tells it once more, after what it was told before."""
-        table = schema.session
-        statement = select(table.c.eid, table.c.reason).where(
-            table.c.id == answer.session_id, table.c.closed.is_not(None)
-        )
-
-        def unit(tx: Tx) -> None:
-            row = tx.connection.execute(statement).first()
-            if row is not None:
-                self._send_closed(tx, f"{answer.post_id}/gone", Ended(answer.session_id, row.eid, row.reason))
-
-        await self.mailbox.transact(unit)
-
-    def _send_closed(self, tx: Tx, message: str, ended: Ended) -> None:
-        body = es5.HTTPSClosed(session_id=ended.session_id, eid=ended.eid, reason=ended.reason)
-        tx.send(SM_SR, self._header(message, ended.eid, CLOSED_DEADLINE), body)
 
     async def _audit(self, eid: str, session_id: str, detail: str) -> None:
         await self._persist(
@@ -377,21 +361,17 @@ class TransportHTTPS:
             else:
                 return
 
-    def _header(self, name: str, eid: str, lifetime: float) -> Header:
-        return Header(
-            message_id=f"{self.mailbox.role}/{name}",
-            sender=self.mailbox.role,
-            requester=TRANSPORT_HTTPS,
-            function_call_id=name,
-            deadline=self._clock.now() + lifetime,
-            eid=eid,
-        )
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_report_failure)
+
+
+def _post(tx: Tx, session: Session, first: bool, header: Header, message: es5.HTTPSPosted) -> None:
+    if first:
+        rows.enter(tx.session, session, tx.now)
+    tx.send(SM_SR, header, message)
 
 
 def _execute(connection: Connection, statement: Executable) -> None:

@@ -23,6 +23,7 @@ type Unit = Callable[[Tx], None]
 class _Entry(NamedTuple):
     unit: Unit
     told: asyncio.Future[None] | None  # None: repeated until it is durable
+    key: str
 
 
 class SharedCommits:
@@ -35,21 +36,26 @@ class SharedCommits:
         self._due = math.inf
         self._last = -math.inf  # when a transaction began
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, int] = {}  # units by key
 
-    async def commit(self, unit: Unit, *, spacing: float) -> None:
-        """Returns when `unit` is durable; raises Unavailable.
+    def is_clear(self, key: str) -> bool:
+        """Whether every unit of this key is durable, or given up."""
+        return key not in self._under_way
+
+    async def commit(self, unit: Unit, *, key: str, spacing: float) -> None:
+        """Returns when `unit` is durable; raises Unavailable. `key` says whose it is.
 
         It waits for others only when the last transaction began less than `spacing` seconds ago, and no longer.
         It is committed also when the caller is cancelled meanwhile.
         """
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         now = asyncio.get_running_loop().time()
-        self._add(_Entry(unit, told), max(0.0, self._last + spacing - now))
+        self._add(_Entry(unit, told, key), max(0.0, self._last + spacing - now))
         await told
 
-    def insist(self, unit: Unit, *, within: float) -> None:
+    def insist(self, unit: Unit, *, key: str, within: float) -> None:
         """Commits a unit whose repeat is harmless, `within` so many seconds, and as often as it takes."""
-        self._add(_Entry(unit, None), within)
+        self._add(_Entry(unit, None, key), within)
 
     async def stop(self, grace: float) -> None:
         """Commits what waits; what is not durable after `grace` seconds is given up."""
@@ -64,6 +70,7 @@ class SharedCommits:
 
     def _add(self, entry: _Entry, within: float) -> None:
         self._entries.append(entry)
+        self._under_way[entry.key] = self._under_way.get(entry.key, 0) + 1
         if len(self._entries) >= MAX_UNITS:
             self._next()
         else:
@@ -102,10 +109,11 @@ class SharedCommits:
                 self._entries[:0] = again  # they came before what waits now
                 self._wake(problem.retry_after)
             for entry in entries:
-                _tell(entry.told, problem)
+                if entry.told is not None:
+                    self._over(entry, problem)
         except Exception as problem:  # a bug in one of them takes no other with it
             if len(entries) == 1:
-                _tell(entries[0].told, problem)
+                self._over(entries[0], problem)
                 if entries[0].told is None:
                     raise
                 return
@@ -113,13 +121,18 @@ class SharedCommits:
                 await self._commit([entry])
         else:
             for entry in entries:
-                _tell(entry.told, None)
+                self._over(entry, None)
 
-
-def _tell(told: asyncio.Future[None] | None, problem: Exception | None) -> None:
-    if told is None or told.done():
-        return
-    if problem is None:
-        told.set_result(None)
-    else:
-        told.set_exception(problem)
+    def _over(self, entry: _Entry, problem: Exception | None) -> None:
+        left = self._under_way[entry.key] - 1
+        if left:
+            self._under_way[entry.key] = left
+        else:
+            del self._under_way[entry.key]
+        told = entry.told
+        if told is None or told.done():
+            return
+        if problem is None:
+            told.set_result(None)
+        else:
+            told.set_exception(problem)
