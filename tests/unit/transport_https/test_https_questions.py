@@ -1,4 +1,4 @@
-"""First POSTs that only ask: no commit before the answer, a record before anything is at stake, nobody forgotten."""
+"""First POSTs that only ask: no commit before the answer, a record before anything is at stake; crashes."""
 
 from __future__ import annotations
 
