@@ -141,14 +141,16 @@ async def test_the_same_answer_once_more_is_taken_no_sooner(path: Path) -> None:
             await c.send(request_bytes())
             await until(lambda: bool(w.posted))
             gate.opened.clear()
-            twice = [asyncio.ensure_future(w.answer(end_for(w.posted[0]))) for _ in range(2)]
+            twice = [asyncio.ensure_future(w.answer(end_for(w.posted[0])))]
             assert (await c.read()).status == 204
+            twice.append(asyncio.ensure_future(w.answer(end_for(w.posted[0]))))
         await asyncio.sleep(5)
         assert not any(one.done() for one in twice)
         gate.opened.set()
         await asyncio.gather(*twice)
         await asyncio.sleep(1)
-        assert {one.session_id for one in w.closed} == {w.posted[0].session_id}
+        told = es5.HTTPSClosed(session_id=w.posted[0].session_id, eid=EID, reason="completed")
+        assert w.closed == [told, told]
 
 
 @virtual
@@ -220,6 +222,23 @@ async def test_a_card_that_leaves_before_the_answer_is_told_of_and_again_when_th
         await w.answer(script_for(w.posted[0]))
         await until(lambda: len(w.closed) == 2)
         assert w.closed[0] == w.closed[1]
+
+
+@virtual
+async def test_a_card_that_leaves_while_its_session_is_recorded(path: Path) -> None:
+    async with world(path) as w:
+        gate = Gate(w)
+        gate.opened.clear()
+        async with card(w.port) as c:
+            await c.send(request_bytes())
+            await until(lambda: gate.begun > 0)
+            c.writer.transport.abort()
+        await until(lambda: not w.role.server.sessions)
+        gate.opened.set()
+        await until(lambda: bool(w.closed))
+        (row,) = w.rows()
+        assert (row.id, row.reason) == (w.posted[0].session_id, "connection-lost")
+        assert row.closed is not None
 
 
 @virtual
