@@ -316,9 +316,11 @@ def settled(state: SettleState, event: Any, **changes: Any) -> Step[SettleState]
 def test_a_doubt_on_top_of_a_doubt() -> None:
     doubt = s.Signalled("procedure", Doubt())
     first = settled(SettleState(), doubt)
-    again = settled(first.state, doubt)
-    assert s.timers(again) == {"look": settle.FIRST_LOOK}
-    asked = settled(again.state, TimerFired("look"))
+    assert s.timers(first) == {"look": settle.FIRST_LOOK}
+    assert settled(first.state, doubt) == Step(first.state), "nobody can put the question off"
+    asked = settled(first.state, TimerFired("look"))
+    silent = settled(asked.state, s.outcome(s.command(asked).id, "unknown"))
+    assert s.timers(settled(silent.state, doubt)) == {"look": settle.FIRST_LOOK}, "sooner than the silence would have it"
     meanwhile = settled(asked.state, doubt)
     assert meanwhile.state.open
     assert meanwhile.state.question is not None, "the answer on its way is still heard"

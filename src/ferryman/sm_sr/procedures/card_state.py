@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ferryman.codec import ids, isdr, ota_script
 from ferryman.codec.isdr_answers import ISDPStatus, parse_status
 from ferryman.errors import PeerError
-from ferryman.sm_sr.procedures.delivery import Command, Outcome, single
+from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, read, single
 
-SW_NOT_FOUND = 0x6A88
+SW_OK, SW_NOT_FOUND = 0x9000, 0x6A88
+CARD_ENABLED, CARD_DISABLED = 0x3F, 0x1F
 ASK = "ask"  # timer: the card gave no answer, ask again
 ASK_AGAIN = 30.0  # s
 
@@ -35,3 +38,17 @@ def card_state(outcome: Outcome, aid: bytes) -> ISDPStatus | None:
     if sw != 0x9000:
         raise PeerError(f"GET STATUS answered {sw:04X}", field="R-APDU", clause="SGP.02 ES5.eUICCCapabilityAudit")
     return next((found for found in parse_status(data) if found.aid == aid), None)
+
+
+def states_told(apdus: Iterable[tuple[bytes, int]]) -> dict[bytes, int]:
+    """Life-cycle states by AID in the answers to GET STATUS; the ones with an error say nothing.
+
+    Raises PeerError when an answer is none to GET STATUS.
+    """
+    found = (one for data, sw in apdus if sw == SW_OK for one in parse_status(data))
+    return {one.aid: one.state for one in found}
+
+
+def apdus_of(outcome: Outcome) -> tuple[tuple[bytes, int], ...]:
+    """What the card answered to each command of a script, as far as it got; raises PeerError."""
+    return read(outcome.script).apdus if outcome.kind is OutcomeKind.ANSWERED else ()

@@ -5,13 +5,18 @@ it is taken once, before the validity period ends, committed before it is sent, 
 Without confirmation the card rolls back. Only the card's word ends the change: 9000 to the confirmation, or
 "nothing pending" together with its state. State 3F alone proves nothing, a card that waits for us is in it too.
 A roll-back is believed in the same way, so that a replayed notification cannot end a good change. The lease on
-the EID is kept until the card has said how it ended. A profile that has to go, because that was asked for or
+the EID is kept until the card has said how it ended.
+
+A notification that may be a replay (`CardNotification.replayable`) is confirmed as well, because the card may be
+waiting for it and would roll back; but nothing that follows from it is believed before the card has been asked. A
+card that does not count takes the confirmation of one for that of another: there 9000 proves that something was
+pending, and its state after that what it was. A profile that has to go, because that was asked for or
 because POL2 says Auto-Delete, is deleted after the change is final.
 """
 
 from __future__ import annotations
 
-from ferryman.codec.isdr_answers import ISDPStatus, parse_confirmation, parse_status
+from ferryman.codec.isdr_answers import parse_confirmation
 from ferryman.contracts import codes
 from ferryman.contracts.status import expired, failed, warning
 from ferryman.errors import PeerError
@@ -33,12 +38,11 @@ from ferryman.sm_sr import policy
 from ferryman.sm_sr.euicc_type import DISABLE_FIRST
 from ferryman.sm_sr.procedures import change_commands as commands
 from ferryman.sm_sr.procedures import change_delete
-from ferryman.sm_sr.procedures.change_end import finish, go_back, landed, succeed
+from ferryman.sm_sr.procedures.card_state import CARD_DISABLED, CARD_ENABLED
+from ferryman.sm_sr.procedures.change_end import finish, go_back, hinted, landed, proven, succeed
 from ferryman.sm_sr.procedures.change_state import (
     ASK_AGAIN,
     ASK_LATER,
-    CARD_DISABLED,
-    CARD_ENABLED,
     CHANGING,
     COMMANDED,
     CONFIRMING,
@@ -47,10 +51,10 @@ from ferryman.sm_sr.procedures.change_state import (
     LOOKING,
     RECONFIRM_DELAY,
     RETURNING,
-    SW_NOT_FOUND,
     SW_OK,
     SW_POLICY,
     answer,
+    card_of,
     command_id,
     effective_of,
     settings_of,
@@ -168,14 +172,19 @@ def _notified(state: State, found: CardNotification, context: Context) -> Step[S
         return _notified_outside(state, found, context)
     name = AUDIT_NAMES.get(found.type, f"notification type {found.type:02X}")
     received = Audit(name, "received", object=found.aid.hex().upper())
-    if _tells_the_change(state, found) and not _older(found, state.returned):
+    over = state.replied or (context.caller is not None and context.now >= context.caller.deadline)
+    newer = not _older(found, state.returned) and not _older(found, state.confirmed)
+    if _tells_the_change(state, found) and newer:
         decided = found.same_as(state.confirmed)
         if decided and state.phase == CONFIRMING:
-            return Step(state)  # our confirmation is on its way; its repeats are the channel's work
-        over = state.replied or (context.caller is not None and context.now >= context.caller.deadline)
+            # Our confirmation is on its way; its repeats are the channel's work.
+            return Step(state if proven(state.confirmed) else replace(state, confirmed=found))
         if over and not decided:
             late = Audit(name, "not confirmed", detail="the validity period is over; the card rolls back")
             return Step(state, (received, late))
+        if found.replayable and state.refuted and state.phase == COMMANDED:
+            # Confirming takes the place of the command in flight: one replay may do that, not each.
+            return Step(state, (received, Audit(name, "not confirmed", detail="it was a replay before")))
         changed = replace(state, phase=CONFIRMING, confirmed=found, returned=None)
         return _confirm(changed, state, found, context, received)
     if names_failed(found, context) and found.aid != state.target:
@@ -183,6 +192,8 @@ def _notified(state: State, found: CardNotification, context: Context) -> Step[S
     if found.type in (ROLLED_BACK, FELL_BACK) and not _older(found, state.confirmed):
         if found.same_as(state.returned) and state.phase == RETURNING:
             return Step(state)
+        if found.replayable and (state.phase == COMMANDED or (over and state.confirmed is None)):
+            return _hinted(state, found, context, received)
         return _confirm(replace(state, phase=RETURNING, returned=found), state, found, context, received)
     if found.type not in AUDIT_NAMES:
         return Step(state, (received, Audit(name, "alarm", detail="unknown type, not confirmed")))
@@ -194,6 +205,17 @@ def _notified_outside(state: State, found: CardNotification, context: Context) -
     if found.same_as(state.confirmed):
         return Step(state)
     return Step(state, (pass_on(found, context.eid),))
+
+
+def _hinted(state: State, found: CardNotification, context: Context, received: Audit) -> Step[State]:
+    """A roll-back or fall-back that may be a replay, while confirming would do harm: it would take the place of
+    the command in flight, or make a change final whose call is over. No card rolls back for want of it."""
+    detail = "it may be a replay: the card's own answer decides"
+    not_confirmed = (received, Audit(received.action, "not confirmed", detail=detail))
+    if state.phase != CHANGING:
+        return Step(state, not_confirmed)
+    asked = commands.ask(replace(state, returned=found, nothing_pending=False), context)
+    return Step(asked.state, (*not_confirmed, *asked.effects))
 
 
 def _tells_the_change(state: State, found: CardNotification) -> bool:
@@ -219,7 +241,7 @@ def _confirm(
         cancel(before, context.eid),
         settled(before, context.eid),
     ]
-    if found.imei:
+    if found.imei and not found.replayable:
         effects.append(Apply(Contacted(found.imei.hex().upper())))
     sent = commands.confirm(replace(state, nothing_pending=False), context)
     return Step(sent.state, (*effects, *sent.effects))
@@ -231,12 +253,18 @@ def _confirmation_answered(state: State, outcome: Outcome, context: Context) -> 
         gone = parse_confirmation(data) if sw == SW_OK else []
     except PeerError:
         sw, gone = 0, []
-    if sw == SW_OK:
+    if sw == SW_OK and effective_of(context).check_sequence:
         return succeed(state, context, gone)
+    if sw == SW_OK:
+        return commands.ask(replace(state, taken=True, nothing_pending=True, gone=tuple(gone)), context)
+    if sw and not state.unsure and state.confirmed is not None and state.confirmed.replayable:
+        # Refused, and no other copy of ours has gone out: the card has told no such thing yet.
+        return commands.ask(replace(state, confirmed=None, refuted=True, nothing_pending=False), context)
     if sw == effective_of(context).nothing_pending:
         # An earlier copy came through, or the card rolled back.
         return commands.ask(replace(state, nothing_pending=True), context)
-    return Step(state, (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
+    unsure = state.unsure or outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.ANSWERED)
+    return Step(replace(state, unsure=unsure), (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
 
 
 def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[State]:
@@ -245,8 +273,10 @@ def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[
         _, sw = single(outcome) if outcome.kind is OutcomeKind.ANSWERED else (b"", 0)
     except PeerError:
         sw = 0
-    if sw == SW_OK:
+    if sw == SW_OK and effective_of(context).check_sequence:
         return go_back(state, context)
+    if sw == SW_OK:
+        return commands.ask(replace(state, taken=True, nothing_pending=True), context)
     return commands.ask(replace(state, nothing_pending=sw == effective_of(context).nothing_pending), context)
 
 
@@ -254,48 +284,56 @@ def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[
 
 
 def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
-    found, gone = _read_states(state, outcome)
-    if found is None or found.state not in (CARD_ENABLED, CARD_DISABLED):
+    states, gone = commands.told(state, outcome, card_of(context))
+    target = states.get(state.target)
+    if target not in (CARD_ENABLED, CARD_DISABLED):
         if state.replied:
             return Step(state)  # the grace timer ends it
         return Step(replace(state, phase=_waiting(state)), (SetTimer(ASK_LATER, context.now + ASK_AGAIN),))
-    if found.state == CARD_ENABLED:
+    if target == CARD_ENABLED:
         return _still_there(state, context, gone)
-    if not (state.confirmed or state.returned or state.response or state.replied):
+    told = proven(state.confirmed) or proven(state.returned)
+    if not (told or state.response or state.replied):
         # The command never ran, or its answer was lost and the card rolled back: it may go out again, a few times.
         if state.attempts < settings_of(context).card_attempts:
+            state = replace(state, confirmed=None, returned=None, taken=False, unsure=False, seen=0.0)
             return commands.change(state, context)
         return finish(state, failed(*codes.ISDR_ERROR, "the card did not change the profile", context.eid))
+    begun = state.begun + effective_of(context).change_timeout
+    if (state.refuted or hinted(state)) and not (told or state.taken) and context.now < begun:
+        # What was told was a replay, or is confirmed already; the card has had the command and may be about to.
+        waiting = replace(state, phase=CHANGING, confirmed=None, returned=None)
+        return Step(waiting, (SetTimer(ASK_LATER, begun),))
     if landed(state):
         state = replace(state, returned=None)  # the card itself says that it is not there
-    return go_back(state, context)
-
-
-def _read_states(state: State, outcome: Outcome) -> tuple[ISDPStatus | None, list[bytes]]:
-    """The target as the card has it, and the former one when the card says that it is gone."""
-    try:
-        apdus = read(outcome.script).apdus if outcome.kind is OutcomeKind.ANSWERED else ()
-        if not apdus or apdus[0][1] != SW_OK:
-            return None, []
-        found = next((item for item in parse_status(apdus[0][0]) if item.aid == state.target), None)
-    except PeerError:
-        return None, []
-    missing = len(apdus) > 1 and apdus[1][1] == SW_NOT_FOUND
-    return found, [state.previous] if missing else []
+    enabled = next((aid for aid, found in states.items() if found == CARD_ENABLED), b"")
+    return go_back(state, context, enabled)
 
 
 def _still_there(state: State, context: Context, gone: list[bytes]) -> Step[State]:
     """The target is the enabled profile now; final only when nothing is pending any more."""
-    if state.nothing_pending and landed(state):
+    if state.nothing_pending and landed(state) and (state.taken or proven(state.returned)):
         return go_back(state, context)
+    if state.taken:
+        return succeed(state, context, [*state.gone, *gone])
     # A roll-back that was told was a replay.
     if state.confirmed is not None:
         if state.nothing_pending and state.returned is None:
-            return succeed(state, context, gone)
+            return _perhaps_final(state, state.confirmed, context, gone)
         return commands.confirm(replace(state, phase=CONFIRMING, returned=None), context)
     # It waits for us, and its notification was lost or is repeated.
     state = replace(state, phase=CHANGING, returned=None, nothing_pending=False)
     return Step(state, (SetTimer(ASK_LATER, context.now + 2 * ASK_AGAIN),))
+
+
+def _perhaps_final(state: State, found: CardNotification, context: Context, gone: list[bytes]) -> Step[State]:
+    """Enabled, nothing pending. When `found` may be a replay the card may not have come to notifying yet: only
+    when it is still so after all the time that a change takes, an earlier confirmation of ours was taken."""
+    seen = state.seen or context.now
+    final = seen + effective_of(context).change_timeout
+    if proven(found) or context.now >= final:
+        return succeed(state, context, gone)
+    return Step(replace(state, phase=CHANGING, seen=seen), (SetTimer(ASK_LATER, final),))
 
 
 def _waiting(state: State) -> str:

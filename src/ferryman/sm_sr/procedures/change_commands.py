@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ferryman.codec import ids, isdr, ota_script
+from ferryman.errors import PeerError
 from ferryman.platform.procedure import Context, Effect, SetTimer, Step
+from ferryman.sm_sr.procedures.card_state import apdus_of, states_told
 from ferryman.sm_sr.procedures.change_state import (
     ASK_LATER,
     ASKING,
@@ -13,15 +15,18 @@ from ferryman.sm_sr.procedures.change_state import (
     COMMANDED,
     DELETING,
     LOOKING,
+    SW_NOT_FOUND,
     State,
+    card_of,
     command_id,
     effective_of,
     profile_of,
 )
 from ferryman.sm_sr.procedures.channel_state import Channel
-from ferryman.sm_sr.procedures.delivery import Command, deliver
+from ferryman.sm_sr.procedures.delivery import Command, Outcome, deliver
 from ferryman.sm_sr.procedures.notification import confirmation, names_failed
 from ferryman.sm_sr.procedures.structs import replace
+from ferryman.sm_sr.records import EUICC
 
 
 def _to_isdr(state: State, context: Context, *apdus: bytes, destination: str = "") -> Effect:
@@ -46,7 +51,8 @@ def change(state: State, context: Context) -> Step[State]:
 def wait(state: State, context: Context) -> Step[State]:
     """The card changes now and will notify; asking at once would only collide."""
     timeout = effective_of(context).change_timeout
-    return Step(replace(state, phase=CHANGING), (SetTimer(ASK_LATER, context.now + timeout),))
+    state = replace(state, phase=CHANGING, begun=context.now)
+    return Step(state, (SetTimer(ASK_LATER, context.now + timeout),))
 
 
 def confirm(state: State, context: Context) -> Step[State]:
@@ -66,10 +72,30 @@ def ask(state: State, context: Context) -> Step[State]:
     confirmed = state.confirmed is not None and state.returned is None
     profile = profile_of(state.target if (state.asks % 2 == 0) == confirmed else state.previous, context)
     state = replace(state, phase=ASKING, sent=state.sent + 1, asks=state.asks + 1)
-    # The target first: a script stops at the first error, and the former one may be gone.
-    apdus = [isdr.get_status(aid) for aid in (state.target, state.previous) if aid]
+    apdus = [isdr.get_status(aid) for aid in asked_about(state, card_of(context))]
     destination = profile.msisdn if profile is not None else ""
     return Step(state, (_to_isdr(state, context, *apdus, destination=destination),))
+
+
+def asked_about(state: State, card: EUICC | None) -> list[bytes]:
+    """ISD-Ps that a question is about, in its order: a script stops at the first error, and the former one may be
+    gone. A notification that may be a replay may tell of a third one."""
+    aids = [state.target, state.previous]
+    told = state.returned
+    if told is not None and told.replayable and card is not None and card.by_aid(told.aid) is not None:
+        aids.insert(1, told.aid)
+    return list(dict.fromkeys(filter(None, aids)))
+
+
+def told(state: State, outcome: Outcome, card: EUICC | None) -> tuple[dict[bytes, int], list[bytes]]:
+    """The answer to a question: ISD-Ps as the card has them, and the former one when it says that it is gone."""
+    try:
+        apdus = apdus_of(outcome)
+        states = states_told(apdus)
+    except PeerError:
+        return {}, []
+    answers = zip(asked_about(state, card), apdus, strict=False)
+    return states, [aid for aid, (_, sw) in answers if sw == SW_NOT_FOUND and aid == state.previous]
 
 
 def delete(state: State, context: Context, before: Iterable[Effect] = ()) -> Step[State]:

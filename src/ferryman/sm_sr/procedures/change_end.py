@@ -10,10 +10,11 @@ from ferryman.platform.procedure import Apply, Audit, Context, Done, Effect, Ste
 from ferryman.sm_sr.policy import auto_deleted
 from ferryman.sm_sr.procedures import change_commands as commands
 from ferryman.sm_sr.procedures.change_state import State, answer, card_of, profile_of
+from ferryman.sm_sr.procedures.delivery import CardNotification
 from ferryman.sm_sr.procedures.notification import FELL_BACK, enabled_is, removed
 from ferryman.sm_sr.procedures.settle import doubt
 from ferryman.sm_sr.procedures.structs import replace
-from ferryman.sm_sr.records import RemoveISDP
+from ferryman.sm_sr.records import Contacted, RemoveISDP
 
 
 def succeed(state: State, context: Context, gone: list[bytes]) -> Step[State]:
@@ -23,6 +24,7 @@ def succeed(state: State, context: Context, gone: list[bytes]) -> Step[State]:
     if card is not None:
         effects += enabled_is(state.target, card)
         effects += removed(gone, card)
+    effects += _device(state.confirmed, state)
     state = replace(state, changed=True)
     previous = profile_of(state.previous, context)
     if state.deletes:
@@ -42,15 +44,36 @@ def landed(state: State) -> bool:
     return state.returned is not None and state.returned.type == FELL_BACK and state.returned.aid == state.target
 
 
-def go_back(state: State, context: Context) -> Step[State]:
-    """The card is where it was, or where the fall-back brought it."""
+def proven(found: CardNotification | None) -> bool:
+    """Whether the card has told this, and now: it cannot be a replay."""
+    return found is not None and not found.replayable
+
+
+def hinted(state: State) -> bool:
+    """Whether all that the card has told of this change may be replays, and something was told."""
+    told = [found for found in (state.confirmed, state.returned) if found is not None]
+    return bool(told) and not any(proven(found) for found in told)
+
+
+def _device(found: CardNotification | None, state: State) -> list[Effect]:
+    """The IMEI in one that may be a replay, when the card has taken the confirmation."""
+    known = found is not None and found.imei and found.replayable and state.taken
+    return [Apply(Contacted(found.imei.hex().upper()))] if found is not None and known else []
+
+
+def go_back(state: State, context: Context, enabled: bytes = b"") -> Step[State]:
+    """The card is where it was, or where the fall-back brought it; `enabled` is the ISD-P that it says is it."""
     card = card_of(context)
     found = state.returned
     effects: list[Effect] = []
     # A roll-back may name the profile that failed; a fall-back always names the one that is enabled now.
     believed = found is not None and (found.type == FELL_BACK or found.aid != state.target)
-    if card is not None and found is not None and believed and card.by_aid(found.aid) is not None:
-        effects = enabled_is(found.aid, card)
+    if card is not None and enabled:
+        effects = enabled_is(enabled, card) + _device(found, state)
+    elif card is not None and (hinted(state) or state.taken) and not landed(state):
+        effects = [doubt(context.eid)]  # neither of them, and what was told is no more than a hint
+    elif card is not None and found is not None and believed and card.by_aid(found.aid) is not None:
+        effects = enabled_is(found.aid, card) + _device(found, state)
     if landed(state) and not state.deletes:
         # What was asked for holds, though not by our change: no POL1 and no POL2 deletion follows (5.5, 7.14).
         sentence = "the change gave no connectivity, then the card fell back to the profile, which is enabled now"

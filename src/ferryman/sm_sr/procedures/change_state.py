@@ -37,7 +37,6 @@ GRACE = "grace"  # timer: how long after the end of the call the card's last wor
 SW_OK, SW_POLICY, SW_NOT_FOUND = 0x9000, 0x69E1, 0x6A88
 RECONFIRM_DELAY = 20.0  # s until a confirmation whose fate is not known is sent again
 ASK_AGAIN = 30.0  # s until a question without answer is put again
-CARD_ENABLED, CARD_DISABLED = 0x3F, 0x1F
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +59,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     nothing_pending: bool = False  # the card said so: it is where it will stay
     replied: bool = False
     response: bytes = b""
+    # Of a notification that may be a replay (cards without sequence numbers, numbers that are too old):
+    begun: float = 0.0  # when the card had the command
+    taken: bool = False  # the card has taken a confirmation of ours, of whatever waited for one
+    unsure: bool = False  # a confirmation went out and nobody knows whether the card took it
+    seen: float = 0.0  # the target was seen enabled first, with nothing pending
+    refuted: bool = False  # one has been a replay
+    gone: tuple[bytes, ...] = ()  # ISD-Ps that the card deleted when it took the confirmation
     doomed: bytes = b""
     deletions: int = 0  # DeleteProfile commands sent
     changed: bool = False  # the change is final

@@ -12,10 +12,11 @@ from ferryman.sm_sr.procedures.delivery import (
     Outcome,
     OutcomeKind,
     notification,
-    single,
+    read,
 )
 from ferryman.sm_sr.procedures.notification_state import NotificationState
 from ferryman.sm_sr.procedures.structs import replace
+from ferryman.sm_sr.settings import SMS
 
 CHANGES = ("enable", "disable", "delete-isdp")  # kinds of procedures that a notification can end
 SEQUENCES = 0x10000  # sequence numbers have two bytes and wrap
@@ -39,16 +40,20 @@ def route(state: Channel, value: CardNotification, effects: Effects) -> Channel:
     """To the change in progress, else to the procedure of unsolicited notifications.
 
     One that was confirmed before, or came before this change, must not end the change (an SMSC delivers late and
-    twice); outside a change an older sequence number is a replay and is not confirmed (SGP.02 4.1.1.11).
+    twice); outside a change an older sequence number is a replay and is not confirmed (SGP.02 4.1.1.11). Of cards
+    that do not count, the second change to a profile is told like the first one: what was heard before may be
+    either, and what came by SMS may be a replay. In a session under its PSK only the card itself speaks.
     """
     facts = effects.facts
+    counts = facts.effective.check_sequence
     value = replace(value, repeat=value.same_as(state.confirmed))
     # Also for the one that waits for its confirmation: when a later one is confirmed, it is a replay too.
-    if not value.repeat and state.confirmed is not None and facts.effective.check_sequence:
+    if not value.repeat and state.confirmed is not None and counts:
         step = (value.sequence - state.confirmed.sequence) % SEQUENCES
         value = replace(value, stale=not 1 <= step < SEQUENCES // 2)
     known = value.repeat or value.same_as(state.unsolicited)
-    if facts.holder and facts.holder_kind in CHANGES and not known:
+    value = replace(value, replayable=value.stale if counts else known or value.via == SMS)
+    if facts.holder and facts.holder_kind in CHANGES and not (known and counts):
         effects.signal(facts.holder, value)
         return state
     if value.stale and state.confirmed is not None:
@@ -65,7 +70,8 @@ def note(state: Channel, command: Command, outcome: Outcome) -> Channel:
     if command.confirms is None or outcome.kind is not OutcomeKind.ANSWERED:
         return state
     try:
-        _, sw = single(outcome)
+        apdus = read(outcome.script).apdus
     except PeerError:
         return state
-    return replace(state, confirmed=command.confirms) if sw == SW_OK else state
+    # The confirmation is the first command of its script; a question may follow it.
+    return replace(state, confirmed=command.confirms) if apdus and apdus[0][1] == SW_OK else state

@@ -25,7 +25,8 @@ class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated notification of the card and the transport to confirm it on.
 
     `repeat`: the card had our confirmation of it before (same type, sequence and AID). `stale`: its sequence
-    number is not newer than the last confirmed one, so that outside a change it is a replay.
+    number is not newer than the last confirmed one, so that outside a change it is a replay. `replayable`: nobody
+    can tell by looking at it whether the card says so now or said so once; the card has to be asked.
     """
 
     type: int
@@ -36,6 +37,7 @@ class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
     originator: str = ""
     repeat: bool = False
     stale: bool = False
+    replayable: bool = False
 
     def same_as(self, other: CardNotification | None) -> bool:
         """Whether both are one notification; the sequence alone is no key (SGP.02 4.1.1.11)."""

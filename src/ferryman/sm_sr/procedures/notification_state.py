@@ -8,8 +8,16 @@ from ferryman.sm_sr.procedures.delivery import CardNotification
 
 
 class NotificationState(msgspec.Struct, frozen=True, kw_only=True):
-    """`pending` is being confirmed; `last` is the one whose content was taken into the EIS, once."""
+    """`pending` is being confirmed; `last` is the one whose content was taken into the EIS, once.
+
+    Of those that may be replays: `asked` is the one that the card is asked about with command number `question`,
+    `asked_about` the EIS at that moment, `waiting` the latest that came meanwhile.
+    """
 
     pending: CardNotification | None = None
     last: CardNotification | None = None
     sent: int = 0
+    asked: CardNotification | None = None
+    question: int = 0
+    asked_about: tuple[tuple[bytes, str], ...] = ()
+    waiting: CardNotification | None = None

@@ -46,6 +46,8 @@ def doubt(eid: str) -> Signal:
 def step(state: SettleState, event: Event, context: Context) -> Step[SettleState]:
     """One step."""
     match event:
+        case Signalled(_, Doubt()) if state.open and state.question is None and state.delay == FIRST_LOOK:
+            return Step(state)  # the card is asked soon; who makes doubts again and again cannot put that off
         case Signalled(_, Doubt()):
             state = replace(state, open=True, delay=FIRST_LOOK)
             return Step(state, (SetTimer(LOOK, context.now + FIRST_LOOK),))
