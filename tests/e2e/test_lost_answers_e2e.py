@@ -60,7 +60,7 @@ async def test_lost_answer_to_the_last_segment_is_settled_by_an_audit(transport:
         assert struck
         assert (status.status, status.code) == (Status.WARNING, "1.6/5.4")
         assert [step.name for step in view.steps].count("AuditEIS") == 1
-        assert b.log().count("GetStatus") == 1
+        assert b.log().count("GetData FF21") == 1, "of an audit, and of nothing else"
         assert len(checks.effects(b, b.eid, "SCP03t Segment")) == 2, "nothing was loaded again"
         card = await checks.eis(b, b.eid)
         assert card.remaining_memory == b.device().card._core.state.free_nvm()

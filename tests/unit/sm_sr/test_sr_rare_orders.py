@@ -320,7 +320,8 @@ def test_a_doubt_on_top_of_a_doubt() -> None:
     assert settled(first.state, doubt) == Step(first.state), "nobody can put the question off"
     asked = settled(first.state, TimerFired("look"))
     silent = settled(asked.state, s.outcome(s.command(asked).id, "unknown"))
-    assert s.timers(settled(silent.state, doubt)) == {"look": settle.FIRST_LOOK}, "sooner than the silence would have it"
+    sooner = settled(silent.state, doubt)
+    assert s.timers(sooner) == {"look": settle.FIRST_LOOK}, "than after the silence"
     meanwhile = settled(asked.state, doubt)
     assert meanwhile.state.open
     assert meanwhile.state.question is not None, "the answer on its way is still heard"

@@ -481,9 +481,17 @@ def test_when_the_call_is_over_a_roll_back_is_asked_about_and_not_confirmed(kind
     late = s.DEADLINE + 3
     there = step(taken.state, told(taken.state, (s.NEW, 0x3F), (s.BOOT, 0x1F)), now=late)
     assert (there.state.phase, s.changes(there)) == (c.CHANGING, [])
-    back = step(taken.state, told(taken.state, (s.NEW, 0x1F), (s.BOOT, 0x3F)), now=late)
-    assert s.done(back)
-    assert (s.changes(back), s.replies(back)) == ([], [])
+    for answer in (told(taken.state, (s.NEW, 0x1F), (s.BOOT, 0x3F)), told(taken.state, (s.NEW, 0x1F), sw=0x6A88)):
+        back = step(taken.state, answer, now=late)
+        assert s.command(back).confirms is not None, "it is back: nothing else can take the confirmation"
+        assert back.state.phase == c.RETURNING
+    took = step(back.state, s.answered(last(back.state)), now=late).state
+    done = step(took, told(took, (s.NEW, 0x1F), (s.BOOT, 0x3F)), now=late)
+    assert s.done(done)
+    assert (s.changes(done), s.replies(done)) == ([], [])
+    knows_nothing = step(back.state, s.answered(last(back.state), 0x6985), now=late).state
+    waits = step(knows_nothing, told(knows_nothing, (s.NEW, 0x1F), (s.BOOT, 0x3F)), now=s.NOW + 5)
+    assert (waits.state.phase, s.done(waits)) == (c.CHANGING, False), "the command may be about to show"
 
 
 def test_an_old_number_does_not_take_the_place_of_the_one_that_is_being_confirmed() -> None:
@@ -502,6 +510,27 @@ def test_a_session_proves_what_a_short_message_told() -> None:
     asked = step(sure.state, s.answered(last(sure.state), 0x6985)).state
     assert s.reply(step(asked, told(asked, (s.NEW, 0x3F), (s.BOOT, 0x1F)))).status is Status.SUCCESS
     assert step(sure.state, hint(2, s.NEW)) == Step(sure.state), "it stays proved"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(s.outcome("procedure/9", kind) for kind in OTHER_ENDS),
+        s.outcome("procedure/9", "answered", script=b"?"),
+        s.answered("procedure/9", 0x6F00),
+        s.answered("procedure/9"),
+    ],
+)
+def test_a_question_without_an_answer_is_put_again(event: Any) -> None:
+    found = s.told(2, sequence=0)
+    for phase, changes in (
+        (c.CHANGING, {}),
+        (c.CONFIRMING, {"confirmed": found}),
+        (c.RETURNING, {"returned": found, "confirmed": found}),
+    ):
+        state = replace(changing(), phase=c.ASKING, sent=9, **changes)
+        taken = step(state, event)
+        assert (taken.state.phase, s.timers(taken)) == (phase, {"ask": c.ASK_AGAIN})
 
 
 def test_the_former_profile_is_gone_and_the_target_waits_for_us() -> None:

@@ -277,7 +277,9 @@ def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[
         return go_back(state, context)
     if sw == SW_OK:
         return commands.ask(replace(state, taken=True, nothing_pending=True), context)
-    return commands.ask(replace(state, nothing_pending=sw == effective_of(context).nothing_pending), context)
+    refuted = state.refuted or (bool(sw) and not proven(state.returned))
+    nothing_pending = sw == effective_of(context).nothing_pending
+    return commands.ask(replace(state, nothing_pending=nothing_pending, refuted=refuted), context)
 
 
 # -- asking the card -----------------------------------------------------------------------------------------
@@ -299,6 +301,9 @@ def _asked(state: State, outcome: Outcome, context: Context) -> Step[State]:
             state = replace(state, confirmed=None, returned=None, taken=False, unsure=False, seen=0.0)
             return commands.change(state, context)
         return finish(state, failed(*codes.ISDR_ERROR, "the card did not change the profile", context.eid))
+    if state.returned is not None and not proven(state.returned) and not (state.taken or state.refuted):
+        # The command has run or never will, a later packet has been answered: nothing else can take this.
+        return commands.confirm(replace(state, phase=RETURNING), context)
     begun = state.begun + effective_of(context).change_timeout
     if (state.refuted or hinted(state)) and not (told or state.taken) and context.now < begun:
         # What was told was a replay, or is confirmed already; the card has had the command and may be about to.

@@ -164,7 +164,7 @@ def _hinted(state: NotificationState, found: CardNotification, context: Context)
         return Step(state, (Audit(name, "not confirmed", detail="may be a replay"), doubt(context.eid)))
     if state.asked is not None:
         return Step(replace(state, waiting=found))
-    state = replace(state, asked=found, asked_about=_snapshot(card))
+    state = replace(state, asked=found, asked_about=_enabled(card))
     return _ask(state, found, _number(found, said, card), context)
 
 
@@ -174,7 +174,7 @@ def _ask(
     card: EUICC = context.facts.euicc
     state = replace(state, question=state.sent + 1, sent=state.sent + 1)
     # The one that the EIS has as enabled, too: when the card has neither, somebody has to look at all of it.
-    aids = (enabled_by(found, context), *((card.enabled.aid,) if card.enabled is not None else ()))
+    aids = filter(None, (enabled_by(found, context), _enabled(card)))
     question = Command(
         id=_id(state.question, context),
         owner=context.procedure_id,
@@ -212,7 +212,7 @@ def _told(
 ) -> Step[NotificationState]:
     """What the card says of a notification that may be a replay; then the one that came meanwhile."""
     about, waiting = state.asked_about, state.waiting
-    state = replace(state, asked=None, asked_about=(), waiting=None)
+    state = replace(state, asked=None, asked_about=b"", waiting=None)
     card: EUICC | None = context.facts.euicc
     if card is None:
         return Step(state)
@@ -220,14 +220,14 @@ def _told(
         states = states_told(apdus_of(outcome))
     except PeerError:
         states = {}
-    if not states or context.facts.holder_kind in CHANGES or _snapshot(card) != about:
+    if not states or context.facts.holder_kind in CHANGES or _enabled(card) != about:
         taken = Step(state, (doubt(context.eid),))  # nothing was said, or it is history by now
     elif states.get(said := enabled_by(found, context)) == CARD_ENABLED:
         taken = _believed(state, found, said, card, context)
     else:
         detail = f"type {found.type:02X}, sequence number {found.sequence}: a replay, the card says otherwise"
         taken = Step(state, (Audit("HandleDefaultNotification", "refused", detail=detail),))
-        if card.enabled is None or states.get(card.enabled.aid) != CARD_ENABLED:
+        if states.get(_enabled(card)) != CARD_ENABLED:
             taken = Step(state, (*taken.effects, doubt(context.eid)))
     effects = (CancelTimer(ELSEWHERE), *taken.effects)
     if waiting is None:
@@ -249,8 +249,8 @@ def _believed(
     return Step(state, (*effects, deliver(command, context.eid, Channel())))
 
 
-def _snapshot(card: EUICC) -> tuple[tuple[bytes, str], ...]:
-    return tuple((p.aid, p.state) for p in card.profiles)
+def _enabled(card: EUICC) -> bytes:
+    return card.enabled.aid if card.enabled is not None else b""
 
 
 # -- what it says ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ class NotificationState(msgspec.Struct, frozen=True, kw_only=True):
     """`pending` is being confirmed; `last` is the one whose content was taken into the EIS, once.
 
     Of those that may be replays: `asked` is the one that the card is asked about with command number `question`,
-    `asked_about` the EIS at that moment, `waiting` the latest that came meanwhile.
+    `asked_about` the ISD-P that the EIS had as enabled then, `waiting` the latest that came meanwhile.
     """
 
     pending: CardNotification | None = None
@@ -19,5 +19,5 @@ class NotificationState(msgspec.Struct, frozen=True, kw_only=True):
     sent: int = 0
     asked: CardNotification | None = None
     question: int = 0
-    asked_about: tuple[tuple[bytes, str], ...] = ()
+    asked_about: bytes = b""
     waiting: CardNotification | None = None

@@ -44,9 +44,10 @@ CHANGE = table(
     asking | card 9000, card 6A88 | Enabled and it waits for us: its notification is to come | changing | timer ask
     asking | card 9000, card 6A88 | Disabled, a replay was told, the command may be about to show | changing | timer ask
     asking | card 9000, card 6A88 | Disabled, and the command was never answered | commanded | to card
-    asking | card unknown, card unreadable, card SW, card 9000 | no answer, or not to the question: later | changing | timer ask
-    asking | card unknown, card unreadable, card SW, card 9000 | the same, confirmed | confirming | timer ask
-    asking | card unknown, card unreadable, card SW, card 9000 | the same, told of a roll-back | returning | timer ask
+    asking | card 9000, card 6A88 | Disabled, and a roll-back was told that may be a replay: it is confirmed now | returning | to card
+    asking | card unknown, card unreachable, card rejected, card unreadable, card SW, card 9000 | no answer, or not to the question: later | changing | timer ask
+    asking | card unknown, card unreachable, card rejected, card unreadable, card SW, card 9000 | the same, confirmed | confirming | timer ask
+    asking | card unknown, card unreachable, card rejected, card unreadable, card SW, card 9000 | the same, told of a roll-back | returning | timer ask
     commanded, changing, asking | deadline | nothing is confirmed any more | = | reply expired, withdraw, timer grace
     asking, confirming, returning | deadline | decided: the card's answer is the caller's | = | timer grace
     commanded, changing, asking, confirming, returning | grace | the card's last word did not come | end | doubt, ?reply expired
