@@ -381,6 +381,7 @@ def test_a_replayed_change_ends_nothing(effective: Effective, sw: int) -> None:
     state = confirming()
     refused = step(state, s.answered(last(state), sw), effective=effective)
     assert s.is_read(s.command(refused))
+    assert s.command(refused).destination == "8821100000001", "where it has just answered"
     assert refused.state.confirmed is None
     seen = step(refused.state, told(refused.state, (s.NEW, 0x3F), (s.BOOT, 0x1F)), effective=effective)
     assert (seen.state.phase, s.replies(seen)) == (c.CHANGING, [])
@@ -422,8 +423,10 @@ def test_disabled_so_soon_after_the_command_proves_nothing() -> None:
 
 def test_when_a_confirmation_may_have_been_taken_the_time_of_a_change_is_waited_for() -> None:
     """Enabled and nothing pending: final, or attaching still, after a replay and a lost confirmation."""
-    lost = step(confirming(), s.outcome(last(confirming()), "unknown")).state
-    again = step(lost, TimerFired("ask")).state
+    lost = step(confirming(), s.outcome(last(confirming()), "unknown"))
+    assert s.command(lost).destination == "8823900000001", "under the target's number it is silent"
+    again = step(lost.state, told(lost.state, (s.NEW, 0x3F), (s.BOOT, 0x1F))).state
+    assert again.phase == c.CONFIRMING, "it may wait for us still"
     asked = step(again, s.answered(last(again), 0x6985)).state
     assert asked.confirmed is not None
     waits = step(asked, told(asked, (s.NEW, 0x3F), (s.BOOT, 0x1F)))

@@ -259,12 +259,15 @@ def _confirmation_answered(state: State, outcome: Outcome, context: Context) -> 
         return commands.ask(replace(state, taken=True, nothing_pending=True, gone=tuple(gone)), context)
     if sw and not state.unsure and state.confirmed is not None and state.confirmed.replayable:
         # Refused, and no other copy of ours has gone out: the card has told no such thing yet.
-        return commands.ask(replace(state, confirmed=None, refuted=True, nothing_pending=False), context)
+        state = replace(state, confirmed=None, refuted=True, nothing_pending=False)
+        return commands.ask(state, context, under=state.target)  # it has just answered there
     if sw == effective_of(context).nothing_pending:
         # An earlier copy came through, or the card rolled back.
         return commands.ask(replace(state, nothing_pending=True), context)
-    unsure = state.unsure or outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.ANSWERED)
-    return Step(replace(state, unsure=unsure), (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
+    state = replace(state, unsure=state.unsure or outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.ANSWERED))
+    if not proven(state.confirmed) and outcome.kind is OutcomeKind.UNKNOWN:
+        return commands.ask(state, context, under=state.previous)  # a replay says where the card is not
+    return Step(state, (SetTimer(ASK_LATER, context.now + RECONFIRM_DELAY),))
 
 
 def _return_confirmed(state: State, outcome: Outcome, context: Context) -> Step[State]:

@@ -66,11 +66,15 @@ def confirm(state: State, context: Context) -> Step[State]:
     return Step(state, (deliver(command, context.eid, Channel()),))
 
 
-def ask(state: State, context: Context) -> Step[State]:
-    """GET STATUS of both ends of the change; a POL1 "delete when disabled" takes the former one away."""
-    # Nobody knows under which subscription the card is: each question goes to the other one.
+def ask(state: State, context: Context, *, under: bytes = b"") -> Step[State]:
+    """GET STATUS of both ends of the change; a POL1 "delete when disabled" takes the former one away.
+
+    `under` is the ISD-P whose subscription the card is under, when that is known.
+    """
+    # Else each question goes to the other one.
     confirmed = state.confirmed is not None and state.returned is None
-    profile = profile_of(state.target if (state.asks % 2 == 0) == confirmed else state.previous, context)
+    under = under or (state.target if (state.asks % 2 == 0) == confirmed else state.previous)
+    profile = profile_of(under, context)
     state = replace(state, phase=ASKING, sent=state.sent + 1, asks=state.asks + 1)
     apdus = [isdr.get_status(aid) for aid in asked_about(state, card_of(context))]
     destination = profile.msisdn if profile is not None else ""

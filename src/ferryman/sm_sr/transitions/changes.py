@@ -29,7 +29,7 @@ CHANGE = table(
     confirming | card 9000 | and another one is to be deleted | deleting | to card, ?EIS
     confirming | card SW | what cards of this type say when nothing is pending | asking | to card
     confirming | card 9000 | of a card that does not count: something was pending, its state says what | asking | to card
-    confirming | card SW | of one that may be a replay: the card has told no such thing | asking | to card
+    confirming | card SW, card unknown | of one that may be a replay: the card has told no such thing, or is not there | asking | to card
     confirming | card SW, card rejected, card unreachable, card unknown, card 9000, card unreadable | confirmed again, later | = | timer ask
     confirming | ask | | = | to card
     returning | card 9000 | the card has gone back | end | ?EIS, ?reply failed
