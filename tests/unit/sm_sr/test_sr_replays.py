@@ -506,6 +506,24 @@ def test_an_old_number_does_not_take_the_place_of_the_one_that_is_being_confirme
     assert s.reply(done).status is Status.SUCCESS
 
 
+def test_one_confirmation_is_the_answer_to_replay_and_truth_alike() -> None:
+    """Both have number 0: a second one would be refused, and say nothing of what became of the first."""
+    state = step(changing(), s.heard(2, s.NEW, 0, replayable=True, type=5), effective=NO_NUMBERS).state
+    assert state.phase == c.RETURNING, "a fall-back is not what Enable waits for"
+    true = step(state, hint(2, s.NEW))
+    assert (true.state.phase, true.state.unsure) == (c.CONFIRMING, True)
+    refused = step(true.state, s.answered(last(true.state), 0x6985)).state
+    assert refused.confirmed is not None, "the one before may have been taken"
+    disable = change_step(
+        State(request=s.REQUESTS["disable"], requester=s.DP), Begin(), s.context(ON_NEW, effective=NO_NUMBERS)
+    ).state
+    told_05 = change_step(disable, hint(5), s.context(ON_NEW, effective=NO_NUMBERS)).state
+    both = change_step(told_05, hint(2), s.context(ON_NEW, effective=NO_NUMBERS))
+    assert (told_05.phase, both.effects) == (c.CONFIRMING, ())
+    assert both.state.confirmed is not None
+    assert both.state.confirmed.type == 2
+
+
 def test_a_session_proves_what_a_short_message_told() -> None:
     state = confirming()
     sure = step(state, s.heard(2, sequence=0, via="https"))

@@ -81,8 +81,6 @@ from ferryman.sm_sr.procedures.settle import doubt
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import ENABLED, Contacted, Facts
 
-SEQUENCES = 0x10000  # sequence numbers of notifications have two bytes
-
 
 def step(state: State, event: Event, context: Context) -> Step[State]:
     """One step."""
@@ -173,10 +171,10 @@ def _notified(state: State, found: CardNotification, context: Context) -> Step[S
     name = AUDIT_NAMES.get(found.type, f"notification type {found.type:02X}")
     received = Audit(name, "received", object=found.aid.hex().upper())
     over = state.replied or (context.caller is not None and context.now >= context.caller.deadline)
-    newer = not _older(found, state.returned) and not _older(found, state.confirmed)
+    newer = not found.older_than(state.returned) and not found.older_than(state.confirmed)
     if _tells_the_change(state, found) and newer:
         decided = found.same_as(state.confirmed)
-        if decided and state.phase == CONFIRMING:
+        if state.phase == CONFIRMING and (decided or found.answered_with(state.confirmed)):
             # Our confirmation is on its way; its repeats are the channel's work.
             return Step(state if proven(state.confirmed) else replace(state, confirmed=found))
         if over and not decided:
@@ -185,11 +183,12 @@ def _notified(state: State, found: CardNotification, context: Context) -> Step[S
         if found.replayable and state.refuted and state.phase == COMMANDED:
             # Confirming takes the place of the command in flight: one replay may do that, not each.
             return Step(state, (received, Audit(name, "not confirmed", detail="it was a replay before")))
-        changed = replace(state, phase=CONFIRMING, confirmed=found, returned=None)
-        return _confirm(changed, state, found, context, received)
+        return _confirm(
+            replace(state, phase=CONFIRMING, confirmed=found, returned=None), state, found, context, received
+        )
     if names_failed(found, context) and found.aid != state.target:
         return Step(state, (pass_on(found, context.eid),))  # the end of an earlier change
-    if found.type in (ROLLED_BACK, FELL_BACK) and not _older(found, state.confirmed):
+    if found.type in (ROLLED_BACK, FELL_BACK) and not found.older_than(state.confirmed):
         if found.same_as(state.returned) and state.phase == RETURNING:
             return Step(state)
         if found.replayable and (state.phase == COMMANDED or (over and state.confirmed is None)):
@@ -224,11 +223,6 @@ def _tells_the_change(state: State, found: CardNotification) -> bool:
     return found.type in told and found.aid == state.target
 
 
-def _older(found: CardNotification, other: CardNotification | None) -> bool:
-    """Whether `found` was sent before `other`; sequence numbers count round, some cards never count."""
-    return other is not None and (found.sequence - other.sequence) % SEQUENCES >= SEQUENCES // 2
-
-
 def _confirm(
     state: State, former: State, found: CardNotification, context: Context, received: Audit
 ) -> Step[State]:
@@ -243,7 +237,9 @@ def _confirm(
     ]
     if found.imei and not found.replayable:
         effects.append(Apply(Contacted(found.imei.hex().upper())))
-    sent = commands.confirm(replace(state, nothing_pending=False), context)
+    # One that is on its way already may be taken all the same; its answer comes too late.
+    unsure = state.unsure or former.phase in (CONFIRMING, RETURNING)
+    sent = commands.confirm(replace(state, nothing_pending=False, unsure=unsure), context)
     return Step(sent.state, (*effects, *sent.effects))
 
 

@@ -7,6 +7,7 @@ from ferryman.contracts.crypto import SCP80Command
 from ferryman.errors import PeerError
 from ferryman.sm_sr.procedures.channel_state import Channel, Effects
 from ferryman.sm_sr.procedures.delivery import (
+    SEQUENCES,
     CardNotification,
     Command,
     Outcome,
@@ -19,7 +20,6 @@ from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.settings import SMS
 
 CHANGES = ("enable", "disable", "delete-isdp")  # kinds of procedures that a notification can end
-SEQUENCES = 0x10000  # sequence numbers have two bytes and wrap
 SW_OK = 0x9000
 
 

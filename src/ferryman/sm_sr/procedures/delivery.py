@@ -18,6 +18,7 @@ from ferryman.workflow.question import Attempt
 
 R_APDU = 0x23
 BAD_FORMAT = 0x90
+SEQUENCES = 0x10000  # sequence numbers of notifications have two bytes and wrap
 SCP03T_ERRORS = (0x9F44, 0x9F45, 0x9F46)
 
 
@@ -44,6 +45,14 @@ class CardNotification(msgspec.Struct, frozen=True, kw_only=True):
         if other is None:
             return False
         return (self.type, self.sequence, self.aid) == (other.type, other.sequence, other.aid)
+
+    def older_than(self, other: CardNotification | None) -> bool:
+        """Whether it was sent before `other`; sequence numbers count round, some cards never count."""
+        return other is not None and (self.sequence - other.sequence) % SEQUENCES >= SEQUENCES // 2
+
+    def answered_with(self, other: CardNotification | None) -> bool:
+        """Whether one confirmation, to the same place, answers both: of cards that do not count."""
+        return other is not None and (self.sequence, self.aid) == (other.sequence, other.aid) and other.replayable
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
