@@ -29,6 +29,9 @@ MSISDN_BYTES = 14
 MAX_MSISDN_DIGITS = 15
 """ITU-T E.164; a record would hold 20."""
 
+_SWAPPED = bytes(octet >> 4 | (octet & 0x0F) << 4 for octet in range(256))
+"""Every octet with its nibbles exchanged."""
+
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
@@ -91,8 +94,7 @@ def require_digits(name: str, text: str, minimum: int, maximum: int) -> None:
 
 def swapped_digits(digits: str, size: int) -> bytes:
     """Digits two to a byte, the first in the low nibble, filled up with F to `size` bytes."""
-    padded = digits.ljust(2 * size, "F")
-    return bytes.fromhex("".join(padded[at + 1] + padded[at] for at in range(0, len(padded), 2)))
+    return bytes.fromhex(digits.ljust(2 * size, "F")).translate(_SWAPPED)
 
 
 def imsi_file(imsi: str) -> bytes:
