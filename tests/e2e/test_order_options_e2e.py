@@ -131,6 +131,12 @@ async def test_stock_comes_down_to_its_mark() -> None:
         assert stocks.stocks[0].free == 3, "an order that has failed gives its subscription back"
         with pytest.raises(Refused, match="no profile type"):
             await b.operator.sm_dp(orders.SetLowWater(owner=OWNER, profile_type="none", low_water=2))
+        for eid in b.eids:
+            await b.order(eid)
+        assert [d for a, o, d in await b.audits("sm-dp") if (a, o) == ("LowStock", "alarm")][1:] == [
+            "2 subscriptions left, the mark is 2",
+            "0 subscriptions left, the mark is 2",
+        ]
 
 
 BAD: list[dict[str, Any]] = [

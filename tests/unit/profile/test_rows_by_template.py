@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ferryman.profile.subscriptions import DEFAULT, RowReader, read_heading, unpack
+from ferryman.profile.subscriptions import DEFAULT, RowReader, read_heading, read_mapping, unpack
 from ferryman.profile.subscriptions.spelling import luhn_digit
 from ferryman.profile.variables import declared
 from rig import subscriptions
@@ -125,3 +125,19 @@ def test_rows_that_a_template_does_not_take(name: str) -> None:
     problems = [one for one in reader.read(body, 2).problems if one.line == 3]
     assert [one.column for one in problems] == [column]
     assert rule in problems[0].rule
+
+
+def test_an_empty_cell_leaves_the_default() -> None:
+    mapping = read_mapping(
+        "algorithm: test\ncolumns:\n  I: {is: iccid, spelling: digits}\n  J: {is: imsi, spelling: digits}\n"
+        "  K: ki\n  A: {is: var.applet, spelling: hex, optional: true}\n"
+    )
+    cells = dict(zip(HEADING, LINES[1].split(","), strict=True))
+    row = f"{cells['ICCID']},{cells['IMSI']},{cells['KI']}"
+    source = f"I,J,K,A\n{row},\n".encode()
+    heading = read_heading(source, mapping)
+    for default, problems in (({"default": "00" * 4}, []), ({}, ["the template needs it"])):
+        variables = declared({"applet": {"type": "hex", "length": 4} | default})
+        reader = RowReader(mapping, heading, variables=tuple(variables.values()))
+        found = reader.read(source[heading.offset :], 2).problems
+        assert [one.rule.split(",")[0] for one in found] == problems

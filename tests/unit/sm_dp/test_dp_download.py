@@ -11,7 +11,8 @@ from hypothesis import given, settings
 
 from ferryman.codec import ids, tlv
 from ferryman.contracts import codes, crypto, es3
-from ferryman.contracts.eis import EIS, ProfileInfo, ProfileState
+from ferryman.contracts.eis import EIS, SEGMENT, ProfileInfo, ProfileState, Property
+from ferryman.contracts.holds import BEFORE_DOWNLOAD
 from ferryman.contracts.message import Header
 from ferryman.contracts.status import SUCCESS, Status, expired, failed, warning
 from ferryman.platform.procedure import (
@@ -339,6 +340,34 @@ def test_what_the_card_lost_begins_anew_a_few_times(phase: str, body: Any, begin
     assert [type(question).__name__ for question in asks(taken)] == [begins]
     given_up = answer(replace(state, attempts=DPSettings().session_attempts), body)
     assert isinstance(sent(given_up), es3.ES3DeleteISDP)
+
+
+def test_a_package_begun_anew_begins_with_its_first_segment() -> None:
+    """The counter was stale when the first message came, or the session went with the second one."""
+    second = answer(at("loading"), data(SUCCESS, b"\x85\x00", *[b"\x86\x00"] * 8))
+    assert len(sent(second).data) < len(b"".join(PACKAGE.segments[:8]))
+    for state, refused in ((at("loading"), b"\x9f\x45\x01\x02"), (second.state, b"\x9f\x46\x01\x02")):
+        lost = answer(state, data(BAD, refused))
+        opened = said(lost.state, "open", crypto.SCP03tOpened(initialize_update=UPDATE))
+        anew = said(answer(opened.state, data(SUCCESS, UPDATE)).state, "protect", PROTECTED)
+        assert sent(anew).data == PACKAGE.external_authenticate + b"".join(PACKAGE.segments[:8])
+
+
+@pytest.mark.parametrize(
+    ("of_type", "ours", "expected"), [("", 1007, 1007), ("200", 1007, 200), ("500", 300, 300)]
+)
+def test_segments_are_as_the_type_of_the_card_wants_them(of_type: str, ours: int, expected: int) -> None:
+    said_by_the_sm_sr = eis(properties=(Property(SEGMENT, of_type),) if of_type else ())
+    asked = answer(at("get-eis"), es3.ES3GetEISResponse(status=SUCCESS, eis=said_by_the_sm_sr))
+    state = replace(at("opening"), segment=asked.state.segment)
+    taken = answer(state, data(SUCCESS, UPDATE), settings=DPSettings(segment=ours))
+    assert [question.segment for question in asks(taken)] == [expected]
+
+
+@pytest.mark.parametrize(("limit", "until"), [(100.0, NOW + 100.0), (9_999.0, NOW + 3600.0)])
+def test_a_hold_before_the_download_ends_with_the_order_at_the_latest(limit: float, until: float) -> None:
+    taken = step(fresh(holds=(BEFORE_DOWNLOAD,), hold_limit=limit), Begin())
+    assert [(e.name, e.at) for e in taken.effects if isinstance(e, SetTimer)] == [("hold", until)]
 
 
 def test_refused_certificate_is_no_lost_challenge() -> None:
