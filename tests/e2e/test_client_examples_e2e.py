@@ -15,7 +15,7 @@ from ferryman.client import AsyncClient, Client
 from ferryman.contracts.rest import KeyRole
 from ferryman.rest_api.settings import RESTSettings
 from rest_world import RestWorld
-from rig import OWNER
+from rig import OWNER, subscriptions
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "client.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
@@ -27,12 +27,12 @@ def example(number: int, **names: Any) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
-async def test_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_examples(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async with bench("sms", rest=RESTSettings(port=0), subscribers=3, settle=1.0) as b:
         world = RestWorld(b.platform.installation)
         key = await world.token(KeyRole.ADMIN, OWNER)
         given = {"url": f"http://127.0.0.1:{world.rest.port}", "key": key, "ca_file": None, "eid": b.eid}
-        assert len(EXAMPLES) == 3
+        assert len(EXAMPLES) == 4
         async with AsyncClient(given["url"], key) as client:
             enabled = example(1)["enabled"]
             async with asyncio.timeout(120):
@@ -42,7 +42,11 @@ async def test_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"{b.eid} [(" in told
         assert "Enabled" in told
         assert re.search(r"^[0-9.]+ [0-9.]+ \w", told, re.MULTILINE)
-        names = await _aside(lambda: example(2, Client=Client, **given))
+        file = tmp_path / "subscriptions.csv"
+        file.write_text(subscriptions(3, "examples").replace("8988", "898X", 1))
+        await _aside(lambda: example(2, Client=Client, file=file, **given))
+        assert "line 2, ICCID: " in capsys.readouterr().out
+        names = await _aside(lambda: example(3, Client=Client, **given))
         assert names["seen"].value.low_water == names["seen"].value.free
 
 

@@ -20,6 +20,7 @@ from ferryman.client.following import SILENCE_SECONDS, Following
 from ferryman.client.methods import Methods
 from ferryman.client.paging import Pages
 from ferryman.client.tagged import Capture, Tagged, seen
+from ferryman.client.timed import End, TimedTransport
 
 FOREVER = float("inf")
 
@@ -51,8 +52,9 @@ class Client(Methods):
         self._address = line.Address.of(url, secret=self._credentials.secret, allow_http=allow_http)
         self._timeout = timeout
         self._patience = patience
-        self._transport = transport or httpx2.HTTPTransport(
-            verify=line.tls_of(ca_file), trust_env=False, limits=line.limits(), proxy=proxy
+        self._end = End()
+        self._transport = transport or TimedTransport(
+            end=self._end, verify=line.tls_of(ca_file), limits=line.limits(), proxy=proxy
         )
         self._around = Surroundings(time.monotonic, time.time, secrets.token_bytes)
         self._pause: Callable[[float], None] = time.sleep
@@ -108,7 +110,7 @@ class Client(Methods):
 
     def _exchange(self, out: Outgoing) -> Incoming | Silence:
         """One request and its answer, whole, within `timeout`."""
-        end = time.monotonic() + self._timeout
+        end = self._end.at = time.monotonic() + self._timeout
         body = bytearray()
         try:
             response = self._transport.handle_request(self._address.request(out, answer_seconds=self._timeout))
@@ -122,6 +124,8 @@ class Client(Methods):
                 response.close()
         except (httpx2.HTTPError, OSError) as problem:
             return line.silence(problem)
+        finally:
+            self._end.at = None
         return Incoming(response.status_code, response.headers, bytes(body), line.cookies_of(response.headers))
 
 
