@@ -186,6 +186,53 @@ async def test_what_failed_in_a_campaign() -> None:
 
 
 @virtual
+async def test_the_trails_lead_from_what_was_done_to_who_asked_for_it() -> None:
+    """SM-SR and SM-DP know the tenant; by the name that they write down the REST API's trail tells which key."""
+    async with bench("sms", subscribers=4, rest=REST) as b:
+        own, second, staff = await asking(b), await asking(b), await asking(b, "")
+        second.count = 10_000  # Idempotency-Keys are the tenant's
+        actor_of = {one: f"key/{one.token.split('_')[1]}" for one in (own, second, staff)}
+        both = {"idempotency-key": "same-for-both"}
+        made = [await own("POST", "/orders", {"eid": b.eid, "profile_type": "demo", "enable": False}, **both)]
+        made.append(await own("POST", "/orders", {"eid": b.eid, "profile_type": "demo", "enable": False}, **both))
+        order = await own.until(f"/orders/{made[0].json['order_id']}", "done")
+        card = f"/euiccs/{b.eid}"
+        operation = (await second("POST", f"{card}/operations", {"function": "audit"})).json["call_id"]
+        await second.until(f"/operations/{operation}", "done")
+        entry = (await second("POST", f"{card}/queue", {"function": "audit", "hold": True})).json["entry"]
+        await own("POST", f"{card}/queue/{entry}/changes", {"action": "cancel"})
+        await own("POST", "/campaigns", {"name": "spring", "function": "audit", "hold": True})
+        await staff("PUT", f"/fleet/{b.eid}/tags", {"tags": ["pilot"]})
+        await own("POST", f"{card}/operations", {"function": "enable", "iccid": "8988211000000000999"})  # refused
+
+        async def trail(source: str, who: Asking = own) -> list[dict[str, str]]:
+            return (await who("GET", f"/audit?source={source}&limit=200")).json["items"]
+
+        def of(lines: list[dict[str, str]], name: str) -> list[tuple[str, str, str]]:
+            return [(line["actor"], line["action"], line["eid"]) for line in lines if line["object"] == name]
+
+        ours = await trail("rest-api")
+        # An order, a change of an entry, a campaign: by their own names; an operation by that of its call.
+        assert of(ours, order["order_id"]) == [(actor_of[own], "create_order", b.eid)], "once, though asked twice"
+        assert of(ours, operation) == [(actor_of[second], "start_operation", b.eid)]
+        assert of(ours, entry) == [(actor_of[own], "change_entry", b.eid)]
+        assert of(ours, "spring") == [(actor_of[own], "create_campaign", "")]
+        # An entry of a queue has a name of the SM-SR's making: its trail says which call it was.
+        added = next(
+            line for line in await trail("sm-sr") if line["object"] == entry and line["outcome"] == "added"
+        )
+        assert added["actor"] == OWNER
+        call = added["detail"].removeprefix("call ")
+        assert of(ours, call) == [(actor_of[second], "add_to_queue", b.eid)]
+        refused = [line for line in ours if line["action"] == "start_operation" and line["object"] != operation]
+        assert [line["actor"] for line in refused] == [actor_of[own]], "what is refused was asked for, too"
+        assert actor_of[staff] not in {line["actor"] for line in ours}
+        told = [line for line in await trail("rest-api", staff) if line["action"] == "set_tags"]
+        assert [(line["actor"], line["eid"]) for line in told] == [(actor_of[staff], b.eid)]
+        assert all(not line["action"].startswith(("list", "show")) for line in ours)
+
+
+@virtual
 async def test_rules_address_and_fallback() -> None:
     """POL2, the subscription's address and the fallback attribute change over REST, and the dry run said so."""
     async with bench("sms", rest=REST) as b:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from ferryman.contracts.eis import PolicyRule
@@ -9,6 +11,14 @@ from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
 
 KEEP, DESTROY, HAND_OVER = "keep", "destroy", "hand-over"
+
+
+ID_DIGITS = 12  # of the name of an order, hexadecimal
+
+
+def order_id(requester: str, function_call_id: str) -> str:
+    """The name of an order follows from its call, so that a repeat finds the same order."""
+    return hashlib.sha256(f"{requester}\0{function_call_id}".encode()).hexdigest()[:ID_DIGITS]
 
 
 class CreateOrder(Body, frozen=True, kw_only=True, tag=True):

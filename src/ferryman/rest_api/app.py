@@ -20,6 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from ferryman.contracts import codes
 from ferryman.errors import FerrymanError, Refused
+from ferryman.platform.mailbox import Tx
+from ferryman.rest_api import trail
 from ferryman.rest_api.admission import Admission
 from ferryman.rest_api.answers import No, problem, problem_of
 from ferryman.rest_api.endpoint import Endpoint, Reply, Request
@@ -140,6 +142,7 @@ class Handling:
         self._decoder: msgspec.json.Decoder[object] | None = (
             msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
         )
+        self._elsewhere = trail.is_carried_out_elsewhere(endpoint)
         self._no_query: object = msgspec.convert({}, type=endpoint.query)
 
     async def answer(self, http: Incoming) -> Response:
@@ -185,7 +188,14 @@ class Handling:
         if key:
             canonical = msgspec.json.encode((http.method, http.path, body))
             fingerprint = hashlib.sha256(canonical).digest()
-            call_id = await services.keys.first_use(who.party, key, fingerprint)
+
+            def noted(tx: Tx, call_id: str) -> None:
+                if self._elsewhere:
+                    trail.record(endpoint, who, path, body, call_id)(tx)
+
+            call_id = await services.keys.first_use(who.party, key, fingerprint, noted=noted)
+        elif self._elsewhere:
+            await services.mailbox.transact(trail.record(endpoint, who, path, body, ""))
         asked = Request(
             ask=services.ask,
             services=services,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -168,10 +169,12 @@ class KeyBook:
         self._changes += 1
         self._known.clear()
 
-    async def first_use(self, party: str, key: str, fingerprint: bytes) -> str:
+    async def first_use(
+        self, party: str, key: str, fingerprint: bytes, *, noted: Callable[[Tx, str], None] | None = None
+    ) -> str:
         """Enter an Idempotency-Key before its request is carried out; the call identifier that belongs to it.
 
-        Raises Refused when this party used it for another request.
+        `noted` writes more with the first use. Raises Refused when this party used the key for another request.
         """
         identifier = hashlib.sha256(f"{party}\0{key}".encode()).hexdigest()[:32]
 
@@ -179,6 +182,8 @@ class KeyBook:
             _FORGET_USED.count(tx.session, {"before": tx.now - KEEP_USED})
             used = {"id": identifier, "fingerprint": fingerprint, "seen": tx.now}
             if _USE.count(tx.session, used) == 1:
+                if noted is not None:
+                    noted(tx, identifier)
                 return fingerprint
             known = _USED.row(tx.session, {"of": identifier})
             # None: entered and forgotten by another process just now; then it was another use.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import msgspec
@@ -71,7 +70,7 @@ class OrderDesk:
 
     async def _order(self, header: Header, body: CreateOrder) -> OrderView:
         check_order(body)
-        order_id = order_id_of(header)
+        order_id = order_calls.order_id(header.requester, header.function_call_id)
         await self.start(header, body, body, order_id=order_id)
         return await self.show(body.owner, order_id)
 
@@ -86,7 +85,7 @@ class OrderDesk:
             validity=min(max(header.deadline - self._clock.now(), 1.0), MAX_VALIDITY),
         )
         check_order(wanted)
-        order_id = order_id_of(header)
+        order_id = order_calls.order_id(header.requester, header.function_call_id)
         try:
             await self.start(header, wanted, body, order_id=order_id, foreign_smsr=foreign_smsr, reply=True)
         except Refused as refusal:
@@ -249,12 +248,6 @@ def check_order(body: CreateOrder) -> None:
     for rule in body.pol2:
         if (rule.action, rule.qualification) not in POL2_RULES:
             raise InputError("pol2", "DISABLE and DELETE may be Not-Allowed, DISABLE may be Auto-Delete")
-
-
-def order_id_of(header: Header) -> str:
-    """The order's name follows from its call, so that a repeat finds the same order."""
-    name = f"{header.requester}\0{header.function_call_id}".encode()
-    return hashlib.sha256(name).hexdigest()[:12]
 
 
 def _check_validity(validity: float) -> None:

@@ -17,7 +17,6 @@ from ferryman.contracts.queue import (
     EntryView,
     QueueAdd,
     QueueChange,
-    QueueItem,
     QueueList,
     QueuePage,
     QueueShow,
@@ -92,17 +91,24 @@ class QueueDesk:
             row = self._rows.row(wish, tx.now)
             if not store.add(tx.connection, [row]):
                 return store.by_key(tx.connection, body.eid, body.key) or ""
-            self._audit(tx, body.owner, body.eid, body.item, str(row["id"]))
+            self._audit(tx, body, str(row["id"]))
             return str(row["id"])
 
         entry = await self._mailbox.transact(unit)
         self._runner.wake(body.eid)
         return await self._show(body.eid, entry, body.owner)
 
-    def _audit(self, tx: Tx, owner: str, eid: str, item: QueueItem, entry: str) -> None:
-        detail = item.reason if item.function == RAW else ""
+    def _audit(self, tx: Tx, body: QueueAdd, entry: str) -> None:
+        """With the call that added it, by which the trail of who asked can be searched."""
+        item = body.item
+        said = (item.reason if item.function == RAW else "", f"call {body.key}" if body.key else "")
         tx.audit(
-            actor=owner, action=f"queue {item.function}", eid=eid, object=entry, outcome="added", detail=detail
+            actor=body.owner,
+            action=f"queue {item.function}",
+            eid=body.eid,
+            object=entry,
+            outcome="added",
+            detail="; ".join(filter(None, said)),
         )
 
     async def _change(self, body: QueueChange) -> EntryView:
