@@ -25,7 +25,7 @@ from ferryman.rest_api.protocol import MAX_HEAD
 from ferryman.rest_api.server import make_server
 from ferryman.rest_api.settings import RESTSettings
 from parties import Party
-from rest_world import TENANT, RestWorld, rest_world
+from rest_world import OTHER, TENANT, RestWorld, rest_world
 
 EID = "89001012012341234012345678901224"
 IMSI = "001010000000001"
@@ -96,6 +96,46 @@ async def test_who_does_not_finish_a_head_is_hung_up_on(tmp_path: Path) -> None:
                 await writer.drain()
             said, _ = await closed_after(reader)
             assert b"200" not in said
+
+
+async def test_bodies_of_files_that_are_slow_keep_nobody_out_and_fill_no_memory(tmp_path: Path) -> None:
+    """So many at once, half of them for one tenant; a place is free when its body has ended or was given up."""
+    async with rest_world(tmp_path, body_timeout=1.0, max_uploads=2) as world:
+        slow, other = await world.token(KeyRole.ADMIN), await world.token(KeyRole.ADMIN, OTHER)
+        third = await world.token(KeyRole.ADMIN, f"{OTHER}.1")
+
+        def head(token: str) -> bytes:
+            fields = (
+                "Host: x\r\nContent-Type: application/json\r\nIdempotency-Key: a\r\nContent-Length: 9999999\r\n"
+            )
+            return f"POST /api/v1/uploads HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{fields}\r\n".encode()
+
+        async with line(world) as (one, first), line(world) as (two, second):
+            first.write(head(slow) + b"{" * 100_000)
+            second.write(head(other) + b"{")
+            await asyncio.sleep(0.1)
+            for token, status in ((slow, b"429"), (third, b"503")):
+                async with line(world) as (reader, writer):
+                    writer.write(head(token) + b"{" * 10)
+                    said, took = await closed_after(reader)
+                    assert said.startswith(b"HTTP/1.1 " + status), said
+                    assert b"\r\nretry-after: 5\r\n" in said
+                    assert b"application/problem+json" in said
+                    assert took < 0.8, "at once, not when a place is free"
+            async with line(world) as (reader, writer):  # who sends a whole file at once hears it, too
+                with contextlib.suppress(OSError):
+                    writer.write(head(slow) + b"{" * 9_000_000)
+                    await writer.drain()
+                assert (await closed_after(reader))[0].startswith(b"HTTP/1.1 429")
+            # What is no file has places of its own.
+            answer = await world.ask("POST", "/campaigns/count", slow, {"function": "audit"})
+            assert answer.status == 200
+            second.close()  # given up by its sender: its place is free
+            assert (await closed_after(one))[0].startswith(b"HTTP/1.1 408")
+            del two
+        for token in (slow, other, third):
+            bad = await world.ask("POST", "/uploads", token, {"no": 1}, headers={"idempotency-key": "b"})
+            assert bad.status == 400, "no place is kept"
 
 
 async def test_a_slow_body_ends_the_request(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from ferryman.rest_api.endpoints import ENDPOINTS
 from ferryman.rest_api.finding import Finder
 from ferryman.rest_api.incoming import Incoming, Whole, send_off
 from ferryman.rest_api.openapi import IDEMPOTENCY, PREFIX, document
+from ferryman.rest_api.places import Places
+from ferryman.rest_api.principal import Principal
 from ferryman.rest_api.services import Services
 from ferryman.rest_api.tags import etag_of, names
 from ferryman.rest_api.turns import Turns
@@ -51,7 +53,7 @@ def make_app(services: Services, watch: Watch) -> Starlette:
         settings=services.settings, clock=services.clock, keys=services.keys, sessions=services.sessions
     )
 
-    turns = Turns()
+    turns, places = Turns(), Places(services.settings.max_uploads)
 
     async def openapi(_: HTTPRequest) -> Response:
         return Response(described, media_type="application/json")
@@ -60,7 +62,7 @@ def make_app(services: Services, watch: Watch) -> Starlette:
         return Response("alive\n", media_type="text/plain")
 
     # A fixed word before a name in its place: /scripts/rollback is none of the others.
-    served = [(one, Handling(one, services, admission, watch, turns).answer) for one in ENDPOINTS]
+    served = [(one, Handling(one, services, admission, watch, turns, places).answer) for one in ENDPOINTS]
     routes = [Route(PREFIX + one.path, _framed(handler), methods=[one.method]) for one, handler in served]
     finder = Finder[Answer](
         (route, method, handler)
@@ -132,13 +134,20 @@ class Handling:
     """One endpoint at work."""
 
     def __init__(
-        self, endpoint: Endpoint, services: Services, admission: Admission, watch: Watch, turns: Turns
+        self,
+        endpoint: Endpoint,
+        services: Services,
+        admission: Admission,
+        watch: Watch,
+        turns: Turns,
+        places: Places,
     ) -> None:
         self._endpoint = endpoint
         self._services = services
         self._admission = admission
         self._watch = watch
         self._turns = turns
+        self._places = places
         self._decoder: msgspec.json.Decoder[object] | None = (
             msgspec.json.Decoder(endpoint.body) if endpoint.body is not None else None
         )
@@ -167,7 +176,7 @@ class Handling:
         return response
 
     async def _carry_out(self, http: Incoming, seen: Seen) -> Response:
-        endpoint, services = self._endpoint, self._services
+        endpoint = self._endpoint
         who = await self._admission.admit(http, endpoint, seen.address)
         seen.is_from(who.actor)
         path = http.path_params
@@ -176,6 +185,13 @@ class Handling:
                 raise No(404, f"there is no such {name}")
         query = _query(http, endpoint) if http.scope["query_string"] else self._no_query
         key = _idempotency_key(http) if endpoint.once else ""
+        if not endpoint.large:
+            return await self._with_body(http, seen, who, query, key)
+        with self._places.one(who.party):
+            return await self._with_body(http, seen, who, query, key)
+
+    async def _with_body(self, http: Incoming, seen: Seen, who: Principal, query: object, key: str) -> Response:
+        endpoint, services, path = self._endpoint, self._services, http.path_params
         body, call_id = None, ""
         if self._decoder is not None:
             settings = services.settings

@@ -15,6 +15,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD = 32 * 1024  # octets of request line and header fields: tokens and cookies have some hundred
+LINGER = 2.0  # s that we still read, and drop, what comes behind an answer that did not wait for a whole body
 WHOLE = "ferryman.whole"  # in the extensions of a scope: what writes a whole answer
 CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # never in a field value (RFC 9110 5.5)
 
@@ -28,10 +29,14 @@ class Corked:
     Two small writes are two calls of the system and two packets; an answer of ours fits into one.
     """
 
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: Any, loop: asyncio.AbstractEventLoop, unread: Callable[[], bool] = lambda: False
+    ) -> None:
         self._transport = transport
         self._loop = loop
         self._kept = b""
+        self._unread = unread  # whether more of a request is to come
+        self._lingering: asyncio.TimerHandle | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -50,10 +55,35 @@ class Corked:
         kept, self._kept = self._kept, b""
         self._transport.write(kept + data if kept else data)
 
+    @property
+    def lingers(self) -> bool:
+        """Whether the answer is out and what still comes is dropped."""
+        return self._lingering is not None
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is to be written."""
+        return self.lingers or self._transport.is_closing()
+
     def close(self) -> None:
-        """What was written leaves before the end."""
+        """What was written leaves before the end.
+
+        Octets that nobody has read would make the system reset the connection, and the other side would lose the
+        answer that it has not read yet: so our direction ends first (RFC 9112 9.6).
+        """
         self._flush()
-        self._transport.close()
+        if self.lingers:
+            return
+        if self._unread() and not self._transport.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._lingering = self._loop.call_later(LINGER, self._transport.close)
+        else:
+            self._transport.close()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        if self._lingering is not None:
+            self._lingering.cancel()
 
     def _flush(self) -> None:
         if self._kept:
@@ -67,6 +97,7 @@ def protocol_of(head_timeout: float) -> type[HttpToolsProtocol]:
     class LimitedHead(HttpToolsProtocol):
         """uvicorn's, with a timer from the first octet (or the connection) to the end of the head."""
 
+        _corked: Corked
         _head: asyncio.TimerHandle | None = None
         _head_octets = 0
         _in_head = True
@@ -77,16 +108,23 @@ def protocol_of(head_timeout: float) -> type[HttpToolsProtocol]:
         _idle: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(cast(asyncio.Transport, Corked(transport, self.loop)))
+            self._corked = Corked(transport, self.loop, self._is_unread)
+            super().connection_made(cast(asyncio.Transport, self._corked))
             self._head = self.loop.call_later(head_timeout, transport.close)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop()
+            self._corked.lost()
             if self._idle is not None:
                 self._idle.cancel()
             super().connection_lost(exc)
 
+        def _is_unread(self) -> bool:
+            return self.cycle is not None and self.cycle.more_body
+
         def data_received(self, data: bytes) -> None:
+            if self._corked.lingers:
+                return
             if self._in_head:
                 self._head_octets += len(data)
             self._reading = True
@@ -149,7 +187,7 @@ def protocol_of(head_timeout: float) -> type[HttpToolsProtocol]:
             cycle.waiting_for_100_continue = False
             if not cycle.keep_alive:
                 made = made.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
-            cast(Any, self.transport).whole(made)
+            self._corked.whole(made)
             cycle.message_event.set()
             if not cycle.keep_alive:
                 self.transport.close()

@@ -59,6 +59,7 @@ class RESTSettings:
     max_connections: int = 500
     max_body: int = 256 * 1024  # the longest request is a script of at most 64 KiB, escaped
     max_upload: int = 24 * 1024 * 1024  # of a file of subscriptions: some hundred thousand rows, in base64
+    max_uploads: int = 4  # files that are read at once, each whole in memory; half of them for one party
     head_timeout: float = 10.0  # from the connection, or the first octet, to the end of the header fields
     body_timeout: float = 30.0
     idle_timeout: float = 60.0
@@ -82,6 +83,8 @@ class RESTSettings:
             raise InputError("rest.port", "must be 0 to 65535")
         if self.max_connections < 1 or self.max_body < 1_024 or min(self.body_timeout, self.head_timeout) <= 0:
             raise InputError("rest", "max_connections, max_body, head_timeout and body_timeout must be larger")
+        if self.max_uploads < 1:
+            raise InputError("rest.max_uploads", "must be 1 or more")
         if self.max_upload < self.max_body:
             raise InputError("rest.max_upload", "must not be smaller than max_body")
         if self.login_rate < 0 or self.login_burst < 1 or self.approval_hours <= 0:

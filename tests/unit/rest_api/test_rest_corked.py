@@ -7,12 +7,26 @@ from typing import Any
 
 import pytest
 
-from ferryman.rest_api.protocol import Corked
+from ferryman.rest_api.protocol import LINGER, Corked
+from virtual_loop import virtual
 
 
 class _Transport:
     def __init__(self) -> None:
         self.done: list[bytes | str] = []
+        self.tls = False
+
+    def can_write_eof(self) -> bool:
+        return not self.tls
+
+    def write_eof(self) -> None:
+        self.done.append("our end")
+
+    def resume_reading(self) -> None:
+        self.done.append("reads on")
+
+    def is_closing(self) -> bool:
+        return "closed" in self.done
 
     def write(self, data: bytes) -> None:
         self.done.append(data)
@@ -65,3 +79,32 @@ async def test_what_was_written_leaves_before_the_end(below: _Transport) -> None
 
 async def test_everything_else_is_the_transport_s(below: _Transport) -> None:
     assert _corked(below).get_extra_info("peername") == "its peername"
+
+
+async def test_an_answer_before_the_end_of_a_body_ends_our_direction_first(below: _Transport) -> None:
+    corked = Corked(below, asyncio.get_running_loop(), lambda: True)
+    corked.write(b"too large")
+    corked.close()
+    corked.close()
+    assert below.done == [b"too large", "our end", "reads on"]
+    assert corked.lingers
+    assert corked.is_closing()
+    corked.lost()
+
+
+@virtual
+async def test_it_does_not_linger_for_ever(below: _Transport) -> None:
+    corked = Corked(below, asyncio.get_running_loop(), lambda: True)
+    corked.close()
+    await asyncio.sleep(LINGER - 0.1)
+    assert below.done == ["our end", "reads on"]
+    await asyncio.sleep(0.2)
+    assert below.done[-1] == "closed"
+
+
+async def test_what_cannot_end_one_direction_ends_both(below: _Transport) -> None:
+    below.tls = True
+    corked = Corked(below, asyncio.get_running_loop(), lambda: True)
+    corked.close()
+    assert below.done == ["closed"]
+    assert not corked.lingers
