@@ -40,6 +40,7 @@ from ferryman.sm_sr.records import (
     Change,
     CompleteISDP,
     Contacted,
+    HoldKeyset,
     RemoveISDP,
     SetState,
     TakeMemory,
@@ -155,6 +156,24 @@ async def test_a_key_set_in_use_is_in_the_list_of_the_isd_r(eis: AnyStore, versi
     assert {keyset.version for keyset in found.isdr.keysets} == left
     assert version in (found.scp80_version, found.scp81_version)
     assert all(keyset.type == ("SCP81" if keyset.version >= 0x40 else "SCP80") for keyset in found.isdr.keysets)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_key_set_that_is_on_the_card_is_in_the_list(eis: AnyStore, listed: bool) -> None:
+    """Beside those in use, which stay so; the counters that are known are kept."""
+    keysets = (KeysetInfo(version=1, type="SCP80", counter=7), KeysetInfo(version=0x40, type="SCP81"))
+    aid = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
+    domain = SecurityDomain(aid=aid, keysets=keysets if listed else ())
+    text = msgspec.json.encode(domain).decode()
+    await eis.write(
+        lambda c: c.execute(update(sr_schema.euicc).values(isdr=text, scp80_version=1, scp81_version=0x40))
+    )
+    for version in (2, 2, 0x41):
+        found = await changed(eis, HoldKeyset(version))
+    assert found.isdr is not None
+    assert [keyset.version for keyset in found.isdr.keysets] == [1, 0x40, 2, 0x41]
+    assert (found.scp80_version, found.scp81_version) == (1, 0x40)
+    assert found.isdr.keysets[0].counter == (7 if listed else None)
 
 
 async def test_look_up_by_number_and_iccid(eis: AnyStore) -> None:

@@ -26,6 +26,7 @@ from ferryman.sm_sr.records import (
     CompleteISDP,
     Contacted,
     Counted,
+    HoldKeyset,
     RemoveISDP,
     SetAddress,
     SetAllocatedMemory,
@@ -180,6 +181,8 @@ def apply(tx: Tx, eid: str, change: Change) -> None:
             connection.execute(one.values(allocated_memory=size))
         case UseKeyset(version):
             _use_keyset(connection, eid, version)
+        case HoldKeyset(version):
+            _hold_keyset(connection, eid, version)
         case RemoveISDP(aid, freed):
             connection.execute(delete(isdp).where(isdp.c.eid == eid, isdp.c.aid == aid))
             _memory(connection, eid, freed)
@@ -231,6 +234,20 @@ def _use_keyset(connection: Connection, eid: str, version: int) -> None:
         keysets = _with_keyset(domain.keysets, version, former if scp81 else 0)
         values["isdr"] = msgspec.json.encode(replace(domain, keysets=keysets)).decode()
     connection.execute(update(euicc).where(euicc.c.eid == eid).values(**values))
+
+
+def _hold_keyset(connection: Connection, eid: str, version: int) -> None:
+    columns = (euicc.c.isdr, euicc.c.scp80_version, euicc.c.scp81_version)
+    told, *used = connection.execute(select(*columns).where(euicc.c.eid == eid)).one()
+    domain = _DOMAIN.decode(told) if told else None
+    if domain is None:
+        return  # a card without a list is known by the versions in use alone
+    keysets = domain.keysets
+    for one in (*used, version):
+        if one and all(keyset.version != one for keyset in keysets):
+            keysets = _with_keyset(keysets, one, 0)
+    text = msgspec.json.encode(replace(domain, keysets=keysets)).decode()
+    connection.execute(update(euicc).where(euicc.c.eid == eid).values(isdr=text))
 
 
 def _with_keyset(keysets: tuple[KeysetInfo, ...], version: int, replaced: int) -> tuple[KeysetInfo, ...]:

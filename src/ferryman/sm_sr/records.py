@@ -234,6 +234,13 @@ class UseKeyset:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldKeyset:
+    """The card holds this key set of the ISD-R, too; which ones are in use stays as it is."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveISDP:
     """The ISD-P is gone from the card; `freed` goes back to RemainingMemory."""
 
@@ -313,6 +320,7 @@ type Change = (
     | SetFallback
     | SetAllocatedMemory
     | UseKeyset
+    | HoldKeyset
     | RemoveISDP
     | TakeMemory
     | CompleteISDP

@@ -16,6 +16,7 @@ from ferryman.sm_sr.procedures.audit_card import MAX_PAGES, MAX_RESTARTS
 from ferryman.sm_sr.records import (
     AddISDP,
     Audited,
+    HoldKeyset,
     CompleteISDP,
     RemoveISDP,
     SetAllocatedMemory,
@@ -552,10 +553,12 @@ def test_audit_corrects_attribute_and_memory_and_tells_of_keys() -> None:
         SetFallback(s.BOOT, fallback=False),
         SetFallback(s.NEW, fallback=True),
         SetAllocatedMemory(s.NEW, 6000),
+        HoldKeyset(2),
         Audited(777),
     ]
-    assert len(alarms(taken)) == 4
+    assert len(alarms(taken)) == 5
     assert "the card has no key set 40" in alarms(taken)
+    assert "key set 02 is on the card, not in the EIS" in alarms(taken)
     found = {p.iccid: p for p in s.replies(taken)[0].eis.profiles}  # type: ignore[attr-defined]
     assert (found[s.ICCID].fallback, found[s.ICCID].allocated_memory) == (True, 6000)
 

@@ -361,7 +361,7 @@ def test_the_card_is_asked_after_it_has_taken_the_confirmation() -> None:
 def test_profiles_that_it_deleted_with_the_confirmation_are_not_forgotten() -> None:
     asked = step(confirming(), s.answered(last(confirming()), 0x9000, bytes.fromhex("8012 4F10") + s.BOOT)).state
     done = step(asked, told(asked, (s.NEW, 0x3F), sw=0x6A88))
-    assert RemoveISDP(s.BOOT, 5000) in s.changes(done)
+    assert s.changes(done) == [*ENABLED, RemoveISDP(s.BOOT, 5000)], "once: its memory is given back"
 
 
 def test_the_confirmation_of_a_roll_back_was_taken_for_that_of_the_change() -> None:

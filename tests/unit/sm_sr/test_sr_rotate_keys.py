@@ -12,7 +12,8 @@ from ferryman.contracts.status import Status, failed
 from ferryman.platform.procedure import Answered, Ask, Audit, Begin, Step, TimerFired
 from ferryman.sm_sr.procedures import rotate_keys
 from ferryman.sm_sr.procedures.delivery import Outcome, OutcomeKind
-from ferryman.sm_sr.records import SRSettings, UseKeyset
+from ferryman.sm_sr.procedures.settle import Doubt
+from ferryman.sm_sr.records import HoldKeyset, SRSettings, UseKeyset
 
 LATE = s.DEADLINE + 1.0
 KEYS = {0x02: b"\x0a\x0b\x0c", 0x01: b"\x01\x02\x03", 0x41: b"\x04\x05\x06"}
@@ -81,7 +82,7 @@ def test_scp80_from_end_to_end() -> None:
     assert onto(first) == 0
     assert (s.command(first).transport, s.command(first).key_version) == ("sms", 0)
     proof = proving()
-    assert not s.changes(proof), "not in use before it is proved"
+    assert s.changes(proof) == [HoldKeyset(2)], "on the card, not in use before it is proved"
     assert s.command(proof).key_version == 2
     last = clearing()
     assert onto(last) == 1, "the former keys are overwritten"
@@ -183,7 +184,7 @@ def test_time() -> None:
     late = held(over.state, 2)
     assert s.done(late), "no further OTA for an expired call"
     assert not s.commands(late)
-    assert not s.changes(late)
+    assert s.changes(late) == [HoldKeyset(2)], "on the card, not in use"
     warned = step(clearing().state, TimerFired("deadline"), now=LATE)
     assert s.reply(warned).status is Status.WARNING
 
@@ -303,3 +304,51 @@ def test_scp80_keys_of_a_card_that_gets_no_packet() -> None:
     assert asked(cleared) == crypto.WrapKeyset(eid=s.EID, version=1, under=0x40)
     last = put(cleared)
     assert (onto(last), s.command(last).key_version, s.command(last).transport) == (1, 0x40, "https-pull")
+
+
+# -- the call is over, and what the card has is to be found out all the same -------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("protocol", "version", "count", "change"),
+    [("scp80", 2, 3, HoldKeyset(2)), ("scp81", 0x41, 2, UseKeyset(0x41))],
+)
+def test_keys_that_the_card_took_after_the_end_of_the_call_are_in_the_eis(
+    protocol: str, version: int, count: int, change: HoldKeyset | UseKeyset
+) -> None:
+    sent = begun(protocol, version)
+    assert onto(sent) == (0 if protocol == "scp80" else 0x40)
+    over = step(sent.state, TimerFired("deadline"), now=LATE)
+    assert s.reply(over).status is Status.EXPIRED
+    answer = s.answered("procedure/1", 0x9000, bytes((version,)) + KEYS[version] * count)
+    taken = step(over.state, answer, now=LATE)
+    assert not s.changes(taken), "the CryptoServer first"
+    ended = step(taken.state, Answered("take", crypto.Stored()), now=LATE)
+    assert s.done(ended)
+    assert s.changes(ended) == [change]
+    assert not s.commands(ended), "no further OTA for an expired call"
+    assert not s.signals(ended, Doubt)
+
+
+@pytest.mark.parametrize(("protocol", "version"), [("scp80", 2), ("scp81", 0x41)])
+@pytest.mark.parametrize(("kind", "doubts"), [("unknown", 1), ("unreachable", 0)])
+def test_the_card_is_asked_for_its_key_sets_when_the_answer_was_lost(
+    protocol: str, version: int, kind: str, doubts: int
+) -> None:
+    over = step(begun(protocol, version).state, TimerFired("deadline"), now=LATE)
+    ended = step(over.state, s.outcome("procedure/1", kind), now=LATE)
+    assert s.done(ended)
+    assert not s.changes(ended)
+    assert len(s.signals(ended, Doubt)) == doubts, "what was withdrawn never ran"
+
+
+def test_after_the_card_has_shown_the_keys_no_step_can_lose_them() -> None:
+    shown = proving()
+    assert s.changes(shown) == [HoldKeyset(2)]
+    over = step(shown.state, TimerFired("deadline"), now=LATE)
+    ended = step(over.state, s.outcome(f"procedure/{shown.state.sent}", "unknown"), now=LATE)
+    assert s.done(ended)
+    assert not s.signals(ended, Doubt), "which it holds is known"
+    for word in (0x9000, 0x6A88):
+        late = step(over.state, s.answered(f"procedure/{shown.state.sent}", word), now=LATE)
+        assert s.changes(late) == [UseKeyset(2)], "any answer under them proves them"

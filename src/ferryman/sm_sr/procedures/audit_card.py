@@ -19,6 +19,7 @@ from ferryman.sm_sr.records import (
     ISDP,
     STATE_OF_CARD,
     Audited,
+    HoldKeyset,
     RemoveISDP,
     SetAllocatedMemory,
     SetFallback,
@@ -27,6 +28,7 @@ from ferryman.sm_sr.records import (
 
 WHOLE, FIRST, NEXT, REST = "whole", "first", "next", "rest"
 SW_OK, SW_MORE, SW_NOT_FOUND, SW_CONDITIONS = 0x9000, 0x6310, 0x6A88, 0x6985
+SCP80_VERSIONS, SCP81_VERSIONS = range(0x01, 0x10), range(0x40, 0x50)  # of an ISD-R (SGP.02 2.2.2)
 MAX_PAGES = 100  # of GET STATUS; a card has room for far fewer ISD-Ps than they would list
 MAX_RESTARTS = 3  # times a card may lose the place where it was
 
@@ -157,11 +159,18 @@ def _corrected(profile: ISDP, status: ISDPStatus) -> tuple[ISDP, list[Effect]]:
 
 
 def _key_drift(card: EUICC, versions: frozenset[int] | None) -> list[Effect]:
-    """A key set that the card has not cannot be corrected from here, only told."""
+    """A key set that the card has, and the EIS not, is listed; one that it has not can only be told."""
     if versions is None:
         return []
     used = [version for version in (card.scp80_version, card.scp81_version) if version]
-    return [
+    listed = {*used, *(keyset.version for keyset in (card.isdr.keysets if card.isdr is not None else ()))}
+    effects: list[Effect] = []
+    for version in sorted(versions - listed):
+        if version in SCP80_VERSIONS or version in SCP81_VERSIONS:
+            detail = f"key set {version:02X} is on the card, not in the EIS"
+            alarm = Audit("0500 eUICCCapabilityAudit", "alarm", object=card.eid, detail=detail)
+            effects += [Apply(HoldKeyset(version)), alarm]
+    return effects + [
         Audit(
             "0500 eUICCCapabilityAudit", "alarm", object=card.eid, detail=f"the card has no key set {version:02X}"
         )

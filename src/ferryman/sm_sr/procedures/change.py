@@ -319,7 +319,7 @@ def _still_there(state: State, context: Context, gone: list[bytes]) -> Step[Stat
     if state.nothing_pending and landed(state) and (state.taken or proven(state.returned)):
         return go_back(state, context)
     if state.taken:
-        return succeed(state, context, [*state.gone, *gone])
+        return succeed(state, context, list(dict.fromkeys((*state.gone, *gone))))
     # A roll-back that was told was a replay.
     if state.confirmed is not None:
         if state.nothing_pending and state.returned is None:

@@ -40,8 +40,9 @@ from ferryman.platform.procedure import (
 )
 from ferryman.sm_sr.procedures.channel_state import Channel
 from ferryman.sm_sr.procedures.delivery import Command, Outcome, OutcomeKind, cancel, deliver, single
+from ferryman.sm_sr.procedures.settle import doubt
 from ferryman.sm_sr.procedures.structs import replace
-from ferryman.sm_sr.records import EUICC, UseKeyset
+from ferryman.sm_sr.records import EUICC, HoldKeyset, UseKeyset
 from ferryman.sm_sr.settings import HTTPS_PULL, SMS
 from ferryman.workflow.plan import Transport
 
@@ -243,12 +244,16 @@ def _taken(state: State, context: Context) -> Step[State]:
         return _finish(state, SUCCESS)
     if state.request.protocol != SCP80:
         return _finish(replace(state, used=True), SUCCESS, [Apply(UseKeyset(state.version))])
+    # The list names what is on the card, whatever becomes of this call; it is in use when it is proved.
+    holds = Apply(HoldKeyset(state.version))
     if state.replied:
         sentence = "the card has the new keys; they are not in use"
-        return _finish(state, failed(*codes.EXPIRED, sentence, context.eid))  # no further OTA for an expired call
+        # No further OTA for an expired call.
+        return _finish(state, failed(*codes.EXPIRED, sentence, context.eid), [holds])
     if state.under:
         return _use(state, context)  # no packet can prove it on a card that gets none
-    return _question(replace(state, phase=PROVING, attempts=0), context)
+    asked = _question(replace(state, phase=PROVING, attempts=0), context)
+    return Step(asked.state, (holds, *asked.effects))
 
 
 def _prove(state: State, context: Context) -> Step[State]:
@@ -293,6 +298,9 @@ def _proved(state: State, outcome: Outcome, context: Context) -> Step[State]:
 
 def _failed(state: State, status: ExecutionStatus, context: Context) -> Step[State]:
     """Both key sets stay in the vault: the card may hold either."""
+    lost = (status.subject, status.reason) == codes.DELIVERED_NO_RESPONSE
+    if not state.used and lost and (state.phase == PUTTING or state.request.protocol != SCP80):
+        return _finish(state, status, [doubt(context.eid)])  # it tells its key sets when it is asked
     if not state.used:
         return _finish(state, status)
     # The new keys are in use; only the former ones still open the card.

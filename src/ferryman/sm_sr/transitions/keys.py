@@ -20,20 +20,21 @@ ROTATE = table(
     putting | card unknown, card 6A80, card 6A88, card rejected | again: replacing itself, the former set or nothing; or under the DEK of the session that came | = | ask WrapKeyset
     putting | card unknown, card 6A88, card 6985 | in sessions, SCP81: seen by the next ones | proving | to card
     putting | card rejected | a session under the new keys | = | ask TakeKeyset
-    putting | card 9000, card SW, card rejected, card unreachable, card unknown | other check values, refused, not reached, silent too often | end | ?reply failed
+    putting | card 9000, card SW, card rejected, card unreachable, card unknown | other check values, refused, not reached, silent too often | end | ?reply failed, ?doubt
     putting | crypto make refused, crypto wrap refused, crypto take refused | | end | ?reply failed
-    putting | crypto take | SCP80: to be proved | proving | to card
+    putting | crypto take | SCP80: in the list, to be proved | proving | to card, EIS
     putting | crypto take | SCP80 in sessions: the check values prove it | clearing | UseKeyset, ask MakeKeyset
-    putting, proving | crypto take | SCP81: in use | end | UseKeyset, reply success
-    putting | crypto take | SCP80, the caller heard EXPIRED | end |
+    putting, proving | crypto take | SCP81: in use | end | UseKeyset, ?reply success
+    putting | crypto take | SCP80, the caller heard EXPIRED: in the list | end | EIS
     putting | deadline | | = | reply expired, withdraw
     proving | card 9000, card SW | SCP80: any answer proves it | clearing | UseKeyset, ask MakeKeyset
+    proving | card 9000, card SW | SCP80, the caller heard EXPIRED: in use, the former keys stay valid | end | UseKeyset, alarm
     proving | card 9000, card rejected | SCP81: an answer in, or just, a session under the new keys | = | ask TakeKeyset
     proving | card rejected | SCP81: a session under the former keys | putting | ask WrapKeyset
     proving | card rejected, card unknown | SCP81: a session that goes on under keys that are gone, or none | = | timer look
     proving | look | | = | to card
     proving | card unknown, card rejected, card unreachable | SCP80 | = | to card
-    proving | card unknown, card rejected | too often, or the caller heard EXPIRED | end | ?reply failed
+    proving | card unknown, card rejected | too often, or the caller heard EXPIRED | end | ?reply failed, ?doubt
     proving | deadline | | = | reply expired, withdraw
     clearing | crypto take | | end | ?reply success
     clearing | card unknown, card 6A80, card 6A88 | again | = | ask WrapKeyset
