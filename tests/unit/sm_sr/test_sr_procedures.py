@@ -16,8 +16,8 @@ from ferryman.sm_sr.procedures.audit_card import MAX_PAGES, MAX_RESTARTS
 from ferryman.sm_sr.records import (
     AddISDP,
     Audited,
-    HoldKeyset,
     CompleteISDP,
+    HoldKeyset,
     RemoveISDP,
     SetAllocatedMemory,
     SetFallback,
