@@ -54,6 +54,7 @@ from machine import Cut, Machine
 from rig import OWNER, Platform, World
 from virtual_loop import run
 
+pytestmark = pytest.mark.timeout(600)
 POLL = 47  # s between sessions of the card; no divisor of its notification interval
 VALIDITY = 86_400.0
 PATIENCE = 6 * 3600.0
