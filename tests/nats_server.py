@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from ferryman.platform.nats_credentials import PROVISIONER, load, make
 from ferryman.platform.nats_layout import server_configuration
 from ferryman.platform.nats_link import NatsLink
 from ferryman.platform.nats_streams import make_streams
+from rig import free_port
 
 READY = 20.0  # seconds
 
@@ -40,9 +40,7 @@ class NatsServer:
         self._program = find_server()
         self.folder = folder
         self.credentials = folder / "credentials"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.made = make(self.credentials, system_entropy)
         self.configuration = folder / "nats-server.conf"
         text = server_configuration(

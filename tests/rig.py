@@ -7,10 +7,13 @@ installation is dropped and opened again on the same data.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
 import random
+import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +49,7 @@ START = 1_795_000_000.0  # 2026-11; certificates of the card maker are valid the
 SMSR_ADDRESS = "+33600000000"
 MNO_ADDRESS = "+33611111111"
 PASSWORD = "secret12"
+LOWEST_PORT, PORTS = 10_240, 22_528  # up to 32,767: Linux takes ports of outgoing connections from 32,768 on
 
 
 class SeededEntropy:
@@ -275,12 +279,12 @@ async def wait_order(operator: Operator, order_id: str, *, timeout: float = 7200
 
 
 def free_port() -> int:
-    """A loopback port that is free now."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that is free now, below those that the kernel gives to connections: so it stays free."""
+    while True:
+        port = LOWEST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 __all__ = ["OWNER", "Platform", "World", "free_port", "replace", "wait_order", "write_batch"]

@@ -9,7 +9,6 @@ import asyncio
 import json
 import math
 import secrets
-import socket
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,6 +29,7 @@ from ferryman.platform.nats_layout import LANES, consumer_name, parked_stream, r
 from ferryman.platform.nats_link import NatsLink
 from ferryman.profile.demo_template import demo_template
 from nats_server import find_server
+from rig import free_port
 
 OWNER = "1.3.6.1.4.1.99999.30"
 FLEET = 4  # one for each kill
@@ -44,12 +44,6 @@ PATIENCE = (
     "sms_answer_timeout = 4.0\nhttps_session_timeout = 6.0\nhttps_answer_timeout = 6.0\n"
     "sms_attempts = 20\ntrigger_attempts = 20\n[sm_dp]\nsession_attempts = 20\n"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.timeout(300)
