@@ -122,10 +122,21 @@ class Installation:
         self.rest: RESTAPI | None = None
 
     async def start(self) -> None:
-        """Open the databases and start every role; the transports last, when somebody is there to answer."""
+        """Open the databases and start every role; the transports last, when somebody is there to answer.
+
+        What a start that fails (or is given up) has opened is closed again.
+        """
+        self.clock = self._clock or LoopClock()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        self.is_started = True
+
+    async def _start(self) -> None:
         configuration = self.configuration
         configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.clock = self._clock or LoopClock()
         await self._connect()
         if CRYPTO_SERVER in configuration.roles:
             await self._start_crypto()
@@ -138,7 +149,6 @@ class Installation:
         await self._start_rest()
         for remote in self._broker.values():
             await remote.listen()
-        self.is_started = True
 
     @property
     def broker(self) -> tuple[NatsBus, ...]:
@@ -330,8 +340,8 @@ class Installation:
         return count
 
     async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        self._stops.append(stop)  # a part whose start fails has begun, too
         await start()
-        self._stops.append(stop)
 
     async def stop(self) -> None:
         """Stop in reverse order; what was accepted is in the databases."""
