@@ -16,7 +16,7 @@ from ferryman_sim.faults.rules import DIRECTIONS, Rules
 KINDS = ("drop", "delay", "duplicate", "reorder")
 # Strikes of a kind in one direction of a port; then the line heals, so that the run ends. Each one breaks a TLS
 # session, but for a delay.
-STRIKES = {"SMPP": 2, "HTTPS": 1, "NATS": 3, "PostgreSQL": 1, "SOAP of A": 1, "SOAP of B": 1}
+STRIKES = {"SMPP": 2, "HTTPS": 1, "NATS": 3, "PostgreSQL": 1, "SOAP of A": 1, "SOAP of B": 1, "REST": 10}
 SETTLE = 0.1  # s
 CHANCE = 0.12  # of each kind for each message
 
