@@ -24,6 +24,8 @@ TYPE_DATA: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """By personality: PlatformType, and all that an SM-SR is told of that eUICC type."""
+COUNTS = bool(TYPE_DATA.get(PERSONALITY, ("", {}))[1].get("check_sequence", True))
+"""Whether cards number what they tell. Others are asked (GetStatus) about what may be a replay, and confirmed."""
 UNNUMBERED = "HandleNotificationConfirmation 0000"
 """The confirmation to a card whose notifications have no number: all are alike, and none is a repeat."""
 OPERATOR_DATA: dict[str, dict[str, Any]] = {"strict": {"pol1_tag": 0x84}}

@@ -33,7 +33,7 @@ from ferryman.cli.session import operator as calls_to
 from ferryman.contracts import admin
 from ferryman.errors import Unavailable
 from ferryman_sim.json_lines import TcpRequester
-from personality import PERSONALITY
+from personality import COUNTS
 from rig import OWNER, PASSWORD, SMSR_ADDRESS, Platform, World
 from shared_data import shared
 
@@ -244,6 +244,8 @@ async def test_killed_while_five_cards_download(transport: str, seed: int) -> No
                     await agrees(point, eid, view.iccid)
                     log = await point.log(eid)
                     assert changes(log, view.iccid) == reference
-                    assert repeated(log, counts=PERSONALITY != "recorded") == []
+                    assert repeated(log, counts=COUNTS) == []
                     asked = sum(line["command"] in READS for line in log)
+                    told = sum(line["command"].startswith("HandleNotificationConfirmation") for line in log)
+                    asked -= 0 if COUNTS else 2 * told  # before a confirmation, and in its script
                     assert asked <= (KILLS if transport == "https" else 0)

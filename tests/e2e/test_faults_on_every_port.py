@@ -39,7 +39,7 @@ ASK_SECONDS = 3.0  # for an answer to the operator
 CARD_ENABLED = 0x3F
 DEVICE = DeviceSettings(boot=0.1, attach_retry=2.0, network_answer=5.0, https_step=4.0)
 # These begin again when an answer of the card was lost; everything else has its effect once.
-BEGINS_AGAIN = ("GET", "InstallForPersonalization", "StoreCertificate")
+BEGINS_AGAIN = ("GET", "GetStatus", "InstallForPersonalization", "StoreCertificate")
 
 
 @pytest.mark.timeout(900)

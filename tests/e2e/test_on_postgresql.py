@@ -52,7 +52,7 @@ LIMIT = 1.0  # s until a silent database counts as away
 SECONDS = 300.0  # for one order
 CARD_ENABLED = 0x3F
 # These begin again when an answer of the card was lost; everything else has its effect once.
-BEGINS_AGAIN = ("GET", "InstallForPersonalization", "StoreCertificate")
+BEGINS_AGAIN = ("GET", "GetStatus", "InstallForPersonalization", "StoreCertificate")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from e2e import checks
 from e2e.bench import bench
 from ferryman.contracts.status import Status
+from personality import COUNTS
 from virtual_loop import virtual
 
 BOTH = pytest.mark.parametrize("transport", ["sms", "https"])
@@ -25,7 +26,8 @@ async def test_order_with_enable(transport: str) -> None:
         assert card.enabled is not None
         assert card.enabled.iccid == view.iccid
         sessions = b.world.status(b.eid)["counters"]["https_sessions"]
-        assert sessions == (1 if transport == "https" else 0)
+        # A card without numbers is asked behind the confirmation what it took it for, in a session of its own.
+        assert sessions == ((1 if COUNTS else 2) if transport == "https" else 0)
 
 
 @BOTH
@@ -61,7 +63,9 @@ async def test_first_notification_of_a_card_is_confirmed_once() -> None:
     """SGP.02 3.9 step 4, 4.1.1.11: type 01 at the first attach."""
     async with bench() as b:
         await b.sleep(400.0)
-        assert b.log() == ["HandleNotificationConfirmation 0001"] or len(b.log()) == 1
+        confirmed = [line for line in b.log() if line.startswith("HandleNotificationConfirmation")]
+        assert len(confirmed) == 1
+        assert b.log() == (confirmed if COUNTS else ["GetStatus", *confirmed, "GetStatus"])
         actions = [(action, outcome) for action, outcome, _ in await b.audits()]
         assert actions.count(("0001 eUICC declaration", "received")) == 1
         assert actions.count(("HandleNotificationConfirmation", "done")) == 1
