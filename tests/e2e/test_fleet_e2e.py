@@ -160,5 +160,5 @@ async def test_the_judge_sees_what_is_wrong() -> None:
         assert len(judge_calls(gateway)) == 1
         del call.answers["another"], call.answers[identifier]
         assert len(judge_calls(gateway)) == 1
-        device.card._core.state.notification = Notification(5, device.card._core.state.isdps[0].aid, 9)
+        device.card._core.state.notification = Notification(2, device.card._core.state.isdps[0].aid, 9)
         assert any("never confirmed" in line for line in await judge(desk, {}))
