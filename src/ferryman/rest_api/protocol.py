@@ -2,7 +2,8 @@
 
 An answer that is whole before its first octet leaves goes past ASGI's two messages, by an extension in the scope
 (`WHOLE`). A request begins to be carried out when what came with it is read, and mostly ends in the same turn of
-the loop. The time of an idle connection is one timer that is looked at when it is over, not one for each request.
+the loop. The answers of one turn leave together, at its end. The time of an idle connection is one timer that is
+looked at when it is over, not one for each request.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ type Whole = Callable[[int, Headers, bytes], bool]
 
 
 class Corked:
-    """A transport on which the head of an answer waits for its body, one turn of the loop at most.
+    """A transport on which what is written waits for what follows it, one turn of the loop at most.
 
-    Two small writes are two calls of the system and two packets; an answer of ours fits into one.
+    Two small writes are two calls of the system and two packets; an answer of ours fits into one. A whole answer
+    waits for those on other connections: each write wakes who reads it (a proxy on the same machine, mostly), and
+    a reader that is woken up for one answer, goes back to sleep and is woken up for the next one takes a third of
+    our time in switches between the two.
     """
 
     def __init__(
@@ -51,9 +55,12 @@ class Corked:
             self._loop.call_soon(self._flush)
 
     def whole(self, data: bytes) -> None:
-        """Write what nothing follows: now, in one piece with what waits."""
-        kept, self._kept = self._kept, b""
-        self._transport.write(kept + data if kept else data)
+        """Write what nothing follows: at the end of this turn, in one piece with what waits."""
+        if self._kept:
+            self._kept += data
+        else:
+            self._kept = data
+            self._loop.call_soon(self._flush)
 
     @property
     def lingers(self) -> bool:

@@ -69,6 +69,36 @@ async def test_a_head_alone_waits_for_one_turn(below: _Transport) -> None:
     assert below.done == [b"head", b"body"]
 
 
+async def test_whole_answers_of_a_turn_leave_together_at_its_end(below: _Transport) -> None:
+    """Behind everything that the loop had to do in this turn, and ahead of what the next one brings."""
+    loop = asyncio.get_running_loop()
+    one, other = _corked(below), _corked(below)
+    loop.call_soon(lambda: one.whole(b"one"))
+    loop.call_soon(lambda: below.done.append("work of the same turn"))
+    loop.call_soon(lambda: other.whole(b"other"))
+    await asyncio.sleep(0)
+    loop.call_soon(lambda: below.done.append("work of the next turn"))
+    await asyncio.sleep(0)
+    assert below.done == ["work of the same turn", b"one", b"other", "work of the next turn"]
+
+
+async def test_whole_answers_of_one_connection_are_one_write_in_their_order(below: _Transport) -> None:
+    corked = _corked(below)
+    corked.write(b"100 ")
+    corked.whole(b"one ")
+    corked.whole(b"two ")
+    assert below.done == []
+    await asyncio.sleep(0)
+    corked.whole(b"three ")
+    corked.write(b"head of four")
+    assert below.done == [b"100 one two ", b"three head of four"]
+    corked.whole(b"five")
+    corked.close()
+    assert below.done == [b"100 one two ", b"three head of four", b"five", "closed"]
+    await asyncio.sleep(0)
+    assert below.done[-1] == "closed"
+
+
 async def test_what_was_written_leaves_before_the_end(below: _Transport) -> None:
     corked = _corked(below)
     corked.write(b"head")
