@@ -18,10 +18,10 @@ from ferryman.contracts import codes
 from ferryman.contracts.es3 import ES3CreateISDPResponse
 from ferryman.contracts.message import Header
 from ferryman.contracts.status import SUCCESS, Status
-from ferryman.errors import FerrymanError, Refused, Unavailable
+from ferryman.errors import FerrymanError, PeerError, Refused, Unavailable
 from ferryman.platform import engine as engine_module
 from ferryman.platform import mailbox as mailbox_module
-from ferryman.platform.engine import DEADLINE, Engine, Start
+from ferryman.platform.engine import DEADLINE, MAX_FAULTS, Engine, Start
 from ferryman.platform.procedure import (
     Answered,
     Ask,
@@ -53,6 +53,7 @@ def drive(store_kind: str, store_address: str, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(mailbox_module, "RETRY_FIRST", 0.002)
         monkeypatch.setattr(mailbox_module, "RESCAN_DELAY", 0.01)
         monkeypatch.setattr(engine_module, "TAKE_UP_DELAY", 0.01)
+        monkeypatch.setattr(engine_module, "FAULT_FIRST", 0.002)
 
     def drive_it(scenario: Callable[[World], Awaitable[None]]) -> None:
         async def main() -> None:
@@ -479,6 +480,59 @@ def test_answers_come_in_the_order_of_the_questions_and_before_signals(drive: Dr
         assert msgspec.json.decode(state, type=Log).seen == (
             "Signalled", "Answereda", "Answeredb", "Answeredc", "Signalled",
         )  # fmt: skip
+        await engine.stop()
+        await world.shut_down()
+
+    drive(scenario)
+
+
+def test_a_beginning_that_fails_by_a_fault_is_tried_again(drive: Drive) -> None:
+    """Nobody else would bring it again: neither a caller nor a timer."""
+
+    async def scenario(world: World) -> None:
+        world.outside.crypto = [PeerError("an answer that cannot be read", field="type") for _ in range(4)]
+        await world.boot()
+        world.outside.request("c")
+        await done(world)
+        assert statuses(world) == ["EXECUTED_SUCCESS"]
+        assert await world.rows(TABLES.audit, "outcome") == [("ok",), ("ok",)]
+        await world.shut_down()
+
+    drive(scenario)
+
+
+def test_a_timer_whose_step_keeps_failing_is_an_alarm_and_fires_after_the_next_start(drive: Drive) -> None:
+    broken = True
+    rings = 0
+
+    def step(state: Order, event: Event, context: Context) -> Step[Order]:
+        nonlocal rings
+        if isinstance(event, TimerFired):
+            rings += 1
+            if broken:
+                raise RuntimeError("a bug")
+            return Step(msgspec.structs.replace(state, phase="rung"))
+        return Step(state, (SetTimer("bell", context.now + 0.01),))
+
+    async def scenario(world: World) -> None:
+        nonlocal broken
+        await world.boot()
+        kind = ProcedureKind("clock", Order, step)
+        engine = with_kinds(world, kind)
+        creation = Signal("clock/1", None, kind="clock", initial=Order(1.0))
+        await engine.deliver(EID, "clock/1", Signalled("x", "go"), create=creation)
+        await until(lambda: bool(world.mailbox.alarms))
+        assert rings == MAX_FAULTS
+        assert world.mailbox.alarms == {"procedure": 1}
+        assert await world.rows(TABLES.audit, "eid", "object", "outcome", "detail") == [
+            (EID, "clock/1", "alarm", "RuntimeError: a bug")
+        ]
+        assert await world.rows(TABLES.timer, "name") == [("bell",)]
+        await engine.stop()
+        broken = False
+        engine = with_kinds(world, kind)
+        await engine.start()
+        await until(lambda: rings > MAX_FAULTS)
         await engine.stop()
         await world.shut_down()
 

@@ -56,7 +56,7 @@ from ferryman.platform.procedure_rows import (
     Start,
     end,
 )
-from ferryman.platform.schema import PlatformTables
+from ferryman.platform.schema import ALARM, PlatformTables
 from ferryman.platform.step_journal import SNAPSHOT_EVERY, Entry, Replay, StepRecorder, replay
 from ferryman.platform.timer_queue import Timer, TimerQueue
 
@@ -66,6 +66,8 @@ MAX_STEPS = 200  # steps in one dispatch; more means two procedures signal each 
 MAX_FIRING = 1_000  # timers handled at once: after a long stop all are due, and each one takes some kilobytes
 MAX_CONFLICTS = 5  # times a dispatch gives way to another process before its message is put back
 ASK_SECONDS = 30.0  # a question to the CryptoServer is worthless after that
+MAX_FAULTS = 5  # failures by anything but unavailability, in a row, before what a procedure waits for is an alarm
+FAULT_FIRST = 0.05  # seconds before the second attempt after a fault; doubles with each one
 TAKE_UP_DELAY = 1.0  # seconds from a commit of unknown outcome to the look at what it left
 
 log = structlog.get_logger("ferryman.engine")
@@ -267,7 +269,7 @@ class Engine:
             self._spawn(self._begin(procedure_id, eid))
 
     async def _begin(self, procedure_id: str, eid: str) -> None:
-        await self._until_done(lambda: self.deliver(eid, procedure_id, Begin()), procedure_id)
+        await self._until_done(lambda: self.deliver(eid, procedure_id, Begin()), eid, procedure_id)
 
     # -- one dispatch -------------------------------------------------------------------------------------
 
@@ -283,13 +285,40 @@ class Engine:
                     log.info("dispatch starts again", eid=eid, reason=str(conflict))
         raise Unavailable("procedure")
 
-    async def _until_done(self, attempt: Callable[[], Awaitable[None]], procedure_id: str) -> None:
+    async def _until_done(self, attempt: Callable[[], Awaitable[None]], eid: str, procedure_id: str) -> None:
+        """Beginnings and timers: who sends a message sends it again, but nobody repeats these."""
+        faults = 0
         while True:
             try:
                 return await attempt()
             except Unavailable as problem:
                 log.warning("procedure waits", procedure=procedure_id, reason=str(problem))
                 await asyncio.sleep(problem.retry_after)
+            except Exception as problem:  # outermost loop: a fault of ours, or of whoever was asked
+                faults += 1
+                if faults == MAX_FAULTS:
+                    await self._stuck(eid, procedure_id, problem)
+                    raise
+                await asyncio.sleep(FAULT_FIRST * 2 ** (faults - 1))
+
+    async def _stuck(self, eid: str, procedure_id: str, problem: Exception) -> None:
+        """An alarm: with the next start, when its cause was repaired, the procedure goes on from where it is."""
+        detail = f"{type(problem).__name__}: {problem}"
+
+        def unit(tx: Tx) -> None:
+            tx.audit(
+                actor=self.mailbox.role,
+                action="procedure",
+                eid=eid,
+                object=procedure_id,
+                outcome=ALARM,
+                detail=detail,
+            )
+
+        try:
+            await self.mailbox.transact(unit)
+        except Unavailable:
+            log.warning("alarm not recorded", procedure=procedure_id)
 
     async def _run(self, work: _Work, eid: str, header: Header | None) -> None:
         steps = 0
@@ -489,7 +518,7 @@ class Engine:
             self.fired += 1
             await self._run(work, timer.eid, None)
 
-        await self._until_done(lambda: self._exclusively(timer.eid, attempt), timer.procedure_id)
+        await self._until_done(lambda: self._exclusively(timer.eid, attempt), timer.eid, timer.procedure_id)
 
     # -- small things -------------------------------------------------------------------------------------
 
