@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, select
 
 from ferryman.errors import Unavailable
 from ferryman.platform import postgres_store
@@ -182,3 +182,27 @@ async def test_claim_waits_for_a_database_that_is_away(address: str) -> None:
             await until(waiting.done)
             await waiting
             await again.stop()
+
+
+async def test_a_server_that_only_reads_is_trouble_and_no_fault_of_the_unit(address: str) -> None:
+    """After a switch-over the old primary still answers; a full disk makes some services read-only (25006)."""
+    async with opened(address) as store:
+        await store.claim()
+        await store.write(METADATA.create_all)
+
+        def read_only(connection: Connection) -> None:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.execute(insert(ITEM).values(id=1))
+
+        with pytest.raises(Unavailable):
+            await store.write(read_only)
+        await add(store, 2)  # on a new session, which the server takes again
+        assert await ids(store) == [2]
+
+
+async def test_a_server_that_refuses_the_connection_is_trouble_for_who_reads(address: str) -> None:
+    """Its password or its database is not what it was: what has to be read waits, and nothing is parked for it."""
+    database = address.rpartition("/")[2]
+    async with opened(address.replace(f"/{database}", "/no_such_database")) as store:
+        with pytest.raises(Unavailable):
+            await ids(store)

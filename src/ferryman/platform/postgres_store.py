@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ferryman.errors import Unavailable
@@ -51,6 +52,8 @@ CLAIM: Final = text(f"SELECT pg_try_advisory_lock({WRITER}), pg_backend_pid()")
 END_BACKEND: Final = text("SELECT pg_terminate_backend(:backend, 1000)")
 # The server finds out within half a minute that our machine is gone, and lets go of the lock.
 KEEPALIVES: Final = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+
+READ_ONLY: Final = "25006"  # SQLSTATE of a statement that would write, on a server that only reads
 
 log = structlog.get_logger("ferryman.postgres")
 
@@ -90,6 +93,7 @@ class PostgresStore:
             hide_parameters=True,
             connect_args={"timeout": CONNECT_SECONDS, "server_settings": server, **(connect_arguments or {})},
         )
+        event.listen(self._engine.sync_engine, "handle_error", _mind_read_only)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._turns = asyncio.Semaphore(readers)  # a flood of reads must leave the writer its connection
         self._limit = limit
@@ -145,11 +149,14 @@ class PostgresStore:
             await asyncio.get_running_loop().create_future()
         if self._closed:
             raise Unavailable("database (closed)")
+        connected = False
         try:
             async with self._turns, asyncio.timeout(self._limit), self._reading.connect() as connection:
+                connected = True
                 return await connection.run_sync(unit)
         except Exception as problem:  # the caller's own errors pass unchanged
-            if is_trouble(problem):
+            # What stands in the way of a connection, a new password too, says nothing about the unit.
+            if not connected or is_trouble(problem):
                 raise unavailable(problem) from problem
             raise
 
@@ -266,3 +273,12 @@ class PostgresStore:
         if self._deaths.after():
             self._dead = True
         return outcomes
+
+
+def _mind_read_only(context: ExceptionContext) -> None:
+    """A server that was demoted, or was made read-only for want of room, is trouble: every unit would fail there.
+
+    Its connections count as lost, so that the next ones find the server that writes.
+    """
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
