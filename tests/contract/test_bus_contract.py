@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import select
 
-from bus_worlds import InProcessWorld, NatsWorld, Pair, World, header, message
+from bus_worlds import TABLES, InProcessWorld, NatsWorld, Pair, World, header, message
 from ferryman.contracts import crypto
 from ferryman.contracts.message import encode
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
@@ -17,7 +18,7 @@ from ferryman.errors import PeerError, Refused, Unavailable
 from ferryman.platform import mailbox as mailbox_module
 from ferryman.platform import nats_bus
 from ferryman.platform.mailbox import MAX_REFUSALS
-from ferryman.platform.nats_layout import lane_of
+from ferryman.platform.nats_layout import MAX_PAYLOAD, lane_of
 from nats_server import NatsServer
 from patience import until, until_async
 
@@ -306,3 +307,26 @@ async def test_a_connection_that_was_given_up_is_opened_again_and_listens(world:
     await pair.send("m")
     await arrived(pair, "m")
     await forgotten(pair)
+
+
+@nats_only
+async def test_what_is_longer_than_the_broker_takes_is_parked_and_the_card_goes_on(
+    world: World, pair: Pair
+) -> None:
+    """Set up by hand a broker takes 1 MiB: the same octets will never fit, and others wait behind them."""
+    pair.sender.link._client._max_payload = 100
+    await pair.send("long")
+    statement = select(TABLES.outbox.c.parked)
+
+    async def parked() -> bool:
+        (reason,) = await pair.store.read(lambda c: c.execute(statement).scalars().all())
+        return "max_payload" in reason
+
+    await until_async(parked)
+    pair.sender.link._client._max_payload = MAX_PAYLOAD
+    await pair.send("next")
+    await arrived(pair, "next")
+    asking = await world.open(SM_SR)
+    asking.link._client._max_payload = 100
+    with pytest.raises(PeerError):
+        await asking.call(CRYPTO_SERVER, SM_SR, question())

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.client import JetStreamContext
 
-from ferryman.errors import InputError, Unavailable
+from ferryman.errors import InputError, PeerError, Unavailable
 from ferryman.platform.bus_settings import BusSettings
 from ferryman.platform.nats_credentials import Credential
 from ferryman.platform.nats_layout import MAX_PAYLOAD, inbox_prefix
@@ -43,6 +43,10 @@ def tls_context(settings: BusSettings) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=settings.ca_file or None)
     except (OSError, ssl.SSLError):
         raise InputError("bus.ca_file", f"{settings.ca_file} cannot be read as certificates") from None
+
+
+def _too_long(payload: bytes) -> PeerError:
+    return PeerError(f"{len(payload)} octets are more than the broker's max_payload", field="message")
 
 
 class NatsLink:
@@ -110,10 +114,14 @@ class NatsLink:
         self._live.clear()
 
     async def publish(self, subject: str, payload: bytes, headers: dict[str, str], stream: str) -> None:
-        """Returns when the stream has it on disk; raises Unavailable (then it may have it all the same)."""
+        """Returns when the stream has it on disk; raises Unavailable (then it may have it all the same), or
+        PeerError when it is longer than this broker was set up for."""
 
         async def work(js: JetStreamContext) -> None:
-            await js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, stream=stream, headers=dict(headers))
+            try:
+                await js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, stream=stream, headers=dict(headers))
+            except nats.errors.MaxPayloadError:
+                raise _too_long(payload) from None
 
         await self.use(work)
 
@@ -124,6 +132,8 @@ class NatsLink:
         try:
             async with self._connected_until(end):
                 answer = await self._client.request(subject, payload, timeout=timeout)
+        except nats.errors.MaxPayloadError:
+            raise _too_long(payload) from None
         except (nats.errors.Error, OSError, TimeoutError) as problem:
             raise Unavailable(f"an answer on {subject} ({type(problem).__name__})") from None
         data: bytes = answer.data
