@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from ferryman.contracts.rest import KeyRole
-from ferryman.errors import InputError
+from ferryman.errors import InputError, PeerError
 from ferryman.platform.log import mask
 from ferryman.rest_api.limits import MAX_BUCKETS, RateLimit
 from ferryman.rest_api.protocol import MAX_HEAD
@@ -173,6 +173,34 @@ async def test_a_header_cannot_be_injected(tmp_path: Path) -> None:
             with contextlib.suppress(UnicodeEncodeError):
                 answer = await world.ask("POST", "/orders", token, {"eid": EID, "iccid": "1" * 19}, headers=heads)
                 assert answer.status == 400, key
+
+
+async def test_no_text_holds_what_a_database_cannot_keep(tmp_path: Path) -> None:
+    """PostgreSQL has no U+0000 in a text: that would be a fault of the platform for whoever can log in, or not."""
+    async with rest_world(tmp_path, login_rate=0) as world:
+        token = await world.token(KeyRole.ADMIN)
+        for answer in (
+            await world.ask("POST", "/session", body={"name": "a\0b", "password": "x"}),
+            await world.ask("GET", "/users?after=a%00b", token),
+            await world.ask("POST", "/uploads", token, {"profile_type": "\0", "content": ""}),
+        ):
+            assert answer.status == 400, answer.body
+        # What only looks like it is a text as any other: a backslash, a letter, four digits.
+        assert (await world.ask("POST", "/session", body={"name": "a\\u0000", "password": "x"})).status == 401
+
+
+async def test_brackets_by_the_thousand_are_a_bad_request(tmp_path: Path) -> None:
+    async with rest_world(tmp_path) as world:
+        staff = await world.token(KeyRole.ADMIN, "")
+        deep = b'{"name":"x","says":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001
+        assert (await world.ask("PUT", "/euicc-types", staff, chunks=[deep])).status == 400
+        deep = b'{"name":"\\u0000","says":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_001  # which the parser takes
+        assert (await world.ask("PUT", "/euicc-types", staff, chunks=[deep])).status == 400
+        header = (
+            b'{"header":{"message_id":"m","sender":"x","requester":"x","function_call_id":"x","deadline":1,"x":'
+        )
+        with pytest.raises(PeerError):
+            await world.rest.receive(header + b"[" * 20_000)
 
 
 async def test_a_name_is_no_formula(tmp_path: Path) -> None:

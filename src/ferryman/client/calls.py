@@ -166,7 +166,7 @@ def read(kind: Any, body: bytes, field: str) -> Any:
     """A value of the type `kind`; fields that are not known yet are left out. Raises AnswerNotUnderstood."""
     try:
         return _decoder(kind).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise AnswerNotUnderstood(str(problem), field=field) from None
 
 

@@ -15,6 +15,7 @@ from ferryman.contracts.secrecy import Guarded
 from ferryman.errors import PeerError
 
 VERSION = 1
+NOT_READ = (msgspec.DecodeError, RecursionError)  # the latter: brackets in brackets by the thousand
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +69,7 @@ class Codec[B: Body]:
         """A whole message, in one go; None when it does not fit, or is of another version."""
         try:
             message = self._whole.decode(raw)
-        except msgspec.DecodeError:
+        except NOT_READ:
             return None
         header: Header = message.header
         return (header, message.body) if header.version == VERSION else None
@@ -77,7 +78,7 @@ class Codec[B: Body]:
         """One body; raises PeerError naming the field that does not fit the contract."""
         try:
             body: B = self._decoder.decode(raw)
-        except msgspec.DecodeError as problem:
+        except NOT_READ as problem:
             raise PeerError(str(problem), field="body", clause="contract message") from None
         return body
 
@@ -114,7 +115,7 @@ def decode[B: Body](raw: bytes, codec: Codec[B]) -> tuple[Header, B]:
 def _decode_wire(raw: bytes) -> _Wire:
     try:
         wire = _wire_decoder.decode(raw)
-    except msgspec.DecodeError as problem:
+    except NOT_READ as problem:
         raise PeerError(str(problem), field="message", clause="contract message") from None
     if wire.header.version != VERSION:
         raise PeerError(f"version {wire.header.version} is not known", field="header.version")

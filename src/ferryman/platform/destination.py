@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ def networks(named: Iterable[str]) -> tuple[Network, ...]:
 
 
 PORTS = {"https": 443, "http": 80}
+MAX_NAME = 253  # characters of a host name
+UNICAST = ipaddress.ip_network("2000::/3")  # all that is routed between networks (RFC 4291 2.4, IANA)
+NAT64 = ipaddress.ip_network(
+    "64:ff9b::/96"
+)  # RFC 6052 2.1: a translator takes it to the address in its last octets
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 class NotAllowed(InputError):
@@ -53,21 +60,41 @@ def check(url: str) -> SplitResult:
         raise InputError("url", "must hold no user and no password")
     if parts.fragment:
         raise InputError("url", "must hold no fragment")
-    if not url.isascii() or any(character.isspace() for character in url):
+    if not url.isascii() or not url.isprintable() or " " in url:
         raise InputError("url", "must be ASCII without blanks")
+    if not is_host(parts.hostname):
+        raise InputError("url", "has no name of a host, and no address")
     return parts
+
+
+def is_host(name: str) -> bool:
+    """Whether this is an address, or a name that can be asked for (RFC 1035 2.3.4: labels of 1 to 63)."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+    return True
 
 
 def judge(address: Address, scheme: str, allowed: Iterable[Network]) -> None:
     """Raise NotAllowed for an address that is not public, unless it is listed; http needs a listed one."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
+    address = _meant(address)
     if any(address in network for network in allowed if network.version == address.version):
         return
     if scheme != "https":
         raise NotAllowed("url", "must be https")
-    if not address.is_global or address.is_multicast:
+    public = address.is_global and not address.is_multicast
+    if not public or (address.version == 6 and address not in UNICAST):
         raise NotAllowed("url", "leads to an address that is not public, and not listed in the settings")
+
+
+def _meant(address: Address) -> Address:
+    """Where a packet arrives: behind an IPv6 address that only wraps one of IPv4 at that."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        return address.ipv4_mapped or address
+    return address
 
 
 async def resolve(url: str, allowed: Iterable[Network]) -> Destination:
@@ -82,7 +109,8 @@ async def resolve(url: str, allowed: Iterable[Network]) -> Destination:
     literal = f"[{first}]" if first.version == 6 else str(first)
     path = parts.path or "/"
     query = f"?{parts.query}" if parts.query else ""
-    shown = host if port == PORTS[parts.scheme] else f"{host}:{port}"
+    named = f"[{host}]" if ":" in host else host  # RFC 9110 7.2: as in the URL
+    shown = named if port == PORTS[parts.scheme] else f"{named}:{port}"
     return Destination(f"{parts.scheme}://{literal}:{port}{path}{query}", shown, host)
 
 
@@ -93,6 +121,6 @@ async def _addresses(host: str, port: int) -> list[Address]:
         pass
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         raise Unavailable("receiver (its name has no address)") from None
     return [ipaddress.ip_address(one[4][0]) for one in found]

@@ -243,7 +243,7 @@ class NatsBus:
         raw = noise.open_sealed(self._credential.private, peer, _context("message", sender, self.role), sealed)
         try:
             message = _decoder.decode(raw)
-        except msgspec.DecodeError as problem:
+        except (msgspec.DecodeError, RecursionError) as problem:
             raise PeerError(str(problem), field="message", clause="contract message") from None
         if message.header.sender != sender:
             raise PeerError(f"{sender} speaks as {message.header.sender}", field="header.sender")

@@ -42,6 +42,8 @@ _IDEMPOTENCY = IDEMPOTENCY.lower().encode()
 _NAMES = {"eid": re.compile(r"[0-9]{32}")}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _KEY = re.compile(r"[!-~]{1,100}")
+NO_NUL = "no text holds U+0000"  # PostgreSQL keeps none, and no name of anything has one
+_NUL_ESCAPED = b"\\u0000"  # in JSON it stands in no other way; behind a backslash this may also mean itself
 
 log = structlog.get_logger("ferryman.rest_api")
 
@@ -199,8 +201,10 @@ class Handling:
             raw = await _read(http, limit, settings.body_timeout)
             try:
                 body = self._decoder.decode(raw)
-            except msgspec.MsgspecError as wrong:
+            except (msgspec.MsgspecError, RecursionError) as wrong:  # the latter: brackets by the thousand
                 raise Refused(*codes.FORMAT_INVALID, f"body: {wrong}") from None
+            if _NUL_ESCAPED in raw and _has_nul(msgspec.json.decode(raw)):
+                raise Refused(*codes.FORMAT_INVALID, f"body: {NO_NUL}")
         if key:
             canonical = msgspec.json.encode((http.method, http.path, body))
             fingerprint = hashlib.sha256(canonical).digest()
@@ -271,10 +275,26 @@ def _query(http: Incoming, endpoint: Endpoint) -> object:
     given = http.parameters
     if len({name for name, _ in given}) != len(given):
         raise No(400, "a parameter is given twice")
+    if any("\0" in value for _, value in given):
+        raise Refused(*codes.FORMAT_INVALID, f"parameters: {NO_NUL}")
     try:
         return msgspec.convert(dict(given), type=endpoint.query, strict=False)
     except msgspec.ValidationError as wrong:
         raise Refused(*codes.FORMAT_INVALID, f"parameters: {wrong}") from None
+
+
+def _has_nul(value: object) -> bool:
+    """Whether a text of a decoded body has U+0000; without a recursion, which who nests it would choose."""
+    left = [value]
+    while left:
+        match left.pop():
+            case str() as text if "\0" in text:
+                return True
+            case dict() as pairs:
+                left += [*pairs, *pairs.values()]
+            case list() as entries:
+                left += entries
+    return False
 
 
 def _idempotency_key(http: Incoming) -> str:

@@ -104,7 +104,7 @@ class Provider:
             raise Unavailable("the OpenID provider", retry_after=PROVIDER_SECONDS)
         try:
             return msgspec.json.decode(answer.content, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise Unavailable("the OpenID provider (no JSON)") from None
 
 

@@ -264,7 +264,9 @@ async def test_a_deleted_webhook_is_gone_with_its_deliveries(tmp_path: Path) -> 
     "url",
     ["ftp://h.example/", "https://", "https://u:p@h.example/", "https://h.example/#x", "https://h.example:0/", "x",
      "https://h.example:99999/",
-     "https://h\u00e4.example/", "https://h.example/a b", "https://h.example/\r\nX: 1"],
+     "https://h\u00e4.example/", "https://h.example/a b", "https://h.example/\r\nX: 1",
+     # what no name is asked for, and what no request line holds: the library that is to call them would raise
+     f"https://{'a' * 64}.example/", "https://a..example/", f"https://{'a.' * 127}example/", "https://h.example/\x01"],
 )  # fmt: skip
 def test_urls_that_no_webhook_has(url: str) -> None:
     with pytest.raises(InputError):
@@ -274,12 +276,15 @@ def test_urls_that_no_webhook_has(url: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-     "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::", "ff02::1"],
+     "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::", "ff02::1",
+     # what a translator takes to IPv4 (RFC 6052), what only looks public: site-local, IPv4-compatible, SRv6
+     "64:ff9b::10.1.2.3", "64:ff9b::7f00:1", "2002:7f00:1::", "fec0::1", "::127.0.0.1", "5f00::1"],
 )  # fmt: skip
 def test_addresses_inside_are_not_for_webhooks(address: str) -> None:
     with pytest.raises(NotAllowed):
         judge(ipaddress.ip_address(address), "https", ())
-    judge(ipaddress.ip_address("1.1.1.1"), "https", ())
+    for public in ("1.1.1.1", "2606:4700::1111", "64:ff9b::1.1.1.1"):
+        judge(ipaddress.ip_address(public), "https", ())
     judge(ipaddress.ip_address("10.1.2.3"), "https", (ipaddress.ip_network("10.0.0.0/8"),))
 
 
@@ -296,6 +301,8 @@ async def test_the_address_that_was_judged_is_the_one_that_is_called() -> None:
     assert (found.host, found.name) == ("localhost:8080", "localhost")
     with pytest.raises(NotAllowed):
         await resolve("http://localhost:8080/", ())
+    literal = await resolve("http://[::1]:8080/", listed)
+    assert (literal.url, literal.host, literal.name) == ("http://[::1]:8080/", "[::1]:8080", "::1")
 
 
 async def test_a_webhook_into_the_platform_is_never_called(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, Status, failed
 from ferryman.errors import Refused
 from ferryman.platform.procedure import Context, Signalled, Step
+from ferryman.sm_dp.hooks.post import HookPost
 from ferryman.sm_dp.procedures import download
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import DPSettings, Facts
@@ -253,6 +254,31 @@ async def scene_silence(path: Path) -> None:
         assert view.status is not None
         assert view.status.status is Status.EXPIRED
         assert it.outside.calls == {}
+
+
+@virtual
+async def scene_fault(path: Path, failed: list[float]) -> None:
+    async with world(path, always(200)) as (it, peer):
+        send = HookPost.send
+
+        async def fail(self: HookPost, *given: Any, **more: Any) -> Any:
+            failed.append(it.now())
+            if len(failed) < 4:
+                raise ZeroDivisionError
+            return await send(self, *given, **more)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(HookPost, "send", fail)
+            view = await it.ended((await it.order()).order_id)
+        assert view.status is not None
+        assert view.status.ok
+        assert len(peer.heard) == 2
+
+
+def test_a_fault_of_ours_makes_a_call_later_and_not_at_once_over_and_over(tmp_path: Path) -> None:
+    failed: list[float] = []
+    scene_fault(tmp_path, failed)
+    assert [round(b - a) for a, b in pairwise(failed[:4])] == [1, 2, 4]
 
 
 def test_silence_ends_the_order_at_its_limit(tmp_path: Path) -> None:

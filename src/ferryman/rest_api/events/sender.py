@@ -115,11 +115,12 @@ class Sender:
                     await self._wait(wake, await self._book.next_try(webhook_id))
                     continue
                 answers = await asyncio.gather(*(self._attempt(receiver, head) for head in heads))
+                for head, outcome in zip(heads, answers, strict=True):
+                    if outcome.status != GONE:
+                        await self._record(webhook_id, head, outcome)
                 if any(one.status == GONE for one in answers):
                     await self._book.pause(webhook_id, "the receiver answered 410 Gone")
                     return
-                for head, outcome in zip(heads, answers, strict=True):
-                    await self._record(webhook_id, head, outcome)
                 silent = 0 if any(_reached(one) for one in answers) else silent + 1
             except Unavailable as problem:
                 await asyncio.sleep(problem.retry_after)
@@ -143,6 +144,9 @@ class Sender:
                 return await self._post.send(receiver.url, body, fields)
             except NotAllowed as problem:
                 return Outcome(0, problem.rule)
+            except Exception as problem:  # a fault of ours must not end the deliveries of this webhook
+                log.error("attempt failed", event_id=head.event_id, error=type(problem).__name__, exc_info=problem)
+                return Outcome(0, f"fault of the platform ({type(problem).__name__})")
 
     async def _record(self, webhook_id: str, head: Head, outcome: Outcome) -> None:
         now = self._clock.now()

@@ -115,6 +115,9 @@ class HookCaller:
             answer = await self._attempt(target, call)
         except (Unavailable, Refused) as problem:
             answer = HookAnswer("", note=str(problem))
+        except Exception as problem:  # a fault of ours must not make a call that is due at once, over and over
+            log.error("hook call failed", call=call.call_id, error=type(problem).__name__, exc_info=problem)
+            answer = HookAnswer("", note=f"fault of the platform ({type(problem).__name__})")
         if answer.verdict in (post.CONTINUE, post.REFUSE):
             go = answer.verdict == post.CONTINUE
             await self._tell(call, HoldVerdict(hold=call.hold, go=go, reason=answer.reason, by="hook"))

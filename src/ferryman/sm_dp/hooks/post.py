@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ferryman.errors import InputError, Unavailable
-from ferryman.platform.destination import Network, resolve
+from ferryman.platform.destination import Network, is_host, resolve
+from ferryman.platform.named_pools import NamedPools
 from ferryman.platform.webhook_form import fields
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def check_url(url: str) -> None:
     parts = urlsplit(url)
     if len(url) > MAX_URL or parts.scheme not in ("https", "http") or not parts.hostname:
         raise InputError("url", "must be an address that begins with https://")
+    if not url.isascii() or not url.isprintable() or " " in url or not is_host(parts.hostname):
+        raise InputError("url", "must be ASCII without blanks, with the name of a host or its address")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise InputError("url", "must not hold a user, a password or a fragment: calls are signed instead")
     if parts.scheme == "http" and not _is_local(parts.hostname):
@@ -70,13 +73,13 @@ class HookPost:
         self._timeout = timeout
         self._networks = tuple(networks)
         self._ca_file = ca_file
-        self._client: httpx2.AsyncClient | None = None
+        self._pools: NamedPools[httpx2.AsyncClient] | None = None
 
     async def close(self) -> None:
         """Close every connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        pools, self._pools = self._pools, None
+        if pools is not None:
+            await pools.close()
 
     async def send(self, url: str, body: bytes, fields: dict[str, str], *, confined: bool = False) -> HookAnswer:
         """One attempt; Unavailable when nobody knows whether it arrived.
@@ -88,21 +91,25 @@ class HookPost:
         except ModuleNotFoundError:
             raise Unavailable("hook: the extra `web` of the package is not installed", retry_after=60.0) from None
 
-        client = self._client
-        if client is None:
+        pools = self._pools
+        if pools is None:
             context = ssl.create_default_context(cafile=self._ca_file or None)
             # No proxy and no credentials from the environment: what is called is what was configured.
-            client = httpx2.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=None)
-            self._client = client
+            pools = NamedPools(
+                lambda: httpx2.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=None)
+            )
+            self._pools = pools
         try:
             async with asyncio.timeout(self._timeout):
-                extensions = {}
+                extensions, name = {}, ""
                 if confined:
                     to = await resolve(url, self._networks)
-                    url, fields, extensions = to.url, {"Host": to.host, **fields}, {"sni_hostname": to.name}
-                request = client.stream("POST", url, content=body, headers=fields, extensions=extensions)
-                async with request as answer:
-                    return _read(answer.status_code, answer.headers, await _content(answer))
+                    url, fields, name = to.url, {"Host": to.host, **fields}, to.name
+                    extensions = {"sni_hostname": name}
+                async with pools.of(name) as client:
+                    request = client.stream("POST", url, content=body, headers=fields, extensions=extensions)
+                    async with request as answer:
+                        return _read(answer.status_code, answer.headers, await _content(answer))
         except (httpx2.HTTPError, httpx2.StreamError, OSError, TimeoutError) as problem:
             raise Unavailable(f"hook ({type(problem).__name__})") from None
 
@@ -129,6 +136,6 @@ def _reason(content: bytes) -> str:
     """The sentence of a refusal: `reason` of a JSON object, or nothing; never unprintable, never long."""
     try:
         said = msgspec.json.decode(content, type=_Said).reason
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the latter: brackets by the thousand
         return ""
     return "".join(character if character.isprintable() else " " for character in said)[:MAX_REASON].strip()
