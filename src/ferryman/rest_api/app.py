@@ -171,7 +171,7 @@ class Handling:
             self._watch.end(seen, 500)
             raise
         headers = response.raw_headers
-        if not any(name == b"cache-control" for name, _ in headers):
+        if b"cache-control" not in [name for name, _ in headers]:
             headers.append(NO_STORE)
         headers += ((REQUEST_ID, request_id.encode()), NO_SNIFF)
         self._watch.end(seen, response.status_code)

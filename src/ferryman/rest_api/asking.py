@@ -15,6 +15,7 @@ from ferryman.platform.clock import Clock, Entropy
 ANSWER_SECONDS = 25.0  # a role answers by then, or the request ends in 503
 AWAY_SECONDS = 30.0  # until a role of another version may be asked again
 UNIQUE_OCTETS = 12
+_REFUSED = (admin.AdminRefused, peers.PeerRefused, crypto.CryptoRefused)
 
 
 class Asking:
@@ -83,7 +84,7 @@ class Asking:
             _, answer = decode(raw, answers)
         except PeerError as problem:  # of another version: nothing that the requester could mend
             raise Unavailable(f"{role} ({problem.field})", retry_after=AWAY_SECONDS) from None
-        if isinstance(answer, admin.AdminRefused | peers.PeerRefused | crypto.CryptoRefused):
+        if isinstance(answer, _REFUSED):
             status = answer.status
             raise Refused(status.subject, status.reason, status.message, identifier=status.identifier)
         if not isinstance(answer, kind):
