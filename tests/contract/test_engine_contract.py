@@ -9,19 +9,22 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from sqlalchemy import insert, select, update
+from structlog.testing import capture_logs
 
 import engine_world
 from backends import Backend
 from engine_world import EID, METADATA, NOTE, OTHER_EID, START, TABLES, Order, World, clear, order_step
 from ferryman.contracts import codes
 from ferryman.contracts.es3 import ES3CreateISDPResponse
-from ferryman.contracts.message import Header
+from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, Status
 from ferryman.errors import FerrymanError, PeerError, Refused, Unavailable
 from ferryman.platform import engine as engine_module
 from ferryman.platform import mailbox as mailbox_module
 from ferryman.platform.engine import DEADLINE, MAX_FAULTS, Engine, Start
+from ferryman.platform.log import tell_about
 from ferryman.platform.procedure import (
     Answered,
     Ask,
@@ -102,6 +105,30 @@ def test_a_call_is_run_to_its_answer(drive: Drive) -> None:
             (f"tally/{EID}", "running"),
         ]
         assert await world.rows(NOTE, "id", "text") == [("packet order/dp/c1", EID)]
+        await world.shut_down()
+
+    drive(scenario)
+
+
+def test_lines_of_the_log_within_a_step_carry_operation_and_eid(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.boot()
+        answer = world.outside.ask
+
+        async def ask(header: Header, body: Body) -> Body:
+            structlog.get_logger().info("asked")
+            return await answer(header, body)
+
+        monkeypatch.setattr(world.engine, "_ask", ask)
+        with capture_logs(processors=[tell_about]) as lines:
+            world.outside.request("c1")
+            await done(world)
+            await world.engine.deliver(EID, f"tally/{EID}", TimerFired("none"))
+            structlog.get_logger().info("afterwards", eid="its own")
+        said = {line["event"]: (line.get("operation"), line.get("eid")) for line in lines}
+        assert said == {"asked": ("order", EID), "afterwards": (None, "its own")}
         await world.shut_down()
 
     drive(scenario)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -45,7 +46,7 @@ _SQLITE_TROUBLE = frozenset(
 _SQLSTATE_TROUBLE = frozenset({"08", "40", "53", "57", "58"})
 
 
-class Job(NamedTuple):
+class Job(msgspec.Struct, frozen=True):
     """A unit, who waits for it, and what follows its commit whether anybody still waits or not.
 
     `long`: it may take longer than an event loop can spare.

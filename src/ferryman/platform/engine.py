@@ -18,12 +18,12 @@ from typing import Any, assert_never
 
 import structlog
 from sqlalchemy import Connection
-from structlog.contextvars import bound_contextvars
 
 from ferryman.contracts.message import Body, Codec, Header
 from ferryman.contracts.status import ExecutionStatus, failed, from_refusal
 from ferryman.errors import FerrymanError, Refused, Unavailable
 from ferryman.platform.clock import Clock, Entropy
+from ferryman.platform.log import about
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import (
     DEADLINE,
@@ -335,8 +335,11 @@ class Engine:
                 if record.status != STARTING:
                     continue  # a repeat of a beginning that was committed
                 record.status = RUNNING
-            with bound_contextvars(operation=record.kind.name, eid=eid):
+            before = about.set((record.kind.name, eid))
+            try:
                 await self._step(work, record, event)
+            finally:
+                about.reset(before)
         self.steps += steps
         await self._commit(work, eid, header)
         self.dispatches += 1

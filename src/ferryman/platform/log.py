@@ -15,12 +15,16 @@ import re
 import sys
 import time
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
 
 from ferryman.contracts.secrecy import HIDDEN, is_secret
+
+# Operation and EID that this task works on; every line says them. One variable: it is set for each step.
+about: ContextVar[tuple[str, str] | None] = ContextVar("about", default=None)
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 IMSI_DIGITS = 14  # the fewest
@@ -29,6 +33,14 @@ _encoder = msgspec.json.Encoder()
 
 # 14 or 15 digits that stand alone; an EID has 32, an ICCID 18 to 20.
 _IMSI = re.compile(r"(?<![0-9A-Fa-f])(\d{5})\d{9,10}(?![0-9A-Fa-f])")
+
+
+def tell_about(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: add `operation` and `eid` of the work at hand; what the line itself says of them stands."""
+    if (work := about.get()) is not None:
+        event.setdefault("operation", work[0])
+        event.setdefault("eid", work[1])
+    return event
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -117,7 +129,7 @@ def configure(level: str = "warning", form: str = "console") -> None:
     renderer: Any = _as_json if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            tell_about,
             structlog.processors.format_exc_info,
             mask,
             structlog.processors.add_log_level,  # behind the mask: level and time are ours

@@ -15,8 +15,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import batched
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy import BindParameter, Connection, Executable, bindparam, delete, insert, select, update
 
@@ -41,7 +42,7 @@ SWEEP_BATCH = 2_000  # inbox rows in one DELETE, so that the writer is not held 
 log = structlog.get_logger("ferryman.mailbox")
 
 
-class Letter(NamedTuple):
+class Letter(msgspec.Struct, frozen=True):
     """One message on its way out."""
 
     seq: int
@@ -190,24 +191,20 @@ class Mailbox:
 
         Raises what `unit` raises (then nothing is committed), or Unavailable (then the outcome is unknown).
         """
-        letters: list[Letter] = []
-        followers: list[Callable[[], None]] = []
-        alarms: list[dict[str, str]] = []
         now = self.clock.now()
+        tx: Tx
 
         def run(connection: Connection) -> T:
-            nonlocal letters, followers, alarms
+            nonlocal tx  # of the last run: no other counts
             tx = Tx(connection, self.tables, now, self._statements)
-            result = unit(tx)
-            letters, followers, alarms = tx.letters, tx.followers, tx.alarms
-            return result
+            return unit(tx)
 
         def let_go(_result: T) -> None:
-            for letter in letters:
+            for letter in tx.letters:
                 self._post(letter)
-            for follower in followers:
+            for follower in tx.followers:
                 follower()
-            for alarm in alarms:
+            for alarm in tx.alarms:
                 self._alarm(alarm)
 
         if self._taken:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from structlog.contextvars import bind_contextvars
 
 from ferryman.contracts.es5 import SubmitSMS
 from ferryman.contracts.message import Header
 from ferryman.errors import Unavailable
 from ferryman.platform.clock import Clock
+from ferryman.platform.log import about
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.transport_sms import outgoing
 from ferryman.transport_sms.outgoing import Job
@@ -146,7 +146,7 @@ class Sender:
 
     async def _finished(self, submission: Submission) -> bool:
         """Work on a submission; False when we stopped meanwhile."""
-        bind_contextvars(operation="SubmitSMS", eid=submission.eid)  # of this lane's task
+        about.set(("SubmitSMS", submission.eid))  # of this lane's task
         try:
             await submission.run()
         except Stopped:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from ferryman.codec.smpp.messages import DeliverSM
 from ferryman.codec.smpp.receipt import MessageState, Receipt, ReceiptText
+from ferryman.platform.log import tell_about
 from ferryman.platform.metrics import exposition
 from sms_rig import CARD, EID, LONG, SILENCE, Rig, account, refused
 from virtual_loop import virtual
@@ -65,7 +65,7 @@ async def test_every_outcome_is_counted(tmp_path: Path) -> None:
 
 @virtual
 async def test_lines_of_the_log_carry_operation_and_eid(tmp_path: Path) -> None:
-    with capture_logs(processors=[merge_contextvars]) as logs:
+    with capture_logs(processors=[tell_about]) as logs:
         rig = await Rig(tmp_path, account("a")).start()
         rig.smsc["a"].answers = [refused(FULL)]
         await rig.submit()
