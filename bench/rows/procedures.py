@@ -37,9 +37,9 @@ from ferryman.platform.schema import platform_tables
 from ferryman.platform.store import SQLiteStore
 
 IN_FLIGHT = 64
-STEPS = 25  # of each procedure in a round
+STEPS = 50  # of each procedure in a round
 LETTERS = 16_000  # in a round
-ROUNDS = 5
+ROUNDS = 9
 NOW = 1_700_000_000.0
 ROLE, PEER = "bench", "peer"
 TABLES = platform_tables(MetaData())

@@ -15,9 +15,9 @@ from ferryman.contracts import crypto
 from ferryman.contracts.message import encode
 from ferryman.contracts.roles import CRYPTO_SERVER, SM_DP, SM_SR, TRANSPORT_HTTPS, TRANSPORT_SMS
 from ferryman.errors import PeerError, Refused, Unavailable
-from ferryman.platform import mailbox as mailbox_module
+from ferryman.platform import carrier as carrier_module
 from ferryman.platform import nats_bus
-from ferryman.platform.mailbox import MAX_REFUSALS
+from ferryman.platform.carrier import MAX_REFUSALS
 from ferryman.platform.nats_layout import MAX_PAYLOAD, lane_of
 from nats_server import NatsServer
 from patience import until, until_async
@@ -27,10 +27,10 @@ ONE, OTHER = "1" * 32, "2" * 32
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox_module, "RETRY_FIRST", 0.002)
+    monkeypatch.setattr(carrier_module, "RETRY_FIRST", 0.002)
     # Tracebacks drawn with every local variable block the loop for longer than a broker waits here.
     plain = structlog.wrap_logger(structlog.PrintLogger(), processors=[structlog.processors.KeyValueRenderer()])
-    monkeypatch.setattr(mailbox_module, "log", plain)
+    monkeypatch.setattr(carrier_module, "log", plain)
     monkeypatch.setattr(nats_bus, "log", plain)
 
 

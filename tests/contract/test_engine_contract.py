@@ -21,6 +21,7 @@ from ferryman.contracts.es3 import ES3CreateISDPResponse
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, Status
 from ferryman.errors import FerrymanError, PeerError, Refused, Unavailable
+from ferryman.platform import carrier as carrier_module
 from ferryman.platform import engine as engine_module
 from ferryman.platform import mailbox as mailbox_module
 from ferryman.platform.engine import DEADLINE, MAX_FAULTS, Engine, Start
@@ -53,7 +54,7 @@ VIRTUAL = ["sqlite-inline"]
 def drive(store_kind: str, store_address: str, monkeypatch: pytest.MonkeyPatch) -> Drive:
     """Runs a scenario on a world over each store."""
     if store_kind not in VIRTUAL:
-        monkeypatch.setattr(mailbox_module, "RETRY_FIRST", 0.002)
+        monkeypatch.setattr(carrier_module, "RETRY_FIRST", 0.002)
         monkeypatch.setattr(mailbox_module, "RESCAN_DELAY", 0.01)
         monkeypatch.setattr(engine_module, "TAKE_UP_DELAY", 0.01)
         monkeypatch.setattr(engine_module, "FAULT_FIRST", 0.002)

@@ -13,6 +13,7 @@ from backends import Backend
 from ferryman.contracts.es5 import TO_SMS_CODEC, SubmitSMS
 from ferryman.contracts.message import Header, decode, peek_header
 from ferryman.errors import PeerError, Unavailable
+from ferryman.platform import carrier as carrier_module
 from ferryman.platform import mailbox as mailbox_module
 from ferryman.platform.bus import InProcessBus
 from ferryman.platform.clock import LoopClock
@@ -35,7 +36,7 @@ RECEIVED = Table(
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real stores run on real time here."""
-    monkeypatch.setattr(mailbox_module, "RETRY_FIRST", 0.002)
+    monkeypatch.setattr(carrier_module, "RETRY_FIRST", 0.002)
     monkeypatch.setattr(mailbox_module, "RESCAN_DELAY", 0.01)
 
 
@@ -155,12 +156,12 @@ async def test_messages_without_an_eid_can_have_lanes_too(ready: Backend) -> Non
 async def test_taken_letters_are_forgotten_with_the_next_commit(
     ready: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailbox_module, "FORGET_DELAY", 1e6)
+    monkeypatch.setattr(carrier_module, "FORGET_DELAY", 1e6)
     commits: list[int] = []
     node = Node(ready.open(on_commit=lambda number: commits.append(number) is not None))
     for message_id in ("m", "n"):
         await node.send(message_id)
-        await until(lambda: len(node.mailbox._taken) == 1)
+        await until(lambda: len(node.mailbox.carrier._taken) == 1)
         assert await node.outbox() == 1
     assert await node.received() == ["m", "n"]
     assert len(commits) == 4  # two were sent, two received
@@ -170,10 +171,10 @@ async def test_taken_letters_are_forgotten_with_the_next_commit(
 async def test_an_orderly_end_leaves_no_letter_that_was_taken(
     ready: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailbox_module, "FORGET_DELAY", 1e6)
+    monkeypatch.setattr(carrier_module, "FORGET_DELAY", 1e6)
     node = Node(ready.open())
     await node.send("m")
-    await until(lambda: len(node.mailbox._taken) == 1)
+    await until(lambda: len(node.mailbox.carrier._taken) == 1)
     await node.mailbox.stop()
     await node.store.close()
     again = Node(ready.open())
@@ -228,7 +229,7 @@ async def test_a_refused_unit_sends_nothing(ready: Backend) -> None:
 async def test_poison_is_parked_with_its_reason_and_the_lane_goes_on(ready: Backend) -> None:
     node = Node(ready.open(), trouble={"poison": [PeerError("no such field", field="body") for _ in range(99)]})
     await node.send("poison", "next")
-    await until(lambda: node.mailbox.parked == 1 and "next" in node.delivered)
+    await until(lambda: node.mailbox.carrier.parked == 1 and "next" in node.delivered)
     assert node.delivered.count("poison") == 1
 
     async def one_left() -> bool:
@@ -257,13 +258,13 @@ async def test_poison_is_parked_with_its_reason_and_the_lane_goes_on(ready: Back
 async def test_a_bug_of_the_receiver_is_tried_again_before_parking(ready: Backend) -> None:
     node = Node(
         ready.open(),
-        trouble={"flaky": [KeyError("x")] * (mailbox_module.MAX_REFUSALS - 1), "broken": [KeyError("x")] * 99},
+        trouble={"flaky": [KeyError("x")] * (carrier_module.MAX_REFUSALS - 1), "broken": [KeyError("x")] * 99},
     )
     await node.send("flaky", "broken", "next")
-    await until(lambda: node.mailbox.parked == 1)
+    await until(lambda: node.mailbox.carrier.parked == 1)
     await until(lambda: "next" in node.delivered)
-    assert node.delivered.count("flaky") == mailbox_module.MAX_REFUSALS
-    assert node.delivered.count("broken") == mailbox_module.MAX_REFUSALS
+    assert node.delivered.count("flaky") == carrier_module.MAX_REFUSALS
+    assert node.delivered.count("broken") == carrier_module.MAX_REFUSALS
     await node.mailbox.stop()
 
 
@@ -406,7 +407,7 @@ async def test_parking_survives_a_failing_database(ready: Backend) -> None:
     node = Node(store, trouble={"bad": [PeerError("x")] * 9})
     store.plan = ["ok", "lost", "ok"]
     await node.send("bad", "good")
-    await until(lambda: node.mailbox.parked == 1 and "good" in node.delivered)
+    await until(lambda: node.mailbox.carrier.parked == 1 and "good" in node.delivered)
     await node.mailbox.stop()
 
 
@@ -414,7 +415,7 @@ async def test_parking_survives_a_failing_database(ready: Backend) -> None:
 
 
 def test_back_off_doubles_up_to_its_cap(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox_module, "RETRY_FIRST", 0.05)
+    monkeypatch.setattr(carrier_module, "RETRY_FIRST", 0.05)
 
     async def main() -> list[float]:
         store = SQLiteStore(str(tmp_path / "a.db"), threaded=False)
@@ -470,9 +471,9 @@ def test_a_stalled_run_has_no_hidden_letters(tmp_path) -> None:
         await asyncio.sleep(1)
         assert len(await node.received()) == 1000
         assert await node.outbox() == 0
-        assert not node.mailbox._known
-        assert not node.mailbox._lanes
-        assert not node.mailbox._tasks
+        assert not node.mailbox.carrier._known
+        assert not node.mailbox.carrier._lanes
+        assert not node.mailbox.carrier._tasks
         await node.mailbox.stop()
         await store.close()
 

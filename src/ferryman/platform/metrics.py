@@ -95,8 +95,8 @@ async def of_mailbox(mailbox: Mailbox) -> list[Sample]:
         found.append(Sample(OVERDUE, connection.execute(late).scalar_one(), (label,)))
         for state, count in connection.execute(living):
             found.append(Sample(PROCEDURES, count, (label, ("state", state))))
-        found.append(Sample(CARRIED, mailbox.carried, (label,)))
-        found.append(Sample(RETRIED, mailbox.retried, (label,)))
+        found.append(Sample(CARRIED, mailbox.carrier.carried, (label,)))
+        found.append(Sample(RETRIED, mailbox.carrier.retried, (label,)))
         found += [Sample(ALARMS, count, (label, ("action", action))) for action, count in mailbox.alarms.items()]
         return found
 

@@ -31,8 +31,8 @@ from ferryman.platform import nats_layout as layout
 from ferryman.platform import noise
 from ferryman.platform.bus import Handler
 from ferryman.platform.bus_settings import BusSettings
+from ferryman.platform.carrier import MAX_REFUSALS, RETRY_CAP, RETRY_FIRST
 from ferryman.platform.clock import Clock, Entropy
-from ferryman.platform.mailbox import MAX_REFUSALS, RETRY_CAP, RETRY_FIRST
 from ferryman.platform.nats_credentials import Credential
 from ferryman.platform.nats_link import NatsLink
 

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 type Values = Mapping[str, Any]
-type Session = Connection | sqlite3.Connection  # a connection, or the driver's own below it
+type Session = Connection | sqlite3.Cursor  # a connection, or a cursor of the driver's own below it
 # `sqlite` or `postgresql` of sqlalchemy.dialects: their inserts know what to do on a conflict.
 type Build = Callable[[Any], Executable]
 
@@ -41,7 +41,7 @@ class Prepared:
 
     def count(self, session: Session, values: Values) -> int:
         """Execute; the number of rows inserted, changed or deleted."""
-        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        driver = session if isinstance(session, sqlite3.Cursor) else driver_of(session)
         if driver is None:
             return self._usually(session, values).rowcount
         sql, in_order = self._text or self._compile()
@@ -49,7 +49,7 @@ class Prepared:
 
     def rows(self, session: Session, values: Values) -> Sequence[Sequence[Any]]:
         """Execute; every row of the answer."""
-        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        driver = session if isinstance(session, sqlite3.Cursor) else driver_of(session)
         if driver is None:
             return self._usually(session, values).all()
         sql, in_order = self._text or self._compile()
@@ -63,7 +63,7 @@ class Prepared:
 
     def many(self, session: Session, values: Sequence[Values]) -> None:
         """Execute for each of `values`."""
-        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        driver = session if isinstance(session, sqlite3.Cursor) else driver_of(session)
         if driver is None:
             self._usually(session, values)
             return
@@ -72,7 +72,7 @@ class Prepared:
 
     def batch(self, session: Session, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Execute for each of `rows`, whose values stand in the order of `names`: for very many rows."""
-        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        driver = session if isinstance(session, sqlite3.Cursor) else driver_of(session)
         if driver is None:
             values = [dict(zip(names, row, strict=True)) for row in rows]
             if values:
@@ -111,7 +111,7 @@ class PreparedInsert(Prepared):
 
     def number(self, session: Session, values: Values) -> int | None:
         """Execute; the number of the row, None when a conflict made that nothing was inserted."""
-        driver = session if isinstance(session, sqlite3.Connection) else driver_of(session)
+        driver = session if isinstance(session, sqlite3.Cursor) else driver_of(session)
         if driver is None:
             row = self._usually(session, values).first()
             return None if row is None else row[0]
@@ -134,5 +134,6 @@ def driver_of(connection: Connection) -> sqlite3.Connection | None:
 
 
 def session_of(connection: Connection) -> Session:
-    """What many statements of one unit are executed on with the least ado."""
-    return driver_of(connection) or connection
+    """What many statements are executed on, one after the other, with the least ado."""
+    driver = driver_of(connection)
+    return connection if driver is None else driver.cursor()
