@@ -255,6 +255,21 @@ async def test_poison_is_parked_with_its_reason_and_the_lane_goes_on(ready: Back
     await again.mailbox.stop()
 
 
+async def test_another_look_at_the_outbox_repeats_no_letter_that_is_on_its_way(ready: Backend) -> None:
+    node = Node(ready.open(), trouble={"poison": [PeerError("odd")]}, after={"slow": "signal"})
+    await node.send("poison")
+    await until(lambda: node.mailbox.carrier.parked == 1)
+    await node.send("slow", "behind", eid="1" * 32)
+    await until(lambda: "slow" in node.delivered)
+    (row,) = await node.mailbox.set_aside(10)
+    assert await node.mailbox.release(row.seq)  # looks at all that is in the outbox
+    await node.send("signal", eid="2" * 32)
+    await node.drained()
+    assert sorted(await node.received()) == ["behind", "poison", "signal", "slow"]
+    assert node.delivered.count("behind") == 1
+    await node.mailbox.stop()
+
+
 async def test_a_bug_of_the_receiver_is_tried_again_before_parking(ready: Backend) -> None:
     node = Node(
         ready.open(),
