@@ -18,7 +18,7 @@ from ferryman.codec.smpp.errors import SMPPError
 from ferryman.codec.smpp.messages import DeliverSM
 from ferryman.codec.smpp.times import receipt_date
 from ferryman.codec.smpp.tlv import Tag, find_tlv
-from ferryman.codec.smpp.user_data import MessageType, message_type, user_data
+from ferryman.codec.smpp.user_data import ESM_UDHI, MessageType, message_type, user_data
 
 MAX_RECEIPT_TEXT: Final = 1_024  # octets looked at: a full text has about 120 and quotes 20 of the message
 _KEY: Final = re.compile(r"(?<!\S)(id|sub|dlvrd|submit date|done date|stat|err|text) ?:", re.IGNORECASE)
@@ -46,6 +46,12 @@ _STATES: Final = {
     "ACCEPTD": MessageState.ACCEPTED,
     "UNKNOWN": MessageState.UNKNOWN,
     "REJECTD": MessageState.REJECTED,
+    # Not of the standard, whose words have seven letters.
+    "DELIVERED": MessageState.DELIVERED,
+    "UNDELIVERED": MessageState.UNDELIVERABLE,
+    "UNDELIVERABLE": MessageState.UNDELIVERABLE,
+    "ACCEPTED": MessageState.ACCEPTED,
+    "REJECTED": MessageState.REJECTED,
 }
 _NUMBERS: Final = frozenset(int(state) for state in MessageState)
 _FINAL: Final = frozenset(MessageState) - {MessageState.ENROUTE, MessageState.ACCEPTED, MessageState.UNKNOWN}
@@ -115,18 +121,20 @@ def parse_receipt_text(text: str) -> ReceiptText:
 
 
 def is_receipt(pdu: DeliverSM) -> bool:
-    """Whether esm_class marks a delivery receipt or an intermediate notification."""
+    """Whether esm_class marks a delivery receipt or an intermediate notification.
+
+    Some SMSCs leave the mark out. Then receipted_message_id says so, which no mobile can send; a text alone does
+    not, because anybody can write one.
+    """
     kind = message_type(pdu.esm_class)
+    if kind is MessageType.MESSAGE and not pdu.esm_class & ESM_UDHI:
+        return find_tlv(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID) is not None
     return kind in (MessageType.DELIVERY_RECEIPT, MessageType.INTERMEDIATE_NOTIFICATION)
 
 
 def parse_receipt(pdu: DeliverSM) -> Receipt:
     """The receipt in a deliver_sm for which `is_receipt` holds. Never raises."""
-    try:
-        octets = user_data(pdu)
-    except SMPPError:
-        octets = pdu.short_message
-    text = parse_receipt_text(octets[:MAX_RECEIPT_TEXT].decode("latin-1"))
+    text = parse_receipt_text(_text_of(pdu))
     named = find_tlv(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID)
     state = find_tlv(pdu.tlvs, Tag.MESSAGE_STATE)
     return Receipt(
@@ -152,13 +160,25 @@ def message_id_forms(message_id: str) -> tuple[str, ...]:
     forms += [bare.upper(), bare.lower()]
     if bare.isascii() and len(bare) <= _MAX_NUMBER_DIGITS:
         if bare.isdecimal():
-            forms += [f"{int(bare):x}", f"{int(bare):X}", f"{int(bare):08x}", f"{int(bare):08X}"]
+            forms += [f"{bare:0>10}", f"{int(bare):x}", f"{int(bare):X}", f"{int(bare):08x}", f"{int(bare):08X}"]
         if all(character in "0123456789abcdefABCDEF" for character in bare):
-            forms += [str(int(bare, 16)), f"{int(bare, 16):010}"]
+            forms += [f"{bare.lower():0>8}", f"{bare.upper():0>8}", str(int(bare, 16)), f"{int(bare, 16):010}"]
     return tuple(dict.fromkeys(forms))
 
 
+_FIRST_LETTER: Final = 0x20  # octets below are control characters, or the length of a header
 _MAX_NUMBER_DIGITS: Final = 20  # digits of a 64-bit number; longer ids are no counters
+
+
+def _text_of(pdu: DeliverSM) -> str:
+    """The text, without what some SMSCs put round it: a closing NUL, UCS-2, the header of the part it is about."""
+    try:
+        octets = user_data(pdu)
+    except SMPPError:
+        octets = pdu.short_message
+    if pdu.esm_class & ESM_UDHI and octets and octets[0] < _FIRST_LETTER:
+        octets = octets[1 + octets[0] :]
+    return octets[:MAX_RECEIPT_TEXT].replace(b"\0", b"").decode("latin-1")
 
 
 def _state(parameter: bytes | None, stat: str | None) -> MessageState | None:

@@ -93,11 +93,41 @@ def test_a_receipt_in_the_payload_and_an_id_without_nul() -> None:
         ("ENROUTE", MessageState.ENROUTE, False),
         ("UNKNOWN", MessageState.UNKNOWN, False),
         ("WHATEVER", MessageState.UNKNOWN, False),
+        ("DELIVERED", MessageState.DELIVERED, True),
+        ("Undeliverable", MessageState.UNDELIVERABLE, True),
+        ("UNDELIVERED", MessageState.UNDELIVERABLE, True),
+        ("REJECTED", MessageState.REJECTED, True),
+        ("ACCEPTED", MessageState.ACCEPTED, False),
     ],
 )
 def test_states(stat: str, state: MessageState, final: bool) -> None:
     receipt = parse_receipt(DeliverSM(esm_class=4, short_message=f"id:1 stat:{stat}".encode()))
     assert (receipt.state, receipt.final) == (state, final)
+
+
+@pytest.mark.parametrize(
+    ("esm_class", "octets"),
+    [
+        (4, b"id:7 err:000 stat:DELIVRD\0"),  # a C string, its NUL counted
+        (4, "id:7 stat:DELIVRD".encode("utf-16-be")),  # data_coding 8, as the message was
+        (4, "id:7 stat:DELIVRD".encode("utf-16-le")),
+        (0x44, bytes.fromhex("050003ff0202") + b"id:7 stat:DELIVRD"),  # the header of the part it is about
+        (0x44, b"id:7 stat:DELIVRD"),  # its flag alone
+    ],
+)
+def test_texts_as_smscs_wrap_them(esm_class: int, octets: bytes) -> None:
+    receipt = parse_receipt(DeliverSM(esm_class=esm_class, short_message=octets))
+    assert (receipt.message_id, receipt.state) == ("7", MessageState.DELIVERED)
+
+
+def test_a_receipt_without_its_mark_counts_only_by_what_no_mobile_can_send() -> None:
+    """A subscriber writes any text; receipted_message_id is the SMSC's alone."""
+    text = b"id:7 stat:DELIVRD"
+    assert not is_receipt(DeliverSM(esm_class=0, short_message=text))
+    named = (TLV(0x1E, b"7\0"), TLV(0x427, b"\2"))
+    assert is_receipt(DeliverSM(esm_class=0, short_message=text, tlvs=named))
+    assert not is_receipt(DeliverSM(esm_class=0x40, short_message=b"\2\x71\0packet", tlvs=named))
+    assert not is_receipt(DeliverSM(esm_class=8, short_message=text, tlvs=named))
 
 
 def test_an_intermediate_notification_is_not_final() -> None:
@@ -114,7 +144,8 @@ def test_state_numbers_nobody_defined_are_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("given_id", "other"),
-    [("7B31F", "504607"), ("504607", "7b31f"), ("0007b31f", "504607"), ("504607", "0007B31F"), ("7B31F", "7b31f")],
+    [("7B31F", "504607"), ("504607", "7b31f"), ("0007b31f", "504607"), ("504607", "0007B31F"), ("7B31F", "7b31f")]
+    + [("504607", "0000504607"), ("7B31F", "0007b31f"), ("0007B31F", "0007b31f")],
 )
 def test_ids_in_decimal_and_hexadecimal_meet(given_id: str, other: str) -> None:
     forms = message_id_forms(given_id)
