@@ -1,9 +1,9 @@
 """One account at one SMSC: its connections, used as one (SMPP v3.4 clauses 2.2 and 2.3).
 
-Messages leave by whichever bound connection has least under way; the pace is one for all of them. In mode
-`pair` transmitters send and receivers bring messages and receipts; losing the receiver does not stop the
-sending, because the SMSC keeps what it cannot deliver. An SMSC that does not know transceivers (SMPP v3.3)
-gets a pair instead.
+Messages leave by whichever bound connection has least under way, and by one that leaves requests without an
+answer only when there is no other; the pace is one for all of them. In mode `pair` transmitters send and
+receivers bring messages and receipts; losing the receiver does not stop the sending, because the SMSC keeps what
+it cannot deliver. An SMSC that does not know transceivers (SMPP v3.3) gets a pair instead.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Protocol
 
 import structlog
@@ -86,12 +87,16 @@ class MakeLink(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """One connection; `parameters` says whether its peer may be sent optional ones."""
+    """One connection; `parameters` says whether its peer may be sent optional ones.
+
+    `silent` is when it last left a request without an answer (loop time), until it answers one or binds again.
+    """
 
     settings: SMPPSettings
     link: Link
     parameters: bool = True
     under_way: int = 0
+    silent: float = -inf
 
 
 class Account:
@@ -198,7 +203,9 @@ class Account:
         """
         ready = [line for line in self._lines if line.settings.sends and line.link.bound.is_set()]
         if len(ready) > 1:
-            ready.sort(key=lambda one: one.under_way)
+            quiet = asyncio.get_running_loop().time() - REST
+            # One that is alive but answers no request has nothing under way, and would get every attempt.
+            ready.sort(key=lambda one: (one.silent > quiet, one.under_way))
         for line in ready:
             line.under_way += 1
             try:
@@ -207,6 +214,8 @@ class Account:
                 continue  # it went in this very moment, and nothing with it
             finally:
                 line.under_way -= 1
+            silent = outcome.kind is OutcomeKind.UNKNOWN
+            line.silent = asyncio.get_running_loop().time() if silent else -inf
             self.tally.add(SUBMITS, outcome=_named(outcome))
             self._note(outcome)
             return outcome
@@ -236,6 +245,7 @@ class Account:
 
     def _bound(self, line: _Line, event: Bound) -> None:
         self.tally.add(BINDS, outcome="bound")
+        line.silent = -inf
         # A peer that says nothing may still be a v3.4 one, as many are: then the settings decide.
         version = event.interface_version
         spoken = INTERFACE_VERSION if version is None else version

@@ -136,6 +136,30 @@ async def test_an_account_in_trouble_is_not_begun_with_until_it_had_a_rest(tmp_p
 
 
 @virtual
+async def test_a_bind_that_answers_nothing_is_passed_by_while_another_one_answers(tmp_path: Path) -> None:
+    """It is bound and alive: without a memory of its silence every attempt would go to the same one."""
+    rig = await Rig(tmp_path, account("a", binds=2)).start()
+    mute, other = rig.links
+    mute.always = SILENCE
+    await rig.submit(sms_id="1")
+    assert await rig.told() == [SMSAccepted(sms_id="1")]
+    assert len(rig.sent) == 2
+    await rig.submit(sms_id="2")
+    await rig.told(2)
+    assert len(rig.sent) == 3
+    other.bound.clear()  # nothing better is there
+    mute.always = None
+    await rig.submit(sms_id="3")
+    await rig.told(3)
+    other.bound.set()
+    other.always = SILENCE
+    await rig.submit(sms_id="4")  # an answer made it as good as before
+    await rig.told(4)
+    assert len(rig.sent) == 5
+    await rig.stop()
+
+
+@virtual
 async def test_a_full_queue_of_one_number_says_nothing_about_the_account(tmp_path: Path) -> None:
     rig = await Rig(tmp_path, *two(failover_after=20)).start()
     rig.smsc["a"].answers = [refused(0x14)] * 6

@@ -144,9 +144,9 @@ def test_state_numbers_nobody_defined_are_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("given_id", "other"),
-    [("7B31F", "504607"), ("504607", "7b31f"), ("0007b31f", "504607"), ("504607", "0007B31F"), ("7B31F", "7b31f")]
-    + [("504607", "0000504607"), ("7B31F", "0007b31f"), ("0007B31F", "0007b31f")],
-)
+    [("7B31F", "504607"), ("504607", "7b31f"), ("0007b31f", "504607"), ("504607", "0007B31F"), ("7B31F", "7b31f"),
+     ("504607", "0000504607"), ("7B31F", "0007b31f"), ("0007B31F", "0007b31f")],
+)  # fmt: skip
 def test_ids_in_decimal_and_hexadecimal_meet(given_id: str, other: str) -> None:
     forms = message_id_forms(given_id)
     assert forms[0] == given_id
