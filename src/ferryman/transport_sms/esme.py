@@ -80,6 +80,7 @@ class ESME:
         self._task: asyncio.Task[None] | None = None
         self._connecting: asyncio.Timeout | None = None
         self._stopping = asyncio.Event()
+        self._bound_at = 0.0  # loop time
         self._seldom = Seldom(MALFORMED_LINES, MALFORMED_PERIOD)
         self.malformed = 0  # PDUs that broke the rules, in all
 
@@ -114,12 +115,15 @@ class ESME:
     # --- inside ---
 
     async def _run(self) -> None:
-        failures = 0
+        failures = brief = 0
         while not self._stopping.is_set():
             end = await self._one_connection()
             if self._stopping.is_set():
                 return
-            failures = 0 if end.bound else failures + 1
+            # A bind that is dropped at once, again and again, is no success; the first time may be a restart.
+            lived = asyncio.get_running_loop().time() - self._bound_at
+            brief = brief + 1 if end.bound and lived < self.settings.enquire_interval else 0
+            failures = max(0, brief - 1) if end.bound else failures + 1
             delay = self._delay(failures, end)
             log.info("SMPP link ended", smsc=self._name, reason=end.reason, next_try=round(delay, 1))
             try:
@@ -187,6 +191,7 @@ class ESME:
         if self._on_bound is not None:
             self._on_bound(event)
         self.bound.set()
+        self._bound_at = asyncio.get_running_loop().time()
         version = None if event.interface_version is None else f"{event.interface_version:02X}"
         mode = self.settings.bind_mode.value
         log.info("SMPP bound", smsc=self._name, mode=mode, peer=event.system_id, version=version)

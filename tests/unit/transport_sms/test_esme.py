@@ -251,6 +251,30 @@ async def test_waits_between_tries_grow_and_are_spread() -> None:
 
 
 @virtual
+async def test_an_smsc_that_binds_and_drops_at_once_is_not_knocked_on_every_second() -> None:
+    async def drops(caller: Caller) -> None:
+        await caller.accept_bind()
+
+    async def stays(caller: Caller) -> None:
+        await caller.accept_bind()
+        await asyncio.sleep(31)  # longer than the enquire interval: a link that was there
+
+    async def binds(caller: Caller) -> None:
+        await caller.accept_bind()
+        await leave(caller)
+
+    async with ScriptedSMSC(*[drops] * 5, stays, binds) as smsc:
+        esme = await started(esme_for(smsc, reconnect_min=1, reconnect_max=5, enquire_interval=30))
+        while len(smsc.arrivals) < 7 or not esme.bound.is_set():
+            await asyncio.sleep(0.1)
+        waits = [later - earlier for earlier, later in pairwise(smsc.arrivals)]
+        for wait, cap in zip(waits, [1, 2, 4, 5, 5, 31 + 1], strict=True):
+            least = cap / 2 if cap < 30 else 31.5
+            assert least <= wait <= cap + 0.01
+        await esme.stop()
+
+
+@virtual
 async def test_a_wrong_password_is_an_alarm_and_waits_minutes() -> None:
     async def refuses(caller: Caller) -> None:
         bind = await caller.expect(m.BindTransceiver)
