@@ -62,7 +62,7 @@ class FakeSMSC:
     async def stop(self) -> None:
         self.bound.clear()
 
-    async def submit(self, pdu: SubmitSM, /) -> SubmitOutcome:
+    async def submit(self, pdu: SubmitSM, /, **_: Any) -> SubmitOutcome:
         if not self.bound.is_set():
             raise Unavailable("SMSC")
         now = asyncio.get_running_loop().time()

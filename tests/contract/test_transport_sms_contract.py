@@ -40,7 +40,7 @@ class Network:
 
     async def stop(self) -> None: ...
 
-    async def submit(self, pdu: SubmitSM, /) -> SubmitOutcome:
+    async def submit(self, pdu: SubmitSM, /, **_: Any) -> SubmitOutcome:
         self.sent.append(pdu)
         if pdu.destination_addr == "99":
             return SubmitOutcome(OutcomeKind.REJECTED, status=0x0B)

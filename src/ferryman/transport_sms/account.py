@@ -12,6 +12,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Final, Protocol
 
@@ -61,7 +62,7 @@ class Link(Protocol):
     @property
     def malformed(self) -> int: ...
 
-    async def submit(self, pdu: Request, /) -> SubmitOutcome: ...
+    async def submit(self, pdu: Request, /, *, anew: Callable[[], Request]) -> SubmitOutcome: ...
 
     async def start(self) -> None: ...
 
@@ -196,10 +197,10 @@ class Account:
         await asyncio.gather(*(line.link.stop() for line in self._lines))
 
     async def submit(self, request: Callable[[bool], Request]) -> SubmitOutcome:
-        """Send one message; `request` makes it, with optional parameters or without.
+        """Send one message; `request` makes it, with optional parameters or without, and again after a wait.
 
-        Raises Unavailable when no connection could take it and InputError when a field does not fit; nothing
-        was sent then.
+        Raises Unavailable when no connection could take it (or `request` says that it is too late) and
+        InputError when a field does not fit; nothing was sent then.
         """
         ready = [line for line in self._lines if line.settings.sends and line.link.bound.is_set()]
         if len(ready) > 1:
@@ -209,7 +210,7 @@ class Account:
         for line in ready:
             line.under_way += 1
             try:
-                outcome = await line.link.submit(request(line.parameters))
+                outcome = await line.link.submit(request(line.parameters), anew=partial(request, line.parameters))
             except Unavailable:
                 continue  # it went in this very moment, and nothing with it
             finally:

@@ -90,8 +90,8 @@ class ESME:
             self._stopping.clear()
             self._task = asyncio.create_task(self._run(), name=f"smpp {self.settings.system_id}")
 
-    async def submit(self, pdu: Request) -> SubmitOutcome:
-        """Send one request and wait for what became of it.
+    async def submit(self, pdu: Request, *, anew: Callable[[], Request] | None = None) -> SubmitOutcome:
+        """Send one request and wait for what became of it; `anew` makes it again when it has waited for its turn.
 
         Raises Unavailable when not bound (or too many wait already) and InputError when a field does not
         fit; nothing was sent then.
@@ -99,7 +99,7 @@ class ESME:
         link = self._link
         if link is None:
             raise Unavailable("SMSC")
-        return await link.submit(pdu)
+        return await link.submit(pdu, anew=anew)
 
     async def stop(self) -> None:
         """Send nothing new, finish what is under way, unbind, close."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -34,6 +34,7 @@ from ferryman.transport_sms.pace import Pace
 from ferryman.transport_sms.settings import SMPPSettings
 
 MAX_QUEUED: Final = 10_000  # submits that wait for the window: more belong in a database, not in memory
+STALE: Final = 1.0  # seconds in the queue after which a request is made anew: its validity counts from its leaving
 MAX_IN_HAND: Final = 64  # messages from the SMSC being stored at once: enough for one shared commit
 
 
@@ -72,6 +73,15 @@ class LinkEnd:
     refused: int | None
 
 
+class _Waiting(NamedTuple):
+    """A submit that the window has no room for yet; `since` in seconds of the loop."""
+
+    pdu: Request
+    future: asyncio.Future[SubmitOutcome]
+    anew: Callable[[], Request] | None
+    since: float
+
+
 class Link(asyncio.Protocol):
     """See the module's text. `deliver` stores one message and gives the status to answer it with."""
 
@@ -94,7 +104,7 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._session = ESMESession(settings.limits(), self._loop.time())
         self._transport: asyncio.Transport | None = None
-        self._waiting: deque[tuple[Request, asyncio.Future[SubmitOutcome]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._sent: dict[int, asyncio.Future[SubmitOutcome]] = {}
         self._backlog: deque[DeliverSM | DataSM] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,14 +122,17 @@ class Link(asyncio.Protocol):
 
     # --- used by the ESME ---
 
-    async def submit(self, pdu: Request) -> SubmitOutcome:
-        """Send when the window has room. Raises Unavailable or InputError only if nothing was sent."""
+    async def submit(self, pdu: Request, *, anew: Callable[[], Request] | None = None) -> SubmitOutcome:
+        """Send when the window has room; `anew` makes the request again when that has taken a while.
+
+        Raises Unavailable or InputError only if nothing was sent, as does `anew`.
+        """
         if not self._bound or self._leaving or self._end_reason or len(self._waiting) >= MAX_QUEUED:
             raise Unavailable("SMSC")
         if not self._settings.sends:
             raise Unavailable("SMSC (this is a receiver)")
         future: asyncio.Future[SubmitOutcome] = self._loop.create_future()
-        self._waiting.append((pdu, future))
+        self._waiting.append(_Waiting(pdu, future, anew, self._loop.time()))
         self._pump()
         return await future
 
@@ -233,12 +246,14 @@ class Link(asyncio.Protocol):
                 if self._pace_timer is None:
                     self._pace_timer = self._loop.call_later(delay, self._pace_elapsed)
                 break
-            pdu, future = waiting.popleft()
+            pdu, future, anew, since = waiting.popleft()
             if future.done():
                 continue  # its caller has given up
             try:
+                if anew is not None and now - since >= STALE:
+                    pdu = anew()
                 sequence = session.request(pdu, now)
-            except InputError as error:
+            except (InputError, Unavailable) as error:
                 future.set_exception(error)
                 continue
             self._sent[sequence] = future
@@ -296,7 +311,7 @@ class Link(asyncio.Protocol):
 
     def _give_up_waiting(self) -> None:
         while self._waiting:
-            _, future = self._waiting.popleft()
+            future = self._waiting.popleft().future
             if not future.done():
                 future.set_exception(Unavailable("SMSC"))
 

@@ -236,6 +236,8 @@ class Submission:
             settings = replace(settings, max_ud=job.max_ud)
 
         def build(parameters: bool) -> Request:
+            if self._expired():
+                raise Unavailable("SMSC in time")  # the queue for its turn was too long
             left = max(1, min(int(job.expires - self._desk.clock.now()), MAX_RELATIVE))
             return settings.request(job.destination, user_data, last=last, validity=left, parameters=parameters)
 

@@ -64,7 +64,7 @@ class FakeLink:
         if self.hold is not None:
             self.hold.set()
 
-    async def submit(self, pdu: SubmitSM, /) -> SubmitOutcome:
+    async def submit(self, pdu: SubmitSM, /, **_: Any) -> SubmitOutcome:
         if not self.bound.is_set():
             raise Unavailable("SMSC")
         self.sent.append((asyncio.get_running_loop().time(), pdu))

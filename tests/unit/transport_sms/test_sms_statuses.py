@@ -129,7 +129,7 @@ async def test_a_full_queue_holds_up_its_own_number_only(tmp_path: Path) -> None
     link = rig.smsc["a"]
     submit = link.submit
 
-    async def judge(pdu: m.SubmitSM) -> Any:
+    async def judge(pdu: m.SubmitSM, **_: Any) -> Any:
         link.always = refused(0x14) if pdu.destination_addr in full else None
         return await submit(pdu)
 
@@ -187,4 +187,34 @@ async def test_a_throttled_account_slows_down_as_a_whole(tmp_path: Path) -> None
         assert len(await rig.told(60)) == 60
         assert times[39] - times[0] < 0.1
         assert times[59] - times[39] > 19 / 24  # 20 a second, a tenth more after each second
+        await rig.stop()
+
+
+@virtual
+async def test_what_waits_for_its_turn_leaves_with_the_time_that_it_has_left_or_not_at_all(tmp_path: Path) -> None:
+    """One a second: a message valid for 5 s must not leave after 8, nor after 3 with a validity of 5."""
+    left: list[tuple[float, str]] = []
+
+    async def script(caller: Caller) -> None:
+        await caller.accept_bind()
+        while isinstance(pdu := await caller.next(), m.SubmitSM):
+            left.append((asyncio.get_running_loop().time(), pdu.validity_period))
+            caller.send(m.SubmitSMResp(sequence=pdu.sequence, message_id=f"{len(left)}"))
+        assert pdu is not None
+        caller.send(m.UnbindResp(sequence=pdu.sequence))
+
+    async with ScriptedSMSC(script) as smsc:
+        rig = real(tmp_path, smsc, max_rate=1)
+        await rig.start()
+        while not rig.role.ready:
+            await asyncio.sleep(0.1)
+        since = asyncio.get_running_loop().time()
+        for number in range(9):
+            await rig.submit(sms_id=str(number), to=str(447_700_900_000 + number), validity=5)
+        news = await rig.told(9)
+        assert all(at - since < 5 for at, _ in left)
+        assert all(abs(int(validity[10:12]) - (since + 5 - at)) <= 1 for at, validity in left)
+        late = [one for one in news if isinstance(one, SMSRejected)]
+        assert len(late) == 9 - len(left) >= 3
+        assert all(one.nothing_sent and not one.permanent for one in late)
         await rig.stop()
