@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ferryman.transport_sms.account import Account
+
+_ONLY: Final[frozenset[str]] = frozenset()
 
 
 class Routes:
@@ -18,6 +21,12 @@ class Routes:
     def named(self, name: str) -> Account | None:
         """The account of this name, None when the settings have it no more."""
         return self._by_name.get(name)
+
+    def serving(self, destination: str) -> frozenset[str]:
+        """The names of the accounts that serve the number: the same few sets for all numbers."""
+        if len(self.accounts) == 1:
+            return _ONLY
+        return frozenset(one.name for one in self.accounts if _match(one, destination) is not None)
 
     def candidates(self, destination: str) -> list[Account]:
         """Every sending account that serves the number, the one to try first at the beginning."""

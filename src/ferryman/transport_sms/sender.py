@@ -2,11 +2,15 @@
 
 The order per number is the order of the SubmitSMS; what becomes of one is in `submission`. Each number that is
 worked on has a lane. When a number has none, the commit that enters a submission begins it as well.
+
+Lanes are limited for each set of accounts that serve the same numbers: those that wait for an SMSC that is away
+take no lane from the numbers of another one.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -23,7 +27,7 @@ from ferryman.transport_sms.outgoing import Job
 from ferryman.transport_sms.routes import Routes
 from ferryman.transport_sms.submission import Stopped, Submission, lead
 
-MAX_LANES: Final = 2_000  # numbers worked on at once; each costs a task, and no window is this wide
+MAX_LANES: Final = 2_000  # numbers worked on at once by the same accounts: a task each, and no window is this wide
 
 log = structlog.get_logger("ferryman.transport_sms")
 
@@ -49,7 +53,8 @@ class Sender:
         # The task of a lane; a plain future while the first submission of a lane is being entered.
         self._lanes: dict[str, asyncio.Future[None]] = {}
         self._again: set[str] = set()  # lanes to look once more: something was added while they looked
-        self._waiting: dict[str, None] = {}  # an ordered set
+        self._taken: Counter[frozenset[str]] = Counter()  # lanes, by the accounts that serve them
+        self._waiting: dict[frozenset[str], dict[str, None]] = {}  # numbers without a lane, likewise, in order
 
     async def start(self) -> None:
         """Go on with everything an earlier run left."""
@@ -69,7 +74,7 @@ class Sender:
         Raises Unavailable when the outcome is unknown.
         """
         to = body.destination
-        free = to not in self._lanes and len(self._lanes) < MAX_LANES and not self.stopping.is_set()
+        free = to not in self._lanes and self._has_room(self.routes.serving(to)) and not self.stopping.is_set()
         begin_by = lead(self.routes, to, body.packet) if free else None
         if begin_by is None:
             try:
@@ -78,6 +83,7 @@ class Sender:
                 self.wake(to)
         # Whoever comes for this number until the commit is made finds the lane taken, and leaves word in `_again`.
         claim = self._lanes[to] = asyncio.get_running_loop().create_future()
+        self._taken[self.routes.serving(to)] += 1
         begun: Job | None = None
         try:
             sendable, begun = await self._mailbox.transact(
@@ -99,12 +105,18 @@ class Sender:
             return
         if destination in self._lanes:
             self._again.add(destination)
-        elif len(self._lanes) >= MAX_LANES:
-            self._waiting[destination] = None
-        else:
+            return
+        group = self.routes.serving(destination)
+        if self._has_room(group):
+            self._taken[group] += 1
             self._open_lane(destination)
+        else:
+            self._waiting.setdefault(group, {})[destination] = None
 
     # --- lanes ---
+
+    def _has_room(self, group: frozenset[str]) -> bool:
+        return self._taken[group] < MAX_LANES
 
     def _open_lane(self, destination: str, begun: Submission | None = None) -> None:
         task = asyncio.create_task(self._lane(destination, begun), name="sms lane")
@@ -119,13 +131,16 @@ class Sender:
 
     def _lane_ended(self, destination: str) -> None:
         del self._lanes[destination]
+        group = self.routes.serving(destination)
+        self._taken[group] -= 1
         if destination in self._again:
             self._again.discard(destination)
             self.wake(destination)
-        while self._waiting and len(self._lanes) < MAX_LANES and not self.stopping.is_set():
-            destination = next(iter(self._waiting))
-            del self._waiting[destination]
-            self.wake(destination)
+        waiting = self._waiting.get(group)
+        while waiting and self._has_room(group) and not self.stopping.is_set():
+            first = next(iter(waiting))
+            del waiting[first]
+            self.wake(first)
 
     async def _lane(self, destination: str, begun: Submission | None) -> None:
         if begun is not None and (not await self._finished(begun) or destination not in self._again):

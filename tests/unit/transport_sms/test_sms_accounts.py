@@ -11,6 +11,7 @@ import pytest
 from ferryman.codec.smpp.messages import DeliverSM
 from ferryman.contracts.es5 import SMSAccepted, SMSReceipt, SMSReceived, SMSRejected
 from ferryman.errors import InputError, Unavailable
+from ferryman.transport_sms import sender as sender_module
 from ferryman.transport_sms.account import REST
 from ferryman.transport_sms.link import OutcomeKind, SubmitOutcome
 from ferryman.transport_sms.schema import outgoing, part
@@ -100,6 +101,24 @@ async def test_a_link_that_is_down_is_passed_by_at_once_and_used_again_when_back
     await rig.submit(sms_id="2")
     await rig.told(2)
     assert rig.by == ["b", "a"]
+    await rig.stop()
+
+
+@virtual
+async def test_numbers_of_an_smsc_that_is_away_keep_no_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "MAX_LANES", 2)
+    rig = await Rig(tmp_path, account("a", prefixes=("49",)), account("b", prefixes=("44",))).start()
+    rig.smsc["a"].bound.clear()
+    for number in range(5):
+        await rig.submit(sms_id=f"a{number}", to=f"4917100000{number}", validity=5_000)
+    for number in range(5):
+        await rig.submit(sms_id=f"b{number}", validity=5, to=f"4477009000{number}")
+    assert await rig.told(5) == [SMSAccepted(sms_id=f"b{number}") for number in range(5)]
+    rig.smsc["a"].bound.set()
+    news = await rig.told(10)
+    assert {one.sms_id for one in news[5:] if isinstance(one, SMSAccepted)} == {f"a{n}" for n in range(5)}
     await rig.stop()
 
 
