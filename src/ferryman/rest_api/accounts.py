@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -53,12 +53,15 @@ class AccountBook:
 
     # -- by an admin ------------------------------------------------------------------------------------------
 
-    async def add(self, asked: AddAccount, actor: str, maker: str) -> AccountAdded:
-        """Make an account with a one-time password; raises InputError, Refused for a name that is there."""
+    async def add(self, asked: AddAccount, actor: str, maker: Iterable[str] = ()) -> AccountAdded:
+        """Make an account with a one-time password; raises InputError, Refused for a name that is there.
+
+        `maker`: the hands of who makes it, who will have seen that password.
+        """
         check_name(asked.name)
         check_tenant(asked.tenant)
         password = self._passwords.made()
-        values = self.values(asked.name, asked.role, asked.tenant, maker)
+        values = self.values(asked.name, asked.role, asked.tenant, " ".join(sorted(maker)))
         values |= {"password": await self._passwords.hashed(password), "must_change": 1}
 
         def unit(tx: Tx) -> AccountView:
@@ -113,7 +116,7 @@ class AccountBook:
 
         return await self._change(account_id, actor, "DisableAccount" if on else "EnableAccount", change)
 
-    async def recover(self, account_id: str, actor: str, maker: str) -> AccountAdded:
+    async def recover(self, account_id: str, actor: str, maker: Iterable[str] = ()) -> AccountAdded:
         """A new one-time password for somebody who lost password or codes: unlocked, no code, no login left."""
         password = self._passwords.made()
         hashed = await self._passwords.hashed(password)
@@ -129,7 +132,7 @@ class AccountBook:
                 "totp_on": 0,
                 "failed": 0,
                 "locked_until": 0.0,
-                "maker": maker,
+                "maker": " ".join(sorted(maker)),
             }
 
         return AccountAdded(
@@ -268,9 +271,13 @@ def enter(tx: Tx, values: dict[str, Any], actor: str) -> None:
     tx.audit(actor=actor, action="AddAccount", object=values["id"], outcome="done", detail=values["role"])
 
 
-def set_role(tx: Tx, account_id: str, role: KeyRole, actor: str) -> AccountView:
-    """Another role; raises Refused."""
-    require(tx.connection, account_id)
+def set_role(
+    tx: Tx, account_id: str, role: KeyRole, actor: str, *, seen: tuple[str, str] | None = None
+) -> AccountView:
+    """Another role; raises Refused, also when role and tenant are not those that were `seen` when it was asked."""
+    row = require(tx.connection, account_id)
+    if seen is not None and (row.role, row.tenant) != seen:
+        raise Refused(*codes.FUNCTION_NOT_ALLOWED, f"{row.name} is {row.role} by now, was {seen[0]}: ask again")
     tx.connection.execute(update(account).where(account.c.id == account_id).values(role=role.value))
     tx.audit(actor=actor, action="ChangeRole", object=account_id, outcome="done", detail=role.value)
     return view_of(require(tx.connection, account_id))

@@ -26,6 +26,7 @@ from ferryman.rest_api.endpoint import Absent
 from ferryman.rest_api.principal import ACCOUNT, Principal
 from ferryman.rest_api.rights import may
 from ferryman.rest_api.schema import approval
+from ferryman.rest_api.standing import still_may
 
 ID_OCTETS = 8
 WAITING, APPROVED, REJECTED, DONE, FAILED, EXPIRED = (
@@ -102,7 +103,7 @@ class ApprovalBook:
                     request=msgspec.json.encode(request),
                     sentence=sentence,
                     asked_by=who.actor,
-                    asked_hand=who.hand,
+                    asked_hand=" ".join(sorted(who.hands)),
                     asked_at=tx.now,
                     expires=tx.now + self._seconds,
                     state=WAITING,
@@ -130,6 +131,8 @@ class ApprovalBook:
             if row.state != WAITING or row.expires <= tx.now:
                 state = EXPIRED if row.state == WAITING else row.state
                 raise Refused(*codes.EXPIRED, f"the request is {state}", identifier=name)
+            if approve and not still_may(tx.connection, row.asked_by, row.tenant, row.scope, tx.now):
+                raise Refused(*codes.EXPIRED, f"{row.asked_by}, who asked, may not ask for it any more: reject it")
             state = APPROVED if approve else REJECTED
             tx.connection.execute(
                 update(approval)
@@ -155,7 +158,13 @@ class ApprovalBook:
         return self._tasks[name]
 
     async def _once(self, name: str) -> None:
-        """Do it, and note what came of it; when the role is away, later."""
+        """Do it, and note what came of it; when the role or our database is away, later."""
+        try:
+            await self._do(name)
+        except Unavailable:
+            asyncio.get_running_loop().call_later(AGAIN, self._again, name)
+
+    async def _do(self, name: str) -> None:
         row = await self._mailbox.transact(lambda tx: _require(tx, name))
         deed = self._deeds[row.action]
         request = msgspec.json.decode(row.request)
@@ -165,8 +174,7 @@ class ApprovalBook:
         try:
             answer = await deed.call(request, row.tenant, f"approval-{name}")
         except Unavailable:
-            asyncio.get_running_loop().call_later(AGAIN, self._again, name)
-            return
+            raise
         except FerrymanError as raised:
             problem = str(raised)
             await self._mailbox.transact(lambda tx: _end(tx, name, FAILED, problem=problem))
@@ -236,7 +244,7 @@ def _other_person(who: Principal, row: Row[Any]) -> None:
     """Raises Refused for who asked himself, or has the asker's account or key in his hand."""
     if who.kind != ACCOUNT:
         raise Refused(*codes.REQUESTER_NOT_ALLOWED, "a person decides, who has logged in; not an API key")
-    if who.hand == row.asked_hand:
+    if who.hands & {row.asked_by, *row.asked_hand.split()}:
         raise Refused(*codes.REQUESTER_NOT_ALLOWED, "who asked cannot approve: it takes another person")
     if not may(who, row.scope):
         raise Refused(*codes.REQUESTER_NOT_ALLOWED, f"whoever decides this needs the right {row.scope} himself")

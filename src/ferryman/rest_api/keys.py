@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -68,8 +68,8 @@ class KeyBook:
         self._known: dict[str, _Known] = {}
         self._changes = 0
 
-    async def add(self, asked: AddKey, actor: str, maker: str = "") -> KeyAdded:
-        """Make a key; raises InputError."""
+    async def add(self, asked: AddKey, actor: str, maker: Iterable[str] = ()) -> KeyAdded:
+        """Make a key; `maker`: the hands of who makes it. Raises InputError."""
         _check(asked)
         key_id, secret = self._entropy(ID_OCTETS).hex(), self._entropy(SECRET_OCTETS).hex()
         now = self._clock.now()
@@ -95,7 +95,7 @@ class KeyBook:
                     created=view.created,
                     expires=view.expires,
                     revoked=0.0,
-                    maker=maker,
+                    maker=" ".join(sorted(maker)),
                 )
             )
             tx.audit(actor=actor, action="AddKey", object=key_id, outcome="done", detail=view.role.value)

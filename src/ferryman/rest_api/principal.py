@@ -13,8 +13,9 @@ KEY, ACCOUNT = "key", "account"
 class Principal:
     """A requester that was let in; `tenant` (Mno-id) is empty for the platform's own staff.
 
-    `scopes` take away from what the role may; empty takes nothing away. `maker` is the hand of who made this
-    account or key, or knew its password last; empty when that was at the machine, or an OpenID provider.
+    `scopes` take away from what the role may; empty takes nothing away. `maker` names, with blanks between them,
+    the hands of who made this account or key, or knew its password last; empty when that was at the machine, or an
+    OpenID provider.
     """
 
     kind: str
@@ -32,12 +33,12 @@ class Principal:
         return f"{self.kind}/{self.id}"
 
     @property
-    def hand(self) -> str:
-        """Who can act as this one: the first of those who made accounts and knew their passwords.
+    def hands(self) -> frozenset[str]:
+        """Who can act as this one: itself, who made it or knew its password last, and who could act as those.
 
-        Two are two people only when their hands are two.
+        Two are two people only when they have no hand in common.
         """
-        return self.maker or self.actor
+        return frozenset((self.actor, *self.maker.split()))
 
     @property
     def party(self) -> str:

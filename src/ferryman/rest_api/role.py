@@ -123,7 +123,7 @@ class RESTAPI:
             case rest.RevokeKey():
                 return await self.keys.revoke(question.key_id, caller)
             case rest.AddAccount():
-                return await self.services.accounts.add(question, caller, "")
+                return await self.services.accounts.add(question, caller)
             case rest.ListAccounts():
                 found = await self.services.accounts.page(
                     None, question.after, max(1, min(question.limit, MAX_PAGE))
@@ -138,7 +138,7 @@ class RESTAPI:
         accounts = self.services.accounts
         match question.action:
             case "recover":
-                return await accounts.recover(question.user_id, caller, "")
+                return await accounts.recover(question.user_id, caller)
             case "disable" | "enable":
                 return await accounts.disable(question.user_id, caller, on=question.action == "disable")
             case _:

@@ -22,7 +22,7 @@ api_key = Table(
     Column("expires", Double, nullable=False),
     Column("revoked", Double, nullable=False),  # 0 while it is not
     Column("last_used", Double, nullable=False, server_default="0"),  # to the minute; 0 never
-    Column("maker", String(40), nullable=False, server_default=""),  # who made it; empty: at the machine
+    Column("maker", Text, nullable=False, server_default=""),  # hands of who made it; empty: at the machine
 )
 
 # What an Idempotency-Key of a tenant was used for first.
@@ -51,7 +51,7 @@ account = Table(
     Column("failed", Integer, nullable=False),  # logins since the last good one
     Column("locked_until", Double, nullable=False),
     Column("disabled", Double, nullable=False),  # 0 while it is not
-    Column("maker", String(40), nullable=False),  # hand of who made it, or knew its password last
+    Column("maker", Text, nullable=False),  # hands of who made it, or knew its password last
     Column("subject", String(300), nullable=True, unique=True),  # issuer and sub of the OpenID provider
     Column("created", Double, nullable=False),
     Column("last_login", Double, nullable=False),
@@ -94,7 +94,7 @@ approval = Table(
     Column("request", LargeBinary, nullable=False),  # JSON
     Column("sentence", Text, nullable=False),
     Column("asked_by", String(40), nullable=False),
-    Column("asked_hand", String(40), nullable=False),  # who can act as who asked
+    Column("asked_hand", Text, nullable=False),  # who could act as who asked, with blanks between them
     Column("asked_at", Double, nullable=False),
     Column("expires", Double, nullable=False),
     Column("state", String(10), nullable=False),  # waiting | approved | rejected | done | failed

@@ -40,7 +40,8 @@ def deeds(ask: Asking) -> tuple[Deed, ...]:
                 return imports.StockDeleted(deleted=deleted, left=0)
 
     def role(tx: Tx, request: Any, actor: str) -> object:
-        return accounts.set_role(tx, request["user_id"], KeyRole(request["role"]), actor)
+        seen = (request["was"], request["tenant"]) if "was" in request else None
+        return accounts.set_role(tx, request["user_id"], KeyRole(request["role"]), actor, seen=seen)
 
     return (
         Deed(RAW_SCRIPT, rights.RAW_WRITE, call=raw_script),

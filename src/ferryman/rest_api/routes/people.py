@@ -7,7 +7,7 @@ from ferryman.contracts.rest import AccountAdded, AccountView, AddAccount, AddKe
 from ferryman.errors import Refused
 from ferryman.rest_api import bodies, bodies_people, rights
 from ferryman.rest_api.endpoint import ACCEPTED, CREATED, Absent, Endpoint, Request, or_absent, page
-from ferryman.rest_api.principal import Principal
+from ferryman.rest_api.principal import ACCOUNT, KEY, Principal
 from ferryman.rest_api.routes.approvals import SET_ROLE
 
 # -- users --------------------------------------------------------------------------------------------------------
@@ -22,7 +22,8 @@ async def list_users(r: Request) -> bodies_people.UserList:
 
 async def add_user(r: Request) -> AccountAdded:
     asked = AddAccount(name=r.body.name, role=r.body.role, tenant=_tenant(r, r.body.tenant))
-    return await r.services.accounts.add(asked, r.who.actor, r.who.hand)
+    _no_more_than_own(r, Principal(ACCOUNT, "", asked.name, asked.role, asked.tenant))
+    return await r.services.accounts.add(asked, r.who.actor, r.who.hands)
 
 
 async def show_user(r: Request) -> AccountView:
@@ -39,7 +40,8 @@ async def change_user(r: Request) -> bodies_people.UserChanged:
     if f"account/{user.user_id}" == actor:
         raise Refused(*codes.REQUESTER_NOT_ALLOWED, "another admin does this with your account")
     if r.body.action == "recover":
-        added = await accounts.recover(user.user_id, actor, r.who.hand)
+        _no_more_than_own(r, Principal(ACCOUNT, user.user_id, user.name, user.role, user.tenant))
+        added = await accounts.recover(user.user_id, actor, r.who.hands)
         return bodies_people.UserChanged(account=added.account, password=added.password)
     changed = await accounts.disable(user.user_id, actor, on=r.body.action == "disable")
     return bodies_people.UserChanged(account=changed)
@@ -48,7 +50,9 @@ async def change_user(r: Request) -> bodies_people.UserChanged:
 async def ask_for_role(r: Request) -> bodies_people.Approval:
     user = await show_user(r)
     sentence = f"{user.name} is to be {r.body.role.value}, was {user.role.value}"
-    request = {"user_id": user.user_id, "role": r.body.role.value}
+    request = {
+        "user_id": user.user_id, "role": r.body.role.value, "was": user.role.value, "tenant": user.tenant
+    }  # fmt: skip
     return await r.services.approvals.ask(r.who, SET_ROLE, request, sentence, r.call_id)
 
 
@@ -70,11 +74,8 @@ async def add_key(r: Request) -> KeyAdded:
         scopes=given.scopes,
         days=given.days,
     )
-    made = Principal("key", "", given.name, given.role, asked.tenant, given.scopes)
-    more = [scope for scope in sorted(rights.SCOPES) if rights.may(made, scope) and not _may_give(r.who, scope)]
-    if more:
-        raise Refused(*codes.REQUESTER_NOT_ALLOWED, f"you cannot give {', '.join(more)}: you do not have it")
-    return await r.services.keys.add(asked, r.who.actor, r.who.hand)
+    _no_more_than_own(r, Principal(KEY, "", given.name, given.role, asked.tenant, given.scopes))
+    return await r.services.keys.add(asked, r.who.actor, r.who.hands)
 
 
 async def show_key(r: Request) -> KeyView:
@@ -88,6 +89,13 @@ async def show_key(r: Request) -> KeyView:
 async def revoke_key(r: Request) -> KeyView:
     found = await show_key(r)
     return await r.services.keys.revoke(found.key_id, r.who.actor)
+
+
+def _no_more_than_own(r: Request, made: Principal) -> None:
+    """Raises Refused when somebody would get the secret of one who may more: what scopes take away stays away."""
+    more = [scope for scope in sorted(rights.SCOPES) if rights.may(made, scope) and not _may_give(r.who, scope)]
+    if more:
+        raise Refused(*codes.REQUESTER_NOT_ALLOWED, f"you cannot give {', '.join(more)}: you do not have it")
 
 
 def _may_give(who: Principal, scope: str) -> bool:
