@@ -263,6 +263,22 @@ async def test_only_proxies_of_ours_say_who_asks(tmp_path: Path) -> None:
             assert [answer.status for answer in found] == statuses
 
 
+async def test_who_has_a_network_of_addresses_has_one_bucket(tmp_path: Path) -> None:
+    async with rest_world(tmp_path, login_rate=0.5, login_burst=1, proxies=("y",)) as world:
+
+        async def log_in(address: str) -> int:
+            body = {"name": "ada", "password": "wrong"}
+            return (await world.ask("POST", "/session", body=body, headers={"x-forwarded-for": address})).status
+
+        for first, same, other in (
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::1", "2001:db8:1:3::1"),
+            ("192.0.2.1", "192.0.2.1:4711", "192.0.2.2"),
+            ("[2001:db8::1]:80", "2001:db8::2", "2001:db8:0:1::"),
+            ("::ffff:192.0.2.9", "192.0.2.9", "::ffff:192.0.2.8"),
+        ):
+            assert [await log_in(one) for one in (first, same, other)] == [401, 429, 401], first
+
+
 async def test_tls_is_of_today(tmp_path: Path, parties: dict[str, Party]) -> None:
     ours = parties["ours"]
     settings: dict[str, Any] = {"certificate_file": str(ours.certificate_file), "key_file": str(ours.key_file)}

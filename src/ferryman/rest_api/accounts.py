@@ -31,6 +31,10 @@ ISSUER = "Ferryman"
 UNKNOWN, NAME_IN_USE, NOT_PREPARED = ("", "3.9"), ("", "3.3"), ("", "4.2")
 
 
+class _WrongCode(Exception):
+    """A one-time code that is none now."""
+
+
 class AccountBook:
     """The accounts of this installation."""
 
@@ -242,18 +246,22 @@ class AccountBook:
         await self._change(account_id, f"account/{account_id}", "ConfirmTOTP", change)
 
     async def remove_totp(self, account_id: str, password: str, code: str) -> None:
-        """Codes are asked for no more; takes password and a code."""
-        await self._own(account_id, password)
+        """Codes are asked for no more; takes password and a code, and a wrong code counts as a wrong login."""
+        before = await self._own(account_id, password)
 
         def change(tx: Tx) -> dict[str, Any]:
             row = require(tx.connection, account_id)
             if row.totp_on:
                 step = totp.step_of(self._seal.open(row.id, row.totp), code, tx.now, last=row.totp_step)
                 if step is None:
-                    raise No(403, "the code is wrong")
+                    raise _WrongCode
             return {"totp": b"", "totp_on": 0}
 
-        await self._change(account_id, f"account/{account_id}", "RemoveTOTP", change)
+        try:
+            await self._change(account_id, f"account/{account_id}", "RemoveTOTP", change)
+        except _WrongCode:
+            await self._failed(before, counts=True)
+            raise No(403, "the code is wrong, or the account is locked for now") from None
 
     async def _own(self, account_id: str, password: str) -> Row[Any]:
         """The row of somebody who is logged in and shows his password once more; wrong ones count for the lock."""

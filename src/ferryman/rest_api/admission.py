@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 
 from ferryman.contracts import codes
@@ -21,6 +22,7 @@ from ferryman.rest_api.settings import RESTSettings
 SAFE = ("GET", "HEAD", "OPTIONS")
 NOBODY = Principal("nobody", "", "", KeyRole.AUDITOR, "")  # at a route that asks for no right
 _CSRF = CSRF.lower().encode()
+SITE_BITS = 64  # of an IPv6 address, behind the network of a site
 MAX_ADDRESS = 64  # characters; an IPv6 address has at most 39
 
 
@@ -46,9 +48,10 @@ class Admission:
 
     async def admit(self, http: Incoming, endpoint: Endpoint, address: str) -> Principal:
         """Who asks, from the `address` that was found; raises No, or Refused when the right is missing."""
-        self._within(self._by_address, address)
+        place = place_of(address)
+        self._within(self._by_address, place)
         if endpoint.scope == rights.OPEN:
-            self._within(self._logins, address)
+            self._within(self._logins, place)
             return NOBODY
         who = await self._who(http)
         self._within(self._by_key, who.actor)
@@ -78,3 +81,20 @@ class Admission:
         wait = limit.wait(name, self._clock.now())
         if wait:
             raise No(429, "too many requests; wait a moment", Retry_After=str(math.ceil(wait)))
+
+
+def place_of(address: str) -> str:
+    """Whose bucket it is: of IPv6 the network of a site, which has 2^64 addresses to choose from (RFC 6177).
+
+    Some proxies add a port, which makes nobody another.
+    """
+    if ":" not in address:
+        return address
+    host = address.partition(":")[0] if address.count(":") == 1 else address.lstrip("[").partition("]")[0]
+    try:
+        found = ipaddress.IPv6Address(host)
+    except ValueError:
+        return host
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Address(int(found) >> SITE_BITS << SITE_BITS))

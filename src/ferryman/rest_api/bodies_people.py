@@ -90,8 +90,8 @@ class OwnCode(Closed, frozen=True, kw_only=True):
     code: Annotated[str, msgspec.Meta(pattern="^[0-9]{6}$")]
 
 
-class Callback(Closed, frozen=True, kw_only=True):
-    """What the OpenID provider sends the browser back with."""
+class Callback(Guarded, frozen=True, kw_only=True):
+    """What the OpenID provider sends the browser back with; other parameters are ignored (RFC 6749 4.1.2)."""
 
     hidden: ClassVar[tuple[str, ...]] = ("code", "state")
 

@@ -48,7 +48,7 @@ class SessionBook:
             .where(session.c.digest == _digest(secret))
         )
         row = await self._mailbox.store.read(lambda c: c.execute(statement).first())
-        if row is None or row.disabled or now > row.seen + IDLE or now > row.began + LONGEST:
+        if row is None or row.disabled or not _is_alive(row.seen, row.began, now):
             return None
         if now > row.seen + NOTED:
             await self._mailbox.transact(lambda tx: _note(tx, secret))
@@ -62,10 +62,20 @@ class SessionBook:
             must_change=bool(row.must_change),
         )
 
+    async def stands(self, secret: str) -> bool:
+        """Whether this login has not ended; to look is not to use it."""
+        now, found = self._clock.now(), select(session).where(session.c.digest == _digest(secret))
+        row = await self._mailbox.store.read(lambda c: c.execute(found).first())
+        return row is not None and _is_alive(row.seen, row.created, now)
+
     async def end(self, secret: str) -> None:
         """Log out."""
         gone = delete(session).where(session.c.digest == _digest(secret))
         await self._mailbox.transact(lambda tx: tx.connection.execute(gone) and None)
+
+
+def _is_alive(seen: float, began: float, now: float) -> bool:
+    return now <= seen + IDLE and now <= began + LONGEST
 
 
 def end_all(connection: Connection, account_id: str, *, but: str = "") -> None:

@@ -152,6 +152,7 @@ async def test_a_login_ends_in_the_browser_where_it_began_once_and_soon(tmp_path
             assert (await come_back(world, location, cookie)).status == 403  # and with that the state is used up
             url, cookie = await begin(world)
             location = await asyncio.to_thread(sign_in, url, "ada")
+            location += "&session_state=x.y&authuser=0&hd=example.org"  # providers say more (RFC 6749 4.1.2)
             changed = location.replace(query["state"], "0" * 64).replace("state=", "state=f")
             assert (await come_back(world, changed, cookie)).status == 403
             assert (await come_back(world, location, cookie)).status == 302

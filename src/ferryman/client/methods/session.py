@@ -109,8 +109,8 @@ class Session(Sender):
     ) -> str:
         """Where the OpenID provider sends the browser back to.
 
-        What the OpenID provider sends the browser back with. Needs no key. The URL that a browser would be led on
-        to.
+        What the OpenID provider sends the browser back with; other parameters are ignored (RFC 6749 4.1.2). Needs
+        no key. The URL that a browser would be led on to.
         """
         return self._send(
             END_OIDC.call(
@@ -202,8 +202,8 @@ class AsyncSession(AsyncSender):
     ) -> str:
         """Where the OpenID provider sends the browser back to.
 
-        What the OpenID provider sends the browser back with. Needs no key. The URL that a browser would be led on
-        to.
+        What the OpenID provider sends the browser back with; other parameters are ignored (RFC 6749 4.1.2). Needs
+        no key. The URL that a browser would be led on to.
         """
         return await self._send(
             END_OIDC.call(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -20,8 +20,12 @@ BEAT_SECONDS: Final = 15.0  # between two signs of life: proxies cut what is sil
 RETRY_MS: Final = 3_000  # until a client that was cut off comes again
 
 
+async def _always() -> bool:
+    return True
+
+
 class Streams:
-    """Streams that are open."""
+    """Streams that are open. Whether who reads one may still do so is looked at every `beat` seconds."""
 
     def __init__(self, events: EventBook, *, beat: float = BEAT_SECONDS) -> None:
         self._events = events
@@ -38,20 +42,29 @@ class Streams:
         """How many are open."""
         return self._open.total()
 
-    def lines(self, tenant: str, after: int, eid: str) -> AsyncIterator[bytes]:
-        """A stream in the form of server-sent events. Raises No when there are too many."""
+    def lines(
+        self, tenant: str, after: int, eid: str, *, still: Callable[[], Awaitable[bool]] = _always
+    ) -> AsyncIterator[bytes]:
+        """A stream in the form of server-sent events, which ends when `still` says so. Raises No for too many."""
         if self._open[tenant] >= PER_TENANT or self.count >= ALL:
             raise No(429, "there are too many event streams", Retry_After="30")
-        return self._lines(tenant, after, eid)
+        return self._lines(tenant, after, eid, still)
 
-    async def _lines(self, tenant: str, after: int, eid: str) -> AsyncIterator[bytes]:
+    async def _lines(
+        self, tenant: str, after: int, eid: str, still: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
         self._open[tenant] += 1  # here, because what is never begun never ends
         try:
             # The place at once: who is cut off before the first event comes again to the same place.
             yield f"id: {after}\nretry: {RETRY_MS}\n\n".encode()
             async with aclosing(self._events.follow(tenant, after, eid=eid, patience=self._beat)) as found:
+                looked, time = 0.0, asyncio.get_running_loop().time
                 while not self._over.is_set():
                     one = await self._next(found)
+                    if time() - looked >= self._beat:
+                        if not await still():
+                            return
+                        looked = time()
                     yield b": still here\n\n" if one is None else _lines_of(one)
         finally:
             self._open[tenant] -= 1
