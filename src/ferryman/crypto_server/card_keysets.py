@@ -82,7 +82,8 @@ class CardKeysets:
             self._vault.put(tx.connection, entries, tx.now)
             self._vault.remove(tx.connection, f"made/{body.eid}/{body.version:02X}")
             if body.retired:
-                self._vault.remove(tx.connection, f"euicc/{body.eid}/{body.retired:02X}")
+                for kind in ("euicc", "made"):  # made: it was in use before anybody took it
+                    self._vault.remove(tx.connection, f"{kind}/{body.eid}/{body.retired:02X}")
             if entries:
                 self._audit(tx, header, "TakeKeyset", body.eid, body.version)
             return len(entries)
@@ -94,8 +95,13 @@ class CardKeysets:
 
 
 def _another(versions: range, has: set[int], body: crypto.MakeKeyset) -> int:
-    """A version that the card has and does not use, else one that it has not."""
-    for candidates in (sorted(has), versions):
+    """SCP80: one that the card has and does not use, else one that it has not.
+
+    SCP81: the other way round. The new set takes the place of the former one, and a card refuses that to a
+    version that it has beside it.
+    """
+    fresh = [version for version in versions if version not in has]
+    for candidates in (fresh, sorted(has)) if versions is SCP81_VERSIONS else (sorted(has), fresh):
         found = next((v for v in candidates if v != body.version), None)
         if found is not None:
             return found

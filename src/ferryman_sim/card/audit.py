@@ -15,6 +15,7 @@ from ferryman_sim.card.apdu import (
 )
 from ferryman_sim.card.context import Context
 from ferryman_sim.card.core import Core
+from ferryman_sim.card.put_key import KEY_BYTES, TYPE_AES, TYPE_PSK
 from ferryman_sim.card.state import Isdp, State
 from ferryman_sim.card.tlv import BadTLV, as_map, read_tag, tlv
 
@@ -25,7 +26,7 @@ DEFAULT_TAGS = (0x4F, 0x9F70)
 
 FALLBACK_ATTRIBUTE = 0x01
 
-CARD_RESOURCES, APPLICATION_LIST, ECASD_DATA = 0xFF21, 0x2F00, 0xBF30
+CARD_RESOURCES, APPLICATION_LIST, ECASD_DATA, KEY_INFORMATION = 0xFF21, 0x2F00, 0xBF30, 0x00E0
 
 RECOGNITION_DATA = tlv(
     0x66,
@@ -99,9 +100,11 @@ def _status(core: Core, item: Isdp, tags: tuple[int, ...]) -> bytes:
 
 
 def get_data(core: Core, apdu: Apdu) -> bytes:
-    """GET DATA of the ISD-R: card resources, list of applications, data forwarded from the ECASD."""
+    """GET DATA of the ISD-R: card resources, key sets, list of applications, data forwarded from the ECASD."""
     if apdu.p1p2 == CARD_RESOURCES:
         return _resources(core.state)
+    if apdu.p1p2 == KEY_INFORMATION and not core.quirk("no_key_information"):
+        return _key_information(core.state)
     if apdu.p1p2 == APPLICATION_LIST and not core.quirk("no_application_list"):
         aids = [ISD_R_AID, ECASD_AID, *(item.aid for item in core.state.isdps)]
         return tlv(APPLICATION_LIST, b"".join(tlv(0x61, tlv(0x4F, aid)) for aid in aids))
@@ -114,6 +117,18 @@ def get_data(core: Core, apdu: Apdu) -> bytes:
     if set(fields) != {0x5C} or not fields[0x5C]:
         raise CommandError(SW_WRONG_DATA)
     return tlv(ECASD_DATA, b"".join(ecasd_object(core.state, tag) for tag in _read_tag_list(fields[0x5C])))
+
+
+def _key_information(state: State) -> bytes:
+    """Key Information Template (GlobalPlatform 11.3.3.1): identifier, version, type and length of each key."""
+    sets: list[tuple[int, tuple[int, ...]]] = [(item.kvn, (TYPE_AES,) * 3) for item in state.scp80]
+    sets += [(item.kvn, (TYPE_PSK, TYPE_AES)) for item in state.scp81]
+    parts = [
+        tlv(0xC0, bytes([kid, kvn, kind, KEY_BYTES]))
+        for kvn, kinds in sets
+        for kid, kind in enumerate(kinds, start=1)
+    ]
+    return tlv(KEY_INFORMATION, b"".join(parts))
 
 
 def ecasd_object(state: State, tag: int) -> bytes:

@@ -63,6 +63,7 @@ QUIRKS: Final[dict[str, Any]] = {
     "status_all_tags": False,  # GET STATUS without a tag list gives all objects instead of 4F and 9F70
     "status_next_in_dialogue": False,  # GET STATUS [next] only in the script or session of [first]
     "no_application_list": False,  # GET DATA 2F00 gives 6A88
+    "no_key_information": False,  # GET DATA 00E0 gives 6A88
     "nothing_pending_sw": "6985",  # confirmation when no notification is pending
     "wrong_sequence_sw": "6A88",  # confirmation with another sequence number
     "confirmation_empty_tag": False,  # 80 00 instead of nothing when no Profile was deleted

@@ -65,6 +65,7 @@ STRICT: Final = Personality(
         "status_all_tags": True,
         "status_next_in_dialogue": True,
         "no_application_list": True,
+        "no_key_information": True,
         "nothing_pending_sw": "6A88",
         "wrong_sequence_sw": "6A80",
         "confirmation_empty_tag": True,

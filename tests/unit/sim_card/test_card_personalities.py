@@ -227,6 +227,9 @@ def test_get_status_and_get_data(personality: Personality) -> None:
     assert [sw for _, sw in both] == [0x6310, 0x9000]
     assert ISDP2 in both[1][0]
     assert bench.run(H("80CA2F0000"))[0][1] == (0x6A88 if strict else 0x9000)
+    keys = "C00401018810C00402018810C00403018810C00401408510C00402408810"
+    told = (b"", 0x6A88) if strict else (H(f"E01E{keys}"), 0x9000)
+    assert bench.run(H("80CA00E000"))[0] == told, "identifier, version, type and length of each key"
 
 
 def test_a_reset_forgets_the_rest_of_get_status() -> None:

@@ -12,7 +12,9 @@ from ferryman.codec import isdr, ota_script
 from ferryman.codec.isdr_answers import ISDPStatus, parse_card_resources, parse_key_versions, parse_status
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Apply, Audit, Effect
+from ferryman.sm_sr.procedures import shown_keys
 from ferryman.sm_sr.procedures.delivery import Outcome, OutcomeKind, read
+from ferryman.sm_sr.procedures.shown_keys import SCP80_VERSIONS, SCP81_VERSIONS
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import (
     EUICC,
@@ -28,7 +30,6 @@ from ferryman.sm_sr.records import (
 
 WHOLE, FIRST, NEXT, REST = "whole", "first", "next", "rest"
 SW_OK, SW_MORE, SW_NOT_FOUND, SW_CONDITIONS = 0x9000, 0x6310, 0x6A88, 0x6985
-SCP80_VERSIONS, SCP81_VERSIONS = range(0x01, 0x10), range(0x40, 0x50)  # of an ISD-R (SGP.02 2.2.2)
 MAX_PAGES = 100  # of GET STATUS; a card has room for far fewer ISD-Ps than they would list
 MAX_RESTARTS = 3  # times a card may lose the place where it was
 
@@ -159,24 +160,28 @@ def _corrected(profile: ISDP, status: ISDPStatus) -> tuple[ISDP, list[Effect]]:
 
 
 def _key_drift(card: EUICC, versions: frozenset[int] | None) -> list[Effect]:
-    """A key set that the card has, and the EIS not, is listed; one that it has not can only be told."""
+    """A key set that the card has, and the EIS not, is listed; one that it has not can only be told.
+
+    But SCP81: what the card has instead of the one in use has taken its place.
+    """
     if versions is None:
         return []
-    used = [version for version in (card.scp80_version, card.scp81_version) if version]
-    listed = {*used, *(keyset.version for keyset in (card.isdr.keysets if card.isdr is not None else ()))}
     effects: list[Effect] = []
+    if instead := shown_keys.by_audit(card, versions):
+        detail = f"key set {instead:02X} is on the card instead of {card.scp81_version:02X}"
+        effects += [*shown_keys.in_place(card, instead), _key_alarm(card, detail)]
+    used = [version for version in (card.scp80_version, 0 if instead else card.scp81_version) if version]
+    listed = {*used, instead, *shown_keys.listed(card)}
     for version in sorted(versions - listed):
         if version in SCP80_VERSIONS or version in SCP81_VERSIONS:
-            detail = f"key set {version:02X} is on the card, not in the EIS"
-            alarm = Audit("0500 eUICCCapabilityAudit", "alarm", object=card.eid, detail=detail)
+            alarm = _key_alarm(card, f"key set {version:02X} is on the card, not in the EIS")
             effects += [Apply(HoldKeyset(version)), alarm]
-    return effects + [
-        Audit(
-            "0500 eUICCCapabilityAudit", "alarm", object=card.eid, detail=f"the card has no key set {version:02X}"
-        )
-        for version in used
-        if version not in versions
-    ]
+    missing = (f"the card has no key set {version:02X}" for version in used if version not in versions)
+    return effects + [_key_alarm(card, detail) for detail in missing]
+
+
+def _key_alarm(card: EUICC, detail: str) -> Audit:
+    return Audit("0500 eUICCCapabilityAudit", "alarm", object=card.eid, detail=detail)
 
 
 def _drift(aid: bytes, detail: str) -> Audit:

@@ -23,7 +23,14 @@ from ferryman.platform.procedure import (
     Step,
     TimerFired,
 )
-from ferryman.sm_sr.procedures import channel_https, channel_notification, channel_plan, channel_proof, channel_sms
+from ferryman.sm_sr.procedures import (
+    channel_https,
+    channel_notification,
+    channel_plan,
+    channel_proof,
+    channel_sms,
+    shown_keys,
+)
 from ferryman.sm_sr.procedures.channel_state import WAIT, Channel, Effects
 from ferryman.sm_sr.procedures.delivery import Cancel, Command, Outcome, OutcomeKind, Settled
 from ferryman.sm_sr.procedures.structs import replace
@@ -89,6 +96,8 @@ def _received(state: Channel, body: object, effects: Effects) -> Channel:
             return channel_plan.consult(state, refused, effects) if refused is not None else state
         case es5.HTTPSPosted():
             is_new = body.session_id != state.session
+            if is_new and effects.euicc is not None:
+                effects.add(shown_keys.by_session(effects.euicc, body.key_version, effects.facts.holder_kind))
             state = channel_https.posted(state, body, effects)
             return channel_plan.session(state, effects) if is_new else state
         case es5.HTTPSClosed():
@@ -100,6 +109,8 @@ def _received(state: Channel, body: object, effects: Effects) -> Channel:
 def _answered(state: Channel, tag: str, event: Answered, effects: Effects) -> Channel:
     if tag.startswith(channel_plan.PLAN):
         return channel_plan.answered(state, tag, event, effects)
+    if tag == shown_keys.SHOWN:
+        return state
     match event.reply:
         case crypto.SCP80Wrapped(packet=packet):
             return channel_sms.wrapped(state, packet, effects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -113,6 +114,10 @@ class Effects:
     def all(self) -> tuple[Effect, ...]:
         """Everything collected, in order."""
         return tuple(self._effects)
+
+    def add(self, effects: Iterable[Effect]) -> None:
+        """Effects that were made elsewhere."""
+        self._effects += effects
 
     def to_sms(self, body: Body) -> None:
         """Message to the SMS module."""

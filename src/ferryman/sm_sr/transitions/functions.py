@@ -23,7 +23,7 @@ AUDIT = table(
     start | begin | EID, right or ICCID not known | end | reply failed
     start | begin | | sent | to card
     start | deadline | | end | reply expired
-    sent | card 9000, card 6A88 | read; drift is corrected, and an alarm where there was some | end | EIS, reply success, ?alarm
+    sent | card 9000, card 6A88 | read; drift is corrected, and an alarm where there was some | end | EIS, reply success, ?alarm, ?UseKeyset, ?ask TakeKeyset
     sent | card 9000, card 6310, card 6A88 | the last word of several; the card has more to tell | = | to card
     sent | card 6985, card unknown | a place in the list, or an answer, was lost: from the start | = | to card
     sent | card 9000, card SW, card unknown, card unreadable | again too often, or no sense in it | end | reply failed

@@ -124,7 +124,7 @@ SETTLE = table(
     asking | card 9000, card 6310, card 6A88 | the last word of several; more to tell | = | to card, timer look
     asking | card 9000, card SW, card unknown, card unreadable, card rejected, card unreachable | no answer, or history by now | open | timer look
     asking | look | an outcome was lost | = | to card, timer look
-    asking | card 9000, card 6A88 | | settled | EIS, ?alarm
+    asking | card 9000, card 6A88 | | settled | EIS, ?alarm, ?UseKeyset, ?ask TakeKeyset
     open, asking | look | the card went to another SM-SR | settled |
     asking | card 9000 | the same | settled |
     """,
