@@ -29,6 +29,7 @@ EXPIRY: Final = 600.0  # seconds from the first part: what is not whole by then 
 MAX_PER_SENDER: Final = 8  # unfinished messages of one number: answers of a card are few at a time
 MAX_UNFINISHED: Final = 1_024  # unfinished messages in all: 255 parts of 134 octets each make 35 MB
 REPEAT_WITHIN: Final = 5.0  # seconds: the same octets again this soon are the SMSC's repeat, later the card's
+MAX_SEEN: Final = 10_000  # digests kept; above it those of parts are not, and their late repeats count as new
 MAX_POISON: Final = 1_000  # messages kept for a person to look at
 MAX_POISON_DATA: Final = 1_024  # octets of each that are kept
 _SAR: Final = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
@@ -101,6 +102,9 @@ def _assemble(tx: Tx, originator: str, data: UserData) -> _Whole | None:
         # The sender has used the reference again: this is the first part of a new message.
         connection.execute(delete(mo_message).where(mo_message.c.seq == seq))
         seq = known = None
+    elif seq is not None and known is None and _is_left_over(tx, seq, originator, data):
+        connection.execute(delete(mo_message).where(mo_message.c.seq == seq))
+        seq = None
     if seq is None:
         seq = _begin(tx, originator, concat)
     if known is None:
@@ -112,8 +116,44 @@ def _assemble(tx: Tx, originator: str, data: UserData) -> _Whole | None:
     if len(rows) < concat.total:
         return None
     connection.execute(delete(mo_message).where(mo_message.c.seq == seq))
+    _remember(tx, [_digest_of(originator, concat, at, row.payload) for at, row in enumerate(rows, 1)])
     kinds = [row.kind for row in rows if row.kind is not None]
     return _finish(kinds[0] if kinds else None, b"".join(row.payload for row in rows))
+
+
+def _is_left_over(tx: Tx, seq: int, originator: str, data: UserData) -> bool:
+    """Whether all that is there of a message repeats parts of one that was whole, and this part does not.
+
+    An SMSC that never heard our answer delivers the last part again, maybe minutes later. A card that uses its
+    references again soon would have the next message put together with that.
+    """
+    concat = data.concat
+    if concat is None:
+        return False
+    rows = tx.connection.execute(
+        select(mo_part.c.number, mo_part.c.payload).where(mo_part.c.message_seq == seq)
+    ).all()
+    held = {_digest_of(originator, concat, row.number, row.payload) for row in rows}
+    own = _digest_of(originator, concat, concat.sequence, data.payload)
+    seen = tx.connection.execute(select(mo_seen.c.digest).where(mo_seen.c.digest.in_([*held, own]))).scalars()
+    found = set(seen)
+    return held <= found and own not in found
+
+
+def _digest_of(originator: str, concat: Concat, number: int, payload: bytes) -> bytes:
+    named = f"{originator}\0{concat.reference}/{concat.bits}/{concat.total}/{number}\0"
+    return hashlib.sha256(named.encode() + payload).digest()
+
+
+def _remember(tx: Tx, digests: list[bytes]) -> None:
+    """The parts of a message that is whole now, until no repeat of one can meet the next message."""
+    connection = tx.connection
+    connection.execute(delete(mo_seen).where(mo_seen.c.digest.in_(digests)))
+    held: int = connection.execute(select(func.count()).select_from(mo_seen)).scalar_one()
+    if held + len(digests) <= MAX_SEEN:
+        # A time ahead, because what is older than REPEAT_WITHIN is forgotten.
+        first = tx.now + EXPIRY - REPEAT_WITHIN
+        connection.execute(insert(mo_seen), [{"digest": digest, "first": first} for digest in digests])
 
 
 def _finish(kind: int | None, packet: bytes) -> _Whole:

@@ -115,7 +115,7 @@ mo_part = Table(
 mo_seen = Table(
     "mo_seen",
     METADATA,
-    Column("digest", LargeBinary, primary_key=True),  # SHA-256 over originator, kind and packet
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of a packet, or of a part of one, and its sender
     Column("first", Double, nullable=False),
     Index("mo_seen_by_first", "first"),
 )

@@ -24,7 +24,7 @@ from ferryman.platform.store import SQLiteStore
 from ferryman.transport_sms import incoming
 from ferryman.transport_sms.incoming import EXPIRY, MAX_PER_SENDER
 from ferryman.transport_sms.role import TransportSMS
-from ferryman.transport_sms.schema import METADATA, PLATFORM, mo_message, mo_part, mo_poison
+from ferryman.transport_sms.schema import METADATA, PLATFORM, mo_message, mo_part, mo_poison, mo_seen
 from ferryman.transport_sms.settings import SMPPSettings
 from scripted_smsc import Caller, ScriptedSMSC
 from virtual_loop import virtual
@@ -277,6 +277,30 @@ async def test_the_same_again_at_once_is_the_smsc_and_later_the_card(tmp_path: P
     await rig.deliver(ud, sender="2")
     assert len(rig.received) == 3
     assert len({header.message_id for header, _ in rig.news}) == 3
+    await rig.stop()
+
+
+@virtual
+async def test_a_late_repeat_of_one_part_does_not_spoil_the_next_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SMSC never saw the answer to the last part and sends it again; the card begins its references anew."""
+    rig = await Rig(tmp_path).start()
+    packets = [bytes((number,)) * 200 for number in range(4)]
+    one, two, three, four = (segment(packet, response=True, reference=1) for packet in packets)
+    for ud in (*one, one[1], *two, two[0], two[1], *three):
+        await asyncio.sleep(31)
+        await rig.deliver(ud)
+    assert [packet for _, _, packet in rig.received] == [packets[0], packets[1], packets[1], packets[2]]
+    assert not await rig.rows(mo_message)
+    await asyncio.sleep(EXPIRY)
+    await rig.deliver(bytes.fromhex("027100") + b"answer")
+    assert len(await rig.rows(mo_seen)) == 1  # the old ones are gone
+    monkeypatch.setattr(incoming, "MAX_SEEN", 3)
+    for ud in (*three, *four):
+        await rig.deliver(ud)
+    assert len(rig.received) == 7
+    assert len(await rig.rows(mo_seen)) == 1 + 3 + 1  # a packet each, and the parts of the first
     await rig.stop()
 
 
