@@ -25,6 +25,9 @@ ALERT_BAD_RECORD_MAC: Final = 20
 ALERT_HANDSHAKE_FAILURE: Final = 40
 ALERT_INTERNAL_ERROR: Final = 80
 _FATAL: Final = 2
+# To read writes nothing but no_renegotiation, as often as it is asked for: a peer that does not read must not have
+# that pile up. No card renegotiates (SGP.02), so the first time is the last.
+_RENEGOTIATION: Final = "record: the peer wants to renegotiate"
 _ALERT_RECORD_HEADER: Final = bytes((21, 3, 3, 0, 2))
 
 
@@ -229,9 +232,12 @@ class TLSPump:
         # To ask the library when it cannot have anything costs more than to read a record. The user may
         # have closed this on hearing the last one: there is none to ask any more then.
         while (tls := self._tls) is not None and (self._incoming.pending or tls.pending()):
+            written = self._outgoing.pending
             try:
                 data = tls.read(_READ_OCTETS)
             except ssl.SSLWantReadError:
+                if self._outgoing.pending != written:
+                    self._fail(_RENEGOTIATION, user)
                 return
             except ssl.SSLZeroReturnError:
                 data = b""
@@ -240,6 +246,9 @@ class TLSPump:
                 return
             if not data:
                 user.peer_finished()
+                return
+            if self._outgoing.pending != written:
+                self._fail(_RENEGOTIATION, user)
                 return
             user.plaintext_received(data)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import ssl
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from ferryman.transport_https.contexts import ContextPool, PSKContext
 from ferryman.transport_https.pump import ImpossibleKey, State, UnknownIdentity
+from ferryman_sim.scp81.tls import TlsClient, TlsOptions
+from ferryman_sim.scp81.tls_messages import encode_client_hello
 from heard_pump import Event, Failed, HandshakeDone, HeardPump, IdentityKnown, PeerFinished, Received
 from psk_peer import CBC, GCM, IDENTITY, KEY, OTHER_KEY, MemoryClient, client_context, records
 
@@ -289,6 +292,32 @@ def test_close_notify_both_ways() -> None:
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
     assert pump.receive(client.step()) == [Received(b"last"), PeerFinished()]
+
+
+@pytest.mark.parametrize("behind", [b"", b"POST"])
+def test_a_wish_to_renegotiate_is_answered_once_and_ends_it(behind: bytes) -> None:
+    """The library answers each with a warning: of a peer that does not read they would fill memory."""
+    pump = pump_of()
+    client = TlsClient(IDENTITY.encode(), KEY, os.urandom, TlsOptions(suites=(0x00A8,), scsv=True))
+    client.start()
+    while not client.open:
+        for event in pump.receive(client.data_to_send()):
+            if isinstance(event, IdentityKnown):
+                pump.supply_key(KEY)
+        client.receive(pump.take_output())
+    hello = encode_client_hello(bytes(32), b"", (0x00A8, 0x00FF), ())
+    for octets in (hello, hello):
+        client._emit(HANDSHAKE, octets)
+    if behind:
+        client.send(behind)
+    assert pump.receive(client.data_to_send()) == [Failed("record: the peer wants to renegotiate")]
+    assert pump.state is State.CLOSED
+    first, *more = records(pump.take_output())
+    assert first[0] == ALERT
+    assert len(more) <= 1  # the two came in one segment
+    client._emit(HANDSHAKE, hello)
+    assert pump.receive(client.data_to_send()) == []
+    assert pump.take_output() == b""
 
 
 def test_the_clients_alert_ends_it() -> None:
