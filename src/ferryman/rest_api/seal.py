@@ -9,6 +9,7 @@ from ferryman.errors import Unavailable
 from ferryman.platform.clock import Entropy
 
 NONCE_OCTETS = 12
+TAG_OCTETS = 16
 
 
 class Seal:

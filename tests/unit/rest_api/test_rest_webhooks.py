@@ -17,6 +17,7 @@ from ferryman.contracts.status import failed
 from ferryman.errors import InputError
 from ferryman.platform.destination import NotAllowed, check, judge, resolve
 from ferryman.rest_api.events import sender
+from ferryman.rest_api.events.webhooks import BOTH_SECONDS, MAX_FORMER
 from patience import until
 from rest_world import OTHER, TENANT, RestWorld, rest_world
 from rig import free_port
@@ -234,14 +235,27 @@ async def test_a_new_secret_and_the_former_are_both_good_for_a_day(tmp_path: Pat
         token = await world.token(KeyRole.ADMIN)
         name = await hooked(world, receiver, token)
         former = receiver.secret
-        rotated = await world.ask("POST", f"/webhooks/{name}/changes", token, {"action": "rotate"})
-        assert rotated.json["secret"] not in ("", former)
-        await tell(world, 1)
-        await until(lambda: len(receiver.seen) == 1)
-        receiver.secret = rotated.json["secret"]
-        await tell(world, 2)
-        await until(lambda: len(receiver.seen) == 2)
+
+        async def rotate() -> Any:
+            return await world.ask("POST", f"/webhooks/{name}/changes", token, {"action": "rotate"})
+
+        lost, rotated = await rotate(), await rotate()  # of the first one nobody has seen the answer
+        assert len({former, lost.json["secret"], rotated.json["secret"], ""}) == 4
+        for number, secret in enumerate((former, lost.json["secret"], rotated.json["secret"]), 1):
+            receiver.secret = secret
+            await tell(world, number)
+            await until(lambda: len(receiver.seen) == number)  # noqa: B023
         assert receiver.badly_signed == 0
+        world.installation.clock._offset += BOTH_SECONDS  # type: ignore[attr-defined]  # LoopClock
+        receiver.secret = former
+        await tell(world, 4)
+        await until(lambda: receiver.badly_signed == 1)
+        for _ in range(5):
+            rotated = await rotate()
+        book = world.rest.services.webhooks
+        found = await book.receiver(name)
+        assert found is not None
+        assert len(found.secrets) == 1 + MAX_FORMER
     for secret in (former, rotated.json["secret"]):
         assert secret.removeprefix("whsec_")[:20].encode() not in stored(tmp_path)
 

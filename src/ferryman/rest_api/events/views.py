@@ -62,7 +62,7 @@ class NewWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`rotate` makes a new secret; for a day deliveries are signed with both."""
+    """`rotate` makes a new secret; for a day deliveries are signed with those before it too."""
 
     action: Literal["pause", "resume", "rotate"]
 

@@ -41,10 +41,12 @@ from ferryman.rest_api.events.views import (
     WebhookView,
 )
 from ferryman.rest_api.schema import delivery, event, webhook
-from ferryman.rest_api.seal import Seal
+from ferryman.rest_api.seal import NONCE_OCTETS, TAG_OCTETS, Seal
 
 MAX_WEBHOOKS = 20  # of one tenant: each event is stored once for each of them
-BOTH_SECONDS = 86_400.0  # that deliveries are signed with the former secret too
+BOTH_SECONDS = 86_400.0  # that deliveries are signed with the former secrets too
+MAX_FORMER = 3  # of them: who lost an answer asks for another secret, while the receiver still has the first
+SEALED_OCTETS = NONCE_OCTETS + SECRET_OCTETS + TAG_OCTETS  # of one secret at rest
 
 _before = delivery.alias("before")
 _WAITS = literal_column(f"'{WAITING}'", String)  # a prepared statement has no values of its own
@@ -173,7 +175,7 @@ class WebhookBook:
             if action == "rotate":
                 values = {
                     "secret": self._seal.close(_name(webhook_id), secret),
-                    "former": bytes(row.secret),
+                    "former": bytes(row.secret) + _former(row, tx.now)[: (MAX_FORMER - 1) * SEALED_OCTETS],
                     "former_until": tx.now + BOTH_SECONDS,
                 }
             tx.connection.execute(update(webhook).where(webhook.c.id == webhook_id).values(**values))
@@ -258,9 +260,9 @@ class WebhookBook:
         row = await self._mailbox.store.read(lambda c: c.execute(query).first())
         if row is None:
             return None
+        former = _former(row, self._clock.now())
         sealed = [bytes(row.secret)]
-        if row.former and row.former_until > self._clock.now():
-            sealed.append(bytes(row.former))
+        sealed += [former[at : at + SEALED_OCTETS] for at in range(0, len(former), SEALED_OCTETS)]
         return Receiver(row.url, tuple(self._seal.open(_name(webhook_id), one) for one in sealed))
 
     async def heads(self, webhook_id: str, most: int) -> tuple[Head, ...]:
@@ -319,6 +321,11 @@ def _row(connection: Connection, tenant: str, webhook_id: str) -> Row[Any]:
     if row is None:
         raise Refused(*codes.FORMAT_INVALID, f"there is no webhook {webhook_id}", identifier=webhook_id)
     return row
+
+
+def _former(row: Row[Any], now: float) -> bytes:
+    """The former secrets that are good still, sealed, the last one first."""
+    return bytes(row.former) if row.former_until > now else b""
 
 
 def _view(connection: Connection, row: Row[Any], *, secret: str = "") -> WebhookView:
