@@ -29,7 +29,7 @@ from ferryman.platform.clock import Clock, Entropy
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.rest_api.accounts import AccountBook, enter
 from ferryman.rest_api.answers import No
-from ferryman.rest_api.keys import check_tenant
+from ferryman.rest_api.keys import FORMULA, check_tenant
 from ferryman.rest_api.schema import account, oidc_login
 from ferryman.rest_api.sessions import SessionBook
 from ferryman.rest_api.settings import OIDCSettings
@@ -212,7 +212,7 @@ class OIDC:
         subject = f"{self.settings.issuer}#{claims['sub']}"
         if len(subject) > 300:
             raise No(403, "the subject of the ID token is too long")
-        name = f"{str(claims.get('email') or claims['sub'])[:55]}@{_digest(subject)[:16]}"
+        name = f"{_shown(str(claims.get('email') or claims['sub']))[:55]}@{_digest(subject)[:16]}"
         values = self._accounts.values(name, role, tenant, "") | {"subject": subject}
 
         def unit(tx: Tx) -> str:
@@ -265,6 +265,11 @@ class OIDC:
             timeout=PROVIDER_SECONDS,
             trust_env=False,
         )
+
+
+def _shown(name: str) -> str:
+    """A name as somebody gave it to the provider, without what is not to be shown or opened in a spreadsheet."""
+    return "".join(character for character in name if character.isprintable()).lstrip(FORMULA)
 
 
 def _digest(secret: str) -> str:

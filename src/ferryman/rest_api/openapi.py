@@ -11,8 +11,10 @@ from ferryman import __version__
 from ferryman.rest_api import rights
 from ferryman.rest_api.answers import PROBLEM
 from ferryman.rest_api.bodies import Problem
-from ferryman.rest_api.endpoint import Endpoint
+from ferryman.rest_api.endpoint import OK, Endpoint
 from ferryman.rest_api.endpoints import ENDPOINTS
+from ferryman.rest_api.sessions import COOKIE, CSRF
+from ferryman.rest_api.words import AREAS, PARAMETERS
 
 PREFIX = "/api/v1"
 IDEMPOTENCY = "Idempotency-Key"
@@ -35,6 +37,9 @@ REFUSALS = {
     "503": "A part of the platform does not answer now: nothing is known of the outcome. Repeat the request.",
 }
 
+_WAIT = {"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "Seconds to wait."}
+_HEADERS = {status: {"headers": {"Retry-After": _WAIT}} for status in ("429", "503")}
+
 
 def document() -> dict[str, Any]:
     """The whole file, ready for JSON."""
@@ -54,25 +59,34 @@ def document() -> dict[str, Any]:
             "description": "eSIM subscription management (GSMA SGP.02) for an operator's own systems. Times are "
             "seconds since 1970; octets are base64. What a key of a tenant does not see does not exist for it.",
         },
+        "tags": [{"name": area, "description": AREAS[area]} for area in sorted({one.area for one in ENDPOINTS})],
         "paths": paths,
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "API key (`ferryman api-key add`)."}
+                "key": {"type": "http", "scheme": "bearer", "description": "API key (`ferryman api-key add`)."},
+                "login": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "Login of a person (POST /session, or by way of the OpenID provider). What "
+                    f"changes something takes the header {CSRF} too, with `csrf` of GET /session.",
+                },
             },
         },
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"login": []}],
     }
 
 
 def _operation(endpoint: Endpoint, schema_of: dict[type, Any], components: dict[str, Any]) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, _NAME)}
+        {"name": name, "in": "path", "required": True, "schema": _PATH.get(name) or _described(name, _NAME)}
         for name in re.findall(r"\{(\w+)\}", endpoint.path)
     ]
     query = components[endpoint.query.__name__]["properties"]
     parameters += [
-        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in query.items()
+        {"name": name, "in": "query", "required": False, "schema": _described(name, schema)}
+        for name, schema in query.items()
     ]
     if endpoint.once:
         parameters.append(
@@ -98,7 +112,10 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, Any], components: dict[
         "responses": {
             str(endpoint.status): _success(endpoint, schema_of),
             **({"304": {"description": "Not changed."}} if endpoint.method == "GET" else {}),
-            **{status: {"description": text, "content": problem} for status, text in REFUSALS.items()},
+            **{
+                status: {"description": text, "content": problem, **_HEADERS.get(status, {})}
+                for status, text in REFUSALS.items()
+            },
         },
     }
     if endpoint.scope == rights.OPEN:
@@ -109,6 +126,11 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, Any], components: dict[
             media["example"] = endpoint.example
         made["requestBody"] = {"required": True, "content": {"application/json": media}}
     return made
+
+
+def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema, with our own words where its type has none."""
+    return schema if "description" in schema else {**schema, "description": PARAMETERS[name]}
 
 
 def _header(name: str, text: str) -> dict[str, Any]:
@@ -129,6 +151,9 @@ def needs(endpoint: Endpoint) -> str:
 
 def _success(endpoint: Endpoint, schema_of: dict[type, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"description": endpoint.summary}
+    if endpoint.method == "GET" and endpoint.status == OK and not endpoint.stream:
+        tag = {"schema": {"type": "string"}, "description": "For If-None-Match and, of one object, for If-Match."}
+        found["headers"] = {"ETag": tag}
     if endpoint.answer is not None:
         found["content"] = {endpoint.media: {"schema": schema_of[endpoint.answer]}}
     return found

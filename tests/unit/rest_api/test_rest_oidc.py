@@ -24,7 +24,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from ferryman.contracts.rest import KeyRole
-from ferryman.rest_api.oidc import LOGIN_SECONDS
+from ferryman.rest_api.oidc import LOGIN_SECONDS, REFETCH_SECONDS
 from ferryman.rest_api.settings import OIDCSettings
 from rest_world import OTHER, TENANT, Answer, RestWorld, rest_world
 from rig import free_port
@@ -185,6 +185,9 @@ class Forger:
         self.make: Callable[[dict[str, Any]], str] = good
         self.claims: dict[str, Any] = {}
         self.pkce: list[bool] = []
+        self.keys = [KEY]
+        self.says: dict[str, str] = {}  # in its configuration, instead of what is so
+        self.looks = 0  # at its keys
         forger = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -192,10 +195,11 @@ class Forger:
                 if self.path.endswith("openid-configuration"):
                     self.say(
                         {"issuer": forger.url, "authorization_endpoint": f"{forger.url}/a",
-                         "token_endpoint": f"{forger.url}/t", "jwks_uri": f"{forger.url}/k"}
+                         "token_endpoint": f"{forger.url}/t", "jwks_uri": f"{forger.url}/k", **forger.says}
                     )  # fmt: skip
                 else:
-                    self.say({"keys": [KEY.as_dict(private=False)]})
+                    forger.looks += 1
+                    self.say({"keys": [key.as_dict(private=False) for key in forger.keys]})
 
             def do_POST(self) -> None:
                 length = int(self.headers["content-length"])
@@ -301,3 +305,55 @@ async def attempt(world: RestWorld, forger: Forger, change: dict[str, Any]) -> A
     forger.claims = {name: value for name, value in claims.items() if value is not None}
     location = f"{REDIRECT}?code=c&state={query['state']}"
     return cast(Answer, await come_back(world, location, cookie))
+
+
+async def test_a_provider_has_a_new_key(tmp_path: Path, forger: Forger) -> None:
+    """It is looked for when a token names one that is not known; not over and over for tokens of a forger."""
+    async with world_with(tmp_path, forger.url) as world:
+        assert (await attempt(world, forger, {})).status == 302
+        forger.make = by_stranger
+        for _ in range(3):
+            assert (await attempt(world, forger, {})).status == 403
+        assert forger.looks == 1
+        forger.keys = [STRANGE]  # it was the provider's new one
+        world.installation.clock._offset += REFETCH_SECONDS  # type: ignore[attr-defined]
+        assert (await attempt(world, forger, {})).status == 302
+        forger.make = good
+        assert (await attempt(world, forger, {})).status == 403  # and the former one is none any more
+        assert forger.looks == 2
+
+
+@pytest.mark.parametrize("says", [{"issuer": "https://other.example"}, {"token_endpoint": "ftp://127.0.0.1/t"}])
+async def test_a_provider_that_says_that_it_is_another(
+    tmp_path: Path, forger: Forger, says: dict[str, str]
+) -> None:
+    async with world_with(tmp_path, forger.url) as world:
+        forger.says = says
+        answer = await world.ask("GET", "/session/oidc")
+        if answer.status == 302:
+            answer = await attempt(world, forger, {})
+        assert answer.status == 503
+        assert "set-cookie" not in answer.headers
+
+
+async def test_an_answer_of_another_provider_and_a_role_that_is_another_now(
+    tmp_path: Path, forger: Forger
+) -> None:
+    async with world_with(tmp_path, forger.url) as world:
+        _, cookie = await begin(world)
+        mixed = await world.ask(
+            "GET", "/session/oidc/callback?code=c&state=x&iss=https%3A%2F%2Fother.example",
+            headers={"cookie": cookie},
+        )  # fmt: skip
+        assert (mixed.status, "another OpenID provider" in mixed.json["detail"]) == (403, True)
+        first = session_of(await attempt(world, forger, {}))
+        assert (await world.ask("GET", "/session", headers=first)).json["role"] == "operator"
+        moved = {"ferryman_role": "auditor", "ferryman_tenant": OTHER, "email": "=cmd\0\r\n|x@example.org"}
+        session_of(await attempt(world, forger, moved))
+        shown = (await world.ask("GET", "/session", headers=first)).json  # the former login too, at once
+        assert (shown["role"], shown["tenant"]) == ("auditor", OTHER)
+        user = (await world.ask("GET", "/users", await world.token(KeyRole.ADMIN, OTHER))).json["items"][0]
+        assert user["user_id"] == shown["id"]
+        fresh = session_of(await attempt(world, forger, moved | {"sub": "eve"}))
+        name = (await world.ask("GET", "/session", headers=fresh)).json["name"]
+        assert name.startswith("cmd|x@example.org@")

@@ -73,7 +73,8 @@ class Webhooks(Sender):
     ) -> WebhookView:
         """Pause, resume, or make a new secret.
 
-        `rotate` makes a new secret; for a day deliveries are signed with both. Needs the right `webhook:write`.
+        `rotate` makes a new secret; for a day deliveries are signed with those before it too. Needs the right
+        `webhook:write`.
         """
         return self._send(CHANGE_WEBHOOK.call(webhook_id, body={"action": action}, if_match=if_match))
 
@@ -148,7 +149,8 @@ class AsyncWebhooks(AsyncSender):
     ) -> WebhookView:
         """Pause, resume, or make a new secret.
 
-        `rotate` makes a new secret; for a day deliveries are signed with both. Needs the right `webhook:write`.
+        `rotate` makes a new secret; for a day deliveries are signed with those before it too. Needs the right
+        `webhook:write`.
         """
         return await self._send(CHANGE_WEBHOOK.call(webhook_id, body={"action": action}, if_match=if_match))
 

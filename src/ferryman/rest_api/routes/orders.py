@@ -91,5 +91,5 @@ ENDPOINTS = (
     _E("POST", "/orders/{order_id}/cancel", rights.ORDER_WRITE, "End an order that is not yet on the card",
        cancel_order, orders.OrderView, versioned=show_order),
     _E("POST", "/orders/{order_id}/retry", rights.ORDER_WRITE, "Begin a failed order again", retry_order,
-       orders.OrderView, body=bodies.Retry, once=True, versioned=show_order),
+       orders.OrderView, body=bodies.Retry, once=True, versioned=show_order, example={"validity": 86_400}),
 )  # fmt: skip

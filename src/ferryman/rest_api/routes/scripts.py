@@ -43,17 +43,37 @@ async def list_decisions(r: Request) -> bodies_platform.DecisionList:
     )
 
 
+_SCRIPT = {
+    "name": "by size",
+    "text": 'def decide(q):\n    if q["operation"]["size"] > 400:\n        return send("https-push")\n'
+    '    return send("sms")\n',
+}
+_QUESTION = {  # as one of GET /scripts/decisions, which has more in it
+    "moment": "start", "now": 1_795_003_200, "installed": ["sms", "https-push"],
+    "operation": {
+        "id": "enable/4711", "name": "EnableProfile", "size": 40, "commands": 1, "asks": False,
+        "more_to_do": False, "since": 1_795_003_200,
+    },
+    "card": {
+        "eid": "89001012012341234012345678901224", "eum_id": "1.3.6.1.4.1.99999.1", "platform_type": "sim",
+        "platform_version": "1", "http_support": True, "has_address": True, "profiles": 2, "enabled_owner":
+        "1.3.6.1.4.1.99999.10", "enabled_type": "demo", "remaining_memory": 100_000, "session_open": False,
+        "transports": ["sms"],
+    },
+    "doubt": False,
+}  # fmt: skip
 _E = Endpoint
 ENDPOINTS = (
     _E("GET", "/scripts", rights.SCRIPT_READ, "Versions of the transport script", list_scripts,
        bodies_platform.ScriptList,
        query=bodies.PageQuery),
     _E("POST", "/scripts", rights.SCRIPT_WRITE, "Activate a transport script", activate_script,
-       workflow.ScriptActivated, CREATED, body=bodies_platform.NewScript),
+       workflow.ScriptActivated, CREATED, body=bodies_platform.NewScript, example=_SCRIPT),
     _E("POST", "/scripts/check", rights.SCRIPT_READ, "What would be said of a script if it were activated",
-       check_script, workflow.ScriptChecked, body=bodies_platform.NewScript),
+       check_script, workflow.ScriptChecked, body=bodies_platform.NewScript, example=_SCRIPT),
     _E("POST", "/scripts/try", rights.SCRIPT_READ, "What a script says to questions; nothing comes of it",
-       try_script, workflow.ScriptTried, body=bodies_platform.ScriptTrial),
+       try_script, workflow.ScriptTried, body=bodies_platform.ScriptTrial,
+       example={**_SCRIPT, "questions": [_QUESTION]}),
     _E("POST", "/scripts/rollback", rights.SCRIPT_WRITE, "Go back to a version", roll_back_script,
        workflow.ScriptActivated, body=bodies_platform.RollBack, example={"version": 0}),
     _E("GET", "/scripts/decisions", rights.SCRIPT_READ, "The last decisions of the script", list_decisions,
