@@ -66,6 +66,8 @@ def _by_sms(state: Channel) -> str:
     return "sent" if flight.packet else "securing"
 
 
+# The two states of securing last for one step: the engine hands over the answers to what a step has asked before any
+# other event, and commits nothing before them. No command, message, withdrawal or timer meets them.
 SMS = _part(
     "Packets of a card's channel, by SMS",
     """
@@ -73,9 +75,9 @@ SMS = _part(
     quiet | command, crypto plan, wait, session, answer, HTTPSClosed, withdraw | the card is called for a session | securing trigger | ask SCP80Wrap
     securing | crypto wrap | its counter is committed | sent | SubmitSMS, timer sms
     securing | crypto wrap refused | it never left | quiet, securing, securing trigger | outcome unreachable, ?ask SCP80Wrap
-    securing, sent, held | command | a confirmation to the number that the card has now | securing | ask SCP80Wrap, ?outcome unreachable, ?outcome unknown
-    securing, sent, held | command | the same, of a card that is not ours any more | quiet | ?outcome unreachable, ?outcome unknown
-    securing, sent, held | withdraw | the card was reset behind it | quiet, securing, securing trigger | ?ask SCP80Wrap
+    sent, held | command | a confirmation to the number that the card has now | securing | ask SCP80Wrap, ?outcome unreachable, ?outcome unknown
+    sent, held | command | the same, of a card that is not ours any more | quiet | ?outcome unreachable, ?outcome unknown
+    sent, held | withdraw | the card was reset behind it | quiet, securing, securing trigger | ?ask SCP80Wrap
     sent, held | crypto open | executed | quiet, securing, securing trigger | outcome answered, ?ask SCP80Wrap
     sent, held | crypto open | refused by every copy: the end, or it is asked how to go on | quiet, securing, securing trigger | ?outcome rejected, ?ask SCP80Wrap
     sent | crypto open | refused, an earlier copy may have run: it is asked how to go on | held |
@@ -91,13 +93,13 @@ SMS = _part(
     sent | crypto plan | behind a receipt: go on, with another patience | = | timer sms
     sent | crypto plan | behind a receipt: enough, or another way | quiet, securing, securing trigger | ?outcome rejected, ?outcome unknown, ?outcome unreachable, ?ask SCP80Wrap
     securing trigger | crypto wrap | | triggering | SubmitSMS, timer sms
-    securing trigger | crypto wrap refused | | quiet, securing, securing trigger | ?ask SCP80Wrap
-    securing trigger, triggering | command | a confirmation to the number that the card has now | securing | ask SCP80Wrap
-    securing trigger, triggering | command | the same, of a card that is not ours any more | quiet |
+    securing trigger | crypto wrap refused | | quiet, securing | ?ask SCP80Wrap
+    triggering | command | a confirmation to the number that the card has now | securing | ask SCP80Wrap
+    triggering | command | the same, of a card that is not ours any more | quiet |
     triggering | crypto open | taken, or refused: the next one has a higher counter | quiet, securing, securing trigger | ?ask SCP80Wrap
     triggering | sms, SMSRejected | the session is there, or enough | quiet, securing, securing trigger | ?ask SCP80Wrap
     * | SMSReceived | a notification of the card | = | ask SCP80OpenCommand
-    securing, sent, held, securing trigger, triggering | SMSReceived | it may be the answer | = | ask SCP80OpenResponse
+    sent, held, triggering | SMSReceived | it may be the answer | = | ask SCP80OpenResponse
     """,
     _by_sms,
     {"SubmitSMS", "ask SCP80Wrap", "ask SCP80OpenResponse", "ask SCP80OpenCommand", "timer sms"},

@@ -34,7 +34,7 @@ ROTATE = table(
     proving | card rejected, card unknown | SCP81: a session that goes on under keys that are gone, or none | = | timer look
     proving | look | | = | to card
     proving | card unknown, card rejected, card unreachable | SCP80 | = | to card
-    proving | card unknown, card rejected | too often, or the caller heard EXPIRED | end | ?reply failed, ?doubt
+    proving | card unknown, card rejected, card unreachable | too often, or the caller heard EXPIRED | end | ?reply failed, ?doubt
     proving | deadline | | = | reply expired, withdraw
     clearing | crypto take | | end | ?reply success
     clearing | card unknown, card 6A80, card 6A88 | again | = | ask WrapKeyset
