@@ -219,6 +219,7 @@ async def requests(b: Bench, own: Client) -> dict[str, Good]:
         "register_euiccs": Good({}, {"xml": OCTETS}),
         "set_difference": Good(card, {"says": {}}),
         "maintain_euicc": Good(card, {"function": "rotate-keys", "protocol": "scp80"}),
+        "list_maintenance": Good(),
         "show_maintenance": Good({"operation_id": "another's"}),
         "show_upload": Good(upload),
         "show_report": Good(upload),

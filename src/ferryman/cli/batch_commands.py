@@ -12,6 +12,7 @@ from cyclopts import App
 
 from ferryman.cli import batch_files, output
 from ferryman.cli.commands import DATA, OWNER, read_rules
+from ferryman.cli.moments import moment_of
 from ferryman.cli.operator import Operator
 from ferryman.cli.session import operator
 from ferryman.contracts import admin, batches
@@ -235,11 +236,49 @@ async def batch_limit(name: str, count: int, *, data: Path = DATA, owner: str = 
 
 @batch.command(name="list")
 async def batch_list(
-    *, after: str = "", limit: int = 100, data: Path = DATA, owner: str = OWNER, json: bool = False
+    *,
+    state: Literal["", "filling", "running", "paused", "cancelling", "cancelled", "done"] = "",
+    kind: Literal["", "rows", "filter"] = "",
+    profile_type: str = "",
+    asked_by: str = "",
+    since: str = "",
+    until: str = "",
+    after: str = "",
+    limit: int = 100,
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
 ) -> int:
-    """List batches, the newest first."""
+    """List batches, the newest first.
+
+    Parameters
+    ----------
+    state
+        filling, running, paused, cancelling, cancelled or done; all when it is not given.
+    kind
+        rows: made of rows as they were given; filter: the platform looks for the eUICCs.
+    profile_type
+        Of the orders.
+    asked_by
+        Who asked for it, as `--json` shows him.
+    since, until
+        Made at this time (ISO 8601, UTC when it has no zone) or later, and before that one.
+    after
+        Behind the batch of this name.
+    """
+    question = batches.ListBatches(
+        owner=owner,
+        after=after,
+        limit=limit,
+        state=state,
+        kind=kind,
+        profile_type=profile_type,
+        asked_by=asked_by,
+        since=moment_of("--since", since),
+        until=moment_of("--until", until),
+    )
     async with operator(data, owner) as calls:
-        page = await calls.sm_dp(batches.ListBatches(owner=owner, after=after, limit=limit))
+        page = await calls.sm_dp(question)
     found = page.batches if isinstance(page, batches.BatchPage) else ()
     if json:
         output.emit({"batches": found})

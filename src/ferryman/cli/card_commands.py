@@ -1,4 +1,4 @@
-"""Commands that act on a card through the SM-SR: `ferryman euicc enable` and its like; `operation show`."""
+"""Commands that act on a card through the SM-SR: `ferryman euicc enable` and its like; `ferryman operation`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from cyclopts import App, Parameter
 
 from ferryman.cli import output
 from ferryman.cli.commands import DATA, OWNER, POLL, euicc
+from ferryman.cli.maintenance import moment
+from ferryman.cli.moments import moment_of
 from ferryman.cli.session import operator
 from ferryman.contracts import es4, operations, orders
 from ferryman.errors import InputError
@@ -210,6 +213,82 @@ async def operation_show(call_id: str, *, data: Path = DATA, owner: str = OWNER,
         view = await calls.sm_sr(operations.ShowOperation(owner=owner, call_id=call_id))
     _show(view, json=json)
     return output.DONE
+
+
+@operation.command(name="list")
+async def operation_list(
+    *,
+    eid: str = "",
+    function: Literal[
+        "",
+        "enable",
+        "disable",
+        "delete",
+        "audit",
+        "set-fallback",
+        "update-policy-rules",
+        "update-subscription-address",
+        "master-delete",
+        "rotate-keys",
+        "update-addressing",
+    ] = "",
+    state: Literal["", "running", "done"] = "",
+    failed: bool = False,
+    since: str = "",
+    until: str = "",
+    limit: int = 100,
+    data: Path = DATA,
+    owner: str = OWNER,
+    json: bool = False,
+) -> int:
+    """List operations, the newest first.
+
+    Parameters
+    ----------
+    eid
+        On this eUICC only.
+    function
+        Of this function only.
+    state
+        running or done; both when it is not given.
+    failed
+        Only those that failed.
+    since, until
+        Begun at this time (ISO 8601, UTC when it has no zone) or later, and before that one.
+    limit
+        So many at most.
+    """
+    question = operations.ListOperations(
+        owner=owner,
+        limit=limit,
+        eid=eid,
+        function=function,
+        state=state,
+        failed_only=failed,
+        since=moment_of("--since", since),
+        until=moment_of("--until", until),
+    )
+    found: list[operations.OperationView] = []
+    async with operator(data, owner) as calls:
+        while len(found) < limit:
+            page = await calls.sm_sr(question)
+            if not isinstance(page, operations.OperationPage):
+                return output.FAILED
+            found += page.operations
+            if not page.next:
+                break
+            question = msgspec.structs.replace(question, after=page.next)
+    if json:
+        output.emit({"operations": found[:limit]})
+    else:
+        columns = ["operation", "begun", "EID", "function", "state", "result"]
+        output.table("operations", columns, [_line(one) for one in found[:limit]])
+    return output.DONE
+
+
+def _line(view: operations.OperationView) -> list[str]:
+    result = "" if view.status is None else f"{view.status.status.value} {view.status.code}".rstrip()
+    return [view.call_id, moment(view.created), view.eid, view.name, view.state, result]
 
 
 def _octets(name: str, text: str) -> bytes:

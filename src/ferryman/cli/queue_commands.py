@@ -13,6 +13,7 @@ from ferryman.cli import output
 from ferryman.cli.campaign_commands import campaign as campaigns
 from ferryman.cli.campaign_commands import show_adding
 from ferryman.cli.commands import DATA, OWNER
+from ferryman.cli.moments import moment_of
 from ferryman.cli.session import operator
 from ferryman.contracts.queue import (
     CampaignStart,
@@ -106,7 +107,7 @@ async def add(
         sd_aid=_octets("--sd-aid", sd_aid),
         reason=reason,
         priority=priority,
-        not_before=_when(not_before),
+        not_before=moment_of("--not-before", not_before),
         validity=validity,
         hold=hold,
     )
@@ -215,16 +216,6 @@ def _octets(name: str, text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError:
         raise InputError(name, "must be hexadecimal") from None
-
-
-def _when(text: str) -> float:
-    if not text:
-        return 0.0
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError("--not-before", "must be a time like 2026-11-22T01:00") from None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _clock(at: float) -> str:

@@ -11,6 +11,11 @@ FILLING, RUNNING, PAUSED, CANCELLING, CANCELLED, DONE = (
     "filling", "running", "paused", "cancelling", "cancelled", "done",
 )  # fmt: skip
 
+STATES = (FILLING, RUNNING, PAUSED, CANCELLING, CANCELLED, DONE)
+
+FILTER = "filter:"  # how the source of a batch begins whose rows are looked for; its filter follows
+ROWS, FILTERED = "rows", "filter"  # kinds of batches: with rows as they were given, or with those of a filter
+
 
 class BatchRow(msgspec.Struct, frozen=True, array_like=True):
     """One order: the eUICC, and an ICCID or a profile type where they are not the batch's."""
@@ -25,7 +30,7 @@ class OpenBatch(Body, frozen=True, kw_only=True, tag=True):
 
     `source` says where the rows come from (a digest of the file, the words of the filter): the same name with
     another one is refused. `order` is what every order says, with the profile type of rows that name none.
-    `in_flight` orders run at once.
+    `in_flight` orders run at once. `asked_by` is who asks, as audit trails name him.
     """
 
     owner: str
@@ -33,6 +38,7 @@ class OpenBatch(Body, frozen=True, kw_only=True, tag=True):
     source: str
     order: CreateOrder
     in_flight: int = 200
+    asked_by: str = ""
 
 
 class FillBatch(Body, frozen=True, kw_only=True, tag=True):
@@ -61,11 +67,21 @@ class ShowBatch(Body, frozen=True, kw_only=True, tag=True):
 
 
 class ListBatches(Body, frozen=True, kw_only=True, tag=True):
-    """Batches of an owner, the newest first, behind the batch `after`."""
+    """Batches of an owner, the newest first, behind the batch `after`.
+
+    What is given leaves the others out: their state, the profile type of their orders, how their rows came
+    (`kind`), who asked for them. Made at `since` or later and before `until`, in seconds since 1970; 0: whenever.
+    """
 
     owner: str
     after: str = ""
     limit: int = 100
+    state: str = ""
+    kind: str = ""
+    profile_type: str = ""
+    asked_by: str = ""
+    since: float = 0.0
+    until: float = 0.0
 
 
 class ListBatchRows(Body, frozen=True, kw_only=True, tag=True):
@@ -81,7 +97,7 @@ class ListBatchRows(Body, frozen=True, kw_only=True, tag=True):
 class BatchView(Body, frozen=True, kw_only=True, tag=True):
     """How far a batch is; `rows` is the sum of the counts behind it. `reason` says why it has paused by itself.
 
-    `last_eid` is that of the last row: where a filter goes on.
+    `last_eid` is that of the last row: where a filter goes on. `profile_type` is that of rows that name none.
     """
 
     name: str
@@ -99,6 +115,8 @@ class BatchView(Body, frozen=True, kw_only=True, tag=True):
     updated: float
     reason: str = ""
     last_eid: str = ""
+    profile_type: str = ""
+    asked_by: str = ""
 
 
 class BatchPage(Body, frozen=True, kw_only=True, tag=True):

@@ -13,6 +13,7 @@ from ferryman.contracts.message import Body
 from ferryman.contracts.status import ExecutionStatus
 
 SCP80, SCP81 = "scp80", "scp81"
+RUNNING, DONE = "running", "done"  # of operations
 
 
 class MasterDelete(Body, frozen=True, kw_only=True, tag=True):
@@ -90,6 +91,21 @@ OPERATIONS: tuple[type[Body], ...] = (
 )
 
 
+# The words for what an operation does, as requests and filters of people have them.
+WORDS: dict[str, type[Body]] = {
+    "enable": es4.ES4EnableProfile,
+    "disable": es4.ES4DisableProfile,
+    "delete": es4.ES4DeleteProfile,
+    "audit": es4.ES4AuditEIS,
+    "set-fallback": SetFallbackAttribute,
+    "update-policy-rules": es4.ES4UpdatePolicyRules,
+    "update-subscription-address": es4.ES4UpdateSubscriptionAddress,
+    "master-delete": MasterDelete,
+    "rotate-keys": RotateKeyset,
+    "update-addressing": UpdateSMSRAddressing,
+}
+
+
 class StartOperation(Body, frozen=True, kw_only=True, tag=True):
     """Start an operation in the name of `owner` (Mno-id); `validity` in seconds."""
 
@@ -106,26 +122,40 @@ class ShowOperation(Body, frozen=True, kw_only=True, tag=True):
 
 
 class OperationView(Body, frozen=True, kw_only=True, tag=True):
-    """State of an operation: running or done, and then its result."""
+    """State of an operation: running or done, and then its result; `created` in seconds since 1970."""
 
     call_id: str
     name: str
     state: str
     status: ExecutionStatus | None = None
+    eid: str = ""
+    created: float = 0.0
 
 
 class ListOperations(Body, frozen=True, kw_only=True, tag=True):
-    """Operations of this owner by call identifier, a page behind `after`."""
+    """Operations of this owner, the newest first, a page behind the cursor `after`.
+
+    `eid`, `function` (one of `WORDS`) and `state` (running or done) leave the others out, where they are given;
+    `failed_only` what runs or succeeded. Begun at `since` or later and before `until`, in seconds since 1970;
+    0: whenever.
+    """
 
     owner: str
     after: str = ""
     limit: int = 100
+    eid: str = ""
+    function: str = ""
+    state: str = ""
+    failed_only: bool = False
+    since: float = 0.0
+    until: float = 0.0
 
 
 class OperationPage(Body, frozen=True, kw_only=True, tag=True):
-    """Operations."""
+    """Operations and the cursor behind them, empty at the end: a page may have few, or none, with more to come."""
 
     operations: tuple[OperationView, ...]
+    next: str = ""
 
 
 class ShowJournal(Body, frozen=True, kw_only=True, tag=True):

@@ -68,6 +68,45 @@ class QueueQuery(PageQuery, frozen=True, kw_only=True):
     open_only: bool = False
 
 
+Moment = Annotated[
+    float, msgspec.Meta(ge=0, le=32_503_680_000, description="Seconds since 1970; 0: whenever.")
+]  # up to the year 3000
+OperationCursor = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^(|[0-9]{1,12}([.][0-9]{1,17})?~.{1,200})$",
+        description="`next` of the page before; empty at first.",
+    ),
+]
+Function = Literal[
+    "",
+    "enable",
+    "disable",
+    "delete",
+    "audit",
+    "set-fallback",
+    "update-policy-rules",
+    "update-subscription-address",
+    "master-delete",
+]
+
+
+class OperationQuery(Closed, frozen=True, kw_only=True):
+    """Which operations: on one eUICC, of one function, running or done, or only those that failed.
+
+    Begun at `since` or later and before `until`. A page may have few entries, or none, while there is a `next`.
+    """
+
+    after: OperationCursor = ""
+    limit: Limit = 50
+    eid: EIDFilter = ""
+    function: Function = ""
+    state: Literal["", "running", "done"] = ""
+    failed_only: bool = False
+    since: Moment = 0.0
+    until: Moment = 0.0
+
+
 class NoQuery(Closed, frozen=True, kw_only=True):
     """No parameters."""
 

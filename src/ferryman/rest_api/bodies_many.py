@@ -13,6 +13,7 @@ from ferryman.rest_api.bodies import (
     Closed,
     EIDFilter,
     EIDText,
+    Moment,
     NumberQuery,
     OrderTerms,
     PageQuery,
@@ -151,6 +152,20 @@ class BatchList(msgspec.Struct, frozen=True, kw_only=True):
 
     items: tuple[BatchView, ...]
     next: str = ""
+
+
+class BatchQuery(PageQuery, frozen=True, kw_only=True):
+    """Which batches: in one state, for one profile type, of one kind (`rows` as given, or those of a `filter`).
+
+    `asked_by` names a person or key as a batch shows it. Made at `since` or later and before `until`.
+    """
+
+    state: Literal["", "filling", "running", "paused", "cancelling", "cancelled", "done"] = ""
+    kind: Literal["", "rows", "filter"] = ""
+    profile_type: ProfileType = ""
+    asked_by: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    since: Moment = 0.0
+    until: Moment = 0.0
 
 
 class RowQuery(NumberQuery, frozen=True, kw_only=True):

@@ -10,7 +10,18 @@ from ferryman.contracts.admin import EUICCType
 from ferryman.contracts.oversight import AuditLine
 from ferryman.contracts.peers import Peer
 from ferryman.contracts.workflow import DecisionView, ScriptView
-from ferryman.rest_api.bodies import MAX_SCRIPT, Closed, EIDFilter, NumberQuery, PageQuery, Seconds
+from ferryman.rest_api.bodies import (
+    MAX_SCRIPT,
+    Closed,
+    EIDFilter,
+    Function,
+    Limit,
+    Moment,
+    NumberQuery,
+    OperationCursor,
+    PageQuery,
+    Seconds,
+)
 from ferryman.workflow.question import Question
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -76,6 +87,25 @@ class NewMaintenance(Closed, frozen=True, kw_only=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
     uri: Annotated[str, msgspec.Meta(max_length=250)] = ""
     validity: Seconds = 86_400.0
+
+
+class MaintenanceQuery(Closed, frozen=True, kw_only=True):
+    """Which operations on eUICCs of the platform: on one, of one function, running or done, or those that failed.
+
+    `requester` is a tenant (Mno-id), or of the staff `staff/key/...` and `staff/account/...` as audit trails name
+    them; empty: what you began yourself. Begun at `since` or later and before `until`. A page may have few
+    entries, or none, while there is a `next`.
+    """
+
+    after: OperationCursor = ""
+    limit: Limit = 50
+    requester: Annotated[str, msgspec.Meta(pattern="^(|[A-Za-z0-9./-]{1,128})$")] = ""
+    eid: EIDFilter = ""
+    function: Literal[Function, "rotate-keys", "update-addressing"] = ""
+    state: Literal["", "running", "done"] = ""
+    failed_only: bool = False
+    since: Moment = 0.0
+    until: Moment = 0.0
 
 
 class NewType(Closed, frozen=True, kw_only=True):

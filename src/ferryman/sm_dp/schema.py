@@ -160,8 +160,11 @@ order_batch = Table(
     Column("last_eid", String(32), nullable=False),  # of the last row
     Column("created", Double, nullable=False),
     Column("updated", Double, nullable=False),
+    Column("profile_type", String(100), nullable=False, server_default=""),  # of `request`, to look for
+    Column("asked_by", String(40), nullable=False, server_default=""),  # as audit trails name him
     UniqueConstraint("owner", "name", name="order_batch_name"),
     Index("order_batch_by_state", "state"),
+    Index("order_batch_by_owner", "owner", "number"),
     # Orders are named by it: it is never given out again.
     sqlite_autoincrement=True,
 )

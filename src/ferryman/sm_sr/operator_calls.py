@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import msgspec
 from sqlalchemy import select
 
 from ferryman.codec.ids import EID
 from ferryman.contracts import codes, operations
 from ferryman.contracts.message import Header
-from ferryman.contracts.status import ExecutionStatus
 from ferryman.errors import InputError, Refused
 from ferryman.platform.clock import Clock
 from ferryman.platform.engine import Engine
+from ferryman.sm_sr import operation_rows
 from ferryman.sm_sr.functions import start_of
 from ferryman.sm_sr.port import FunctionPort
 from ferryman.sm_sr.procedures import one_command
 from ferryman.sm_sr.settings import SRSettings
 
 MIN_VALIDITY = 1.0  # s
-MAX_PAGE = 1000
 MAX_JOURNAL = 1000  # messages of one operation: an answer below 1 MB
 
 
@@ -58,54 +56,25 @@ class OperatorCalls:
 
     async def show(self, owner: str, call_id: str) -> operations.OperationView:
         """One operation of this owner. Raises Refused for one that does not exist, or is somebody else's."""
-        for kind in operations.OPERATIONS:
-            found = await self._engine.answer_of(owner, call_id, kind.__name__)
-            if found is not None:
-                break
-        else:
+        found = await self._engine.mailbox.store.read(lambda c: operation_rows.one(c, owner, call_id))
+        if found is None:
             raise Refused(*codes.FUNCTION_NOT_ALLOWED, f"there is no operation {call_id}", identifier=call_id)
-        _, answer = found
-        return operations.OperationView(
-            call_id=call_id,
-            name=kind.__name__.removeprefix("ES4"),
-            state="done" if answer is not None else "running",
-            status=getattr(answer, "status", None),
-        )
+        return found
 
     async def page(self, body: operations.ListOperations) -> operations.OperationPage:
-        """Operations of an owner by call identifier."""
-        call = self._engine.tables.call
-        names = [kind.__name__ for kind in operations.OPERATIONS]
-        statement = (
-            select(call.c.function_call_id, call.c.function, call.c.answer)
-            .where(call.c.requester == body.owner, call.c.function.in_(names))
-            .where(call.c.function_call_id > body.after)
-            .order_by(call.c.function_call_id)
-            .limit(max(1, min(body.limit, MAX_PAGE)))
-        )
-        rows = await self._engine.mailbox.store.read(lambda c: c.execute(statement).all())
-        return operations.OperationPage(
-            operations=tuple(
-                operations.OperationView(
-                    call_id=row.function_call_id,
-                    name=row.function.removeprefix("ES4"),
-                    state="done" if row.answer is not None else "running",
-                    status=_ANSWER.decode(row.answer).status if row.answer is not None else None,
-                )
-                for row in rows
-            )
-        )
+        """Operations of an owner that fit, the newest first. Raises InputError."""
+        operation_rows.check(body)
+        return await self._engine.mailbox.store.read(lambda c: operation_rows.page(c, body))
 
     async def journal(self, body: operations.ShowJournal) -> operations.Journal:
         """Messages of one operation. Raises Refused as `show` does."""
         await self.show(body.owner, body.call_id)
         call, journal = self._engine.tables.call, self._engine.tables.journal
-        names = [kind.__name__ for kind in operations.OPERATIONS]
         statement = (
             select(journal.c.at, journal.c.direction, journal.c.kind)
             .join(call, call.c.procedure_id == journal.c.procedure_id)
             .where(call.c.requester == body.owner, call.c.function_call_id == body.call_id)
-            .where(call.c.function.in_(names))
+            .where(call.c.function.in_(operation_rows.NAMES))
             .order_by(journal.c.seq)
             .limit(MAX_JOURNAL)
         )
@@ -113,12 +82,3 @@ class OperatorCalls:
         return operations.Journal(
             lines=tuple(operations.JournalLine(at=row.at, direction=row.direction, kind=row.kind) for row in rows)
         )
-
-
-class _Answer(msgspec.Struct):
-    """What every answer has."""
-
-    status: ExecutionStatus | None = None
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)

@@ -28,6 +28,14 @@ from ferryman.platform.schema import Sequence, platform_tables
 
 METADATA = MetaData()
 PLATFORM = platform_tables(METADATA)
+# What somebody has asked for is listed by its time; of very many, the few that run are looked for.
+Index("procedure_by_requester", PLATFORM.procedure.c.requester, PLATFORM.procedure.c.created)
+IS_UNANSWERED_CALL = text("answer IS NULL")
+Index(
+    *("call_unanswered", PLATFORM.call.c.requester),
+    sqlite_where=IS_UNANSWERED_CALL,
+    postgresql_where=IS_UNANSWERED_CALL,
+)
 
 euicc = Table(
     "euicc",

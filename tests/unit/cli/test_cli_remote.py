@@ -20,7 +20,7 @@ from ferryman.contracts.imports import (
     OpenRegistration,
     RegisterChunk,
 )
-from ferryman.contracts.operations import ListOperations, ShowJournal
+from ferryman.contracts.operations import ShowJournal
 from ferryman.contracts.oversight import ASKED as OVERSIGHT
 from ferryman.contracts.queue import CampaignCount
 from ferryman.contracts.rest import ASKED_OF_SM_DP, ASKED_OF_SM_SR
@@ -33,7 +33,7 @@ URL = "https://ferryman.example.org"
 KEY = {"FERRYMAN_API_KEY": "hidden"}
 # The REST API may ask these, and no command of ours does.
 UPLOADS = {OpenRegistration, RegisterChunk, CloseRegistration}  # parts of an import, which is a whole over REST
-NO_COMMAND = {ListOperations, ShowJournal, CampaignCount, DeleteStock, ListSubscriptions, CheckScript, TryScript}
+NO_COMMAND = {ShowJournal, CampaignCount, DeleteStock, ListSubscriptions, CheckScript, TryScript}
 
 
 def test_the_option_stands_anywhere() -> None:

@@ -160,6 +160,22 @@ async def show_operation(client: AsyncClient, asked: operations.ShowOperation, _
     return await client.show_operation(asked.call_id)
 
 
+@carries(operations.ListOperations)
+async def list_operations(client: AsyncClient, asked: operations.ListOperations, _: str) -> Body:
+    given: dict[str, Any] = {
+        "after": asked.after,
+        "eid": asked.eid,
+        "function": asked.function,
+        "state": asked.state,
+        "failed_only": asked.failed_only,
+        "since": asked.since,
+        "until": asked.until,
+    }
+    fetch = client.list_operations if (await client.show_session()).tenant else client.list_maintenance
+    page = await fetch(page_size=size(asked.limit), **given).page()
+    return operations.OperationPage(operations=page.items, next=page.next)
+
+
 ES2 = {
     es2.ES2GetEIS: "get-eis",
     es2_calls.ES2AuditEIS: "audit",

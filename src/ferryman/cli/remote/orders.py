@@ -154,7 +154,17 @@ async def show_batch(client: AsyncClient, asked: batches.ShowBatch, _: str) -> B
 
 @carries(batches.ListBatches)
 async def list_batches(client: AsyncClient, asked: batches.ListBatches, _: str) -> Body:
-    found = await first(client.list_batches(after=asked.after, page_size=size(asked.limit)), asked.limit)
+    pages = client.list_batches(
+        after=asked.after,
+        page_size=size(asked.limit),
+        state=cast(Any, asked.state),
+        kind=cast(Any, asked.kind),
+        profile_type=asked.profile_type,
+        asked_by=asked.asked_by,
+        since=asked.since,
+        until=asked.until,
+    )
+    found = await first(pages, asked.limit)
     return batches.BatchPage(batches=found)
 
 

@@ -14,7 +14,20 @@ from ferryman.contracts.batches import BatchRowView, BatchView
 from ferryman.contracts.eis import PolicyRule
 
 LIST_BATCHES: Operation[Page[BatchView]] = Operation(
-    "list_batches", "GET", "/batches", Page[BatchView], defaults={"after": "", "limit": 50}
+    "list_batches",
+    "GET",
+    "/batches",
+    Page[BatchView],
+    defaults={
+        "after": "",
+        "limit": 50,
+        "state": "",
+        "kind": "",
+        "profile_type": "",
+        "asked_by": "",
+        "since": 0.0,
+        "until": 0.0,
+    },
 )
 CREATE_BATCH: Operation[BatchView] = Operation(
     "create_batch",
@@ -59,14 +72,42 @@ CHANGE_BATCH: Operation[BatchView] = Operation(
 class Batches(Sender):
     """Methods that block."""
 
-    def list_batches(self, *, after: str = "", page_size: int = 50) -> Pages[BatchView]:
+    def list_batches(
+        self,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        state: Literal["", "filling", "running", "paused", "cancelling", "cancelled", "done"] = "",
+        kind: Literal["", "rows", "filter"] = "",
+        profile_type: str = "",
+        asked_by: str = "",
+        since: float = 0.0,
+        until: float = 0.0,
+    ) -> Pages[BatchView]:
         """Batches of orders, the newest first.
 
-        Needs the right `order:read`.
+        Which batches: in one state, for one profile type, of one kind (`rows` as given, or those of a `filter`).
+        `asked_by` names a person or key as a batch shows it. Made at `since` or later and before `until`. Needs
+        the right `order:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
+        `since`: Seconds since 1970; 0: whenever.
+        `until`: Seconds since 1970; 0: whenever.
         """
-        return self._pages(LIST_BATCHES.call(query={"after": after, "limit": page_size}))
+        return self._pages(
+            LIST_BATCHES.call(
+                query={
+                    "after": after,
+                    "limit": page_size,
+                    "state": state,
+                    "kind": kind,
+                    "profile_type": profile_type,
+                    "asked_by": asked_by,
+                    "since": since,
+                    "until": until,
+                }
+            )
+        )
 
     def create_batch(
         self,
@@ -181,14 +222,42 @@ class Batches(Sender):
 class AsyncBatches(AsyncSender):
     """Methods that are awaited."""
 
-    def list_batches(self, *, after: str = "", page_size: int = 50) -> AsyncPages[BatchView]:
+    def list_batches(
+        self,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        state: Literal["", "filling", "running", "paused", "cancelling", "cancelled", "done"] = "",
+        kind: Literal["", "rows", "filter"] = "",
+        profile_type: str = "",
+        asked_by: str = "",
+        since: float = 0.0,
+        until: float = 0.0,
+    ) -> AsyncPages[BatchView]:
         """Batches of orders, the newest first.
 
-        Needs the right `order:read`.
+        Which batches: in one state, for one profile type, of one kind (`rows` as given, or those of a `filter`).
+        `asked_by` names a person or key as a batch shows it. Made at `since` or later and before `until`. Needs
+        the right `order:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
+        `since`: Seconds since 1970; 0: whenever.
+        `until`: Seconds since 1970; 0: whenever.
         """
-        return self._pages(LIST_BATCHES.call(query={"after": after, "limit": page_size}))
+        return self._pages(
+            LIST_BATCHES.call(
+                query={
+                    "after": after,
+                    "limit": page_size,
+                    "state": state,
+                    "kind": kind,
+                    "profile_type": profile_type,
+                    "asked_by": asked_by,
+                    "since": since,
+                    "until": until,
+                }
+            )
+        )
 
     async def create_batch(
         self,

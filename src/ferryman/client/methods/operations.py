@@ -22,7 +22,20 @@ START_OPERATION: Operation[OperationView] = Operation(
     defaults={"iccid": "", "iccids": (), "validity": 86_400.0, "pol2": (), "imsi": "", "msisdn": ""},
 )
 LIST_OPERATIONS: Operation[Page[OperationView]] = Operation(
-    "list_operations", "GET", "/operations", Page[OperationView], defaults={"after": "", "limit": 50}
+    "list_operations",
+    "GET",
+    "/operations",
+    Page[OperationView],
+    defaults={
+        "after": "",
+        "limit": 50,
+        "eid": "",
+        "function": "",
+        "state": "",
+        "failed_only": False,
+        "since": 0.0,
+        "until": 0.0,
+    },
 )
 SHOW_JOURNAL: Operation[Page[JournalLine]] = Operation(
     "show_journal", "GET", "/operations/{operation_id}/journal", Page[JournalLine]
@@ -97,14 +110,53 @@ class Operations(Sender):
             )
         )
 
-    def list_operations(self, *, after: str = "", page_size: int = 50) -> Pages[OperationView]:
-        """Operations, by identifier.
+    def list_operations(
+        self,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        eid: str = "",
+        function: Literal[
+            "",
+            "enable",
+            "disable",
+            "delete",
+            "audit",
+            "set-fallback",
+            "update-policy-rules",
+            "update-subscription-address",
+            "master-delete",
+        ] = "",
+        state: Literal["", "running", "done"] = "",
+        failed_only: bool = False,
+        since: float = 0.0,
+        until: float = 0.0,
+    ) -> Pages[OperationView]:
+        """Operations, the newest first.
 
-        Needs the right `operation:read`.
+        Which operations: on one eUICC, of one function, running or done, or only those that failed. Begun at
+        `since` or later and before `until`. A page may have few entries, or none, while there is a `next`. Needs
+        the right `operation:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
+        `eid`: An EID, or nothing.
+        `since`: Seconds since 1970; 0: whenever.
+        `until`: Seconds since 1970; 0: whenever.
         """
-        return self._pages(LIST_OPERATIONS.call(query={"after": after, "limit": page_size}))
+        return self._pages(
+            LIST_OPERATIONS.call(
+                query={
+                    "after": after,
+                    "limit": page_size,
+                    "eid": eid,
+                    "function": function,
+                    "state": state,
+                    "failed_only": failed_only,
+                    "since": since,
+                    "until": until,
+                }
+            )
+        )
 
     def show_journal(self, operation_id: str) -> Pages[JournalLine]:
         """Messages of an operation, their kinds.
@@ -237,14 +289,53 @@ class AsyncOperations(AsyncSender):
             )
         )
 
-    def list_operations(self, *, after: str = "", page_size: int = 50) -> AsyncPages[OperationView]:
-        """Operations, by identifier.
+    def list_operations(
+        self,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        eid: str = "",
+        function: Literal[
+            "",
+            "enable",
+            "disable",
+            "delete",
+            "audit",
+            "set-fallback",
+            "update-policy-rules",
+            "update-subscription-address",
+            "master-delete",
+        ] = "",
+        state: Literal["", "running", "done"] = "",
+        failed_only: bool = False,
+        since: float = 0.0,
+        until: float = 0.0,
+    ) -> AsyncPages[OperationView]:
+        """Operations, the newest first.
 
-        Needs the right `operation:read`.
+        Which operations: on one eUICC, of one function, running or done, or only those that failed. Begun at
+        `since` or later and before `until`. A page may have few entries, or none, while there is a `next`. Needs
+        the right `operation:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
+        `eid`: An EID, or nothing.
+        `since`: Seconds since 1970; 0: whenever.
+        `until`: Seconds since 1970; 0: whenever.
         """
-        return self._pages(LIST_OPERATIONS.call(query={"after": after, "limit": page_size}))
+        return self._pages(
+            LIST_OPERATIONS.call(
+                query={
+                    "after": after,
+                    "limit": page_size,
+                    "eid": eid,
+                    "function": function,
+                    "state": state,
+                    "failed_only": failed_only,
+                    "since": since,
+                    "until": until,
+                }
+            )
+        )
 
     def show_journal(self, operation_id: str) -> AsyncPages[JournalLine]:
         """Messages of an operation, their kinds.

@@ -17,6 +17,23 @@ from ferryman.contracts.peers import Peer, PeerTested
 LIST_FLEET: Operation[Page[FleetCard]] = Operation(
     "list_fleet", "GET", "/fleet", Page[FleetCard], defaults={"after": "", "limit": 50, "by": "", "value": ""}
 )
+LIST_MAINTENANCE: Operation[Page[OperationView]] = Operation(
+    "list_maintenance",
+    "GET",
+    "/fleet/maintenance",
+    Page[OperationView],
+    defaults={
+        "after": "",
+        "limit": 50,
+        "requester": "",
+        "eid": "",
+        "function": "",
+        "state": "",
+        "failed_only": False,
+        "since": 0.0,
+        "until": 0.0,
+    },
+)
 DESCRIBE_EUICC: Operation[EUICCDescription] = Operation("describe_euicc", "GET", "/fleet/{eid}", EUICCDescription)
 REGISTER_EUICCS: Operation[Registered] = Operation(
     "register_euiccs", "POST", "/fleet", Registered, once=True, defaults={"each": False}
@@ -73,6 +90,59 @@ class Platform(Sender):
         `page_size`: Entries of the page.
         """
         return self._pages(LIST_FLEET.call(query={"after": after, "limit": page_size, "by": by, "value": value}))
+
+    def list_maintenance(
+        self,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        requester: str = "",
+        eid: str = "",
+        function: Literal[
+            "",
+            "enable",
+            "disable",
+            "delete",
+            "audit",
+            "set-fallback",
+            "update-policy-rules",
+            "update-subscription-address",
+            "master-delete",
+            "rotate-keys",
+            "update-addressing",
+        ] = "",
+        state: Literal["", "running", "done"] = "",
+        failed_only: bool = False,
+        since: float = 0.0,
+        until: float = 0.0,
+    ) -> Pages[OperationView]:
+        """Operations that you began so, or a tenant's, newest first.
+
+        Which operations on eUICCs of the platform: on one, of one function, running or done, or those that failed.
+        `requester` is a tenant (Mno-id), or of the staff `staff/key/...` and `staff/account/...` as audit trails
+        name them; empty: what you began yourself. Begun at `since` or later and before `until`. A page may have
+        few entries, or none, while there is a `next`. Needs the right `fleet:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        `eid`: An EID, or nothing.
+        `since`: Seconds since 1970; 0: whenever.
+        `until`: Seconds since 1970; 0: whenever.
+        """
+        return self._pages(
+            LIST_MAINTENANCE.call(
+                query={
+                    "after": after,
+                    "limit": page_size,
+                    "requester": requester,
+                    "eid": eid,
+                    "function": function,
+                    "state": state,
+                    "failed_only": failed_only,
+                    "since": since,
+                    "until": until,
+                }
+            )
+        )
 
     def describe_euicc(self, eid: str) -> EUICCDescription:
         """One eUICC with all that is known of it.
@@ -240,6 +310,59 @@ class AsyncPlatform(AsyncSender):
         `page_size`: Entries of the page.
         """
         return self._pages(LIST_FLEET.call(query={"after": after, "limit": page_size, "by": by, "value": value}))
+
+    def list_maintenance(
+        self,
+        *,
+        after: str = "",
+        page_size: int = 50,
+        requester: str = "",
+        eid: str = "",
+        function: Literal[
+            "",
+            "enable",
+            "disable",
+            "delete",
+            "audit",
+            "set-fallback",
+            "update-policy-rules",
+            "update-subscription-address",
+            "master-delete",
+            "rotate-keys",
+            "update-addressing",
+        ] = "",
+        state: Literal["", "running", "done"] = "",
+        failed_only: bool = False,
+        since: float = 0.0,
+        until: float = 0.0,
+    ) -> AsyncPages[OperationView]:
+        """Operations that you began so, or a tenant's, newest first.
+
+        Which operations on eUICCs of the platform: on one, of one function, running or done, or those that failed.
+        `requester` is a tenant (Mno-id), or of the staff `staff/key/...` and `staff/account/...` as audit trails
+        name them; empty: what you began yourself. Begun at `since` or later and before `until`. A page may have
+        few entries, or none, while there is a `next`. Needs the right `fleet:read`.
+        `after`: `next` of the page before; empty at first.
+        `page_size`: Entries of the page.
+        `eid`: An EID, or nothing.
+        `since`: Seconds since 1970; 0: whenever.
+        `until`: Seconds since 1970; 0: whenever.
+        """
+        return self._pages(
+            LIST_MAINTENANCE.call(
+                query={
+                    "after": after,
+                    "limit": page_size,
+                    "requester": requester,
+                    "eid": eid,
+                    "function": function,
+                    "state": state,
+                    "failed_only": failed_only,
+                    "since": since,
+                    "until": until,
+                }
+            )
+        )
 
     async def describe_euicc(self, eid: str) -> EUICCDescription:
         """One eUICC with all that is known of it.

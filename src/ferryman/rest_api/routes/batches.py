@@ -10,21 +10,20 @@ from ferryman.contracts import admin, batches, codes
 from ferryman.contracts.eis import EIS
 from ferryman.contracts.orders import CreateOrder
 from ferryman.errors import Refused
-from ferryman.rest_api import bodies, rights
 from ferryman.rest_api import bodies_many as many
-from ferryman.rest_api.endpoint import CREATED, Endpoint, Request, or_absent, page
+from ferryman.rest_api import rights
+from ferryman.rest_api.endpoint import CREATED, Endpoint, Request, or_absent
 
-MAX_BATCHES = 1_000  # that are looked at for a list
-FILTER = "filter:"  # how the source of a batch begins whose rows are looked for; its filter follows
 FILL = 500  # eUICCs in one question to the SM-SR
 PAGES = 20  # of them in one request, which then has an answer in some seconds
 
 
 async def list_batches(r: Request) -> many.BatchList:
-    question = batches.ListBatches(owner=r.tenant, limit=MAX_BATCHES)
+    given = msgspec.structs.asdict(r.query)
+    limit = given.pop("limit")
+    question = batches.ListBatches(owner=r.tenant, limit=limit + 1, **given)
     found = (await r.ask.sm_dp(r.tenant, question, batches.BatchPage)).batches
-    items, more = page(found, lambda one: one.name, r.query.after, r.query.limit)
-    return many.BatchList(items=items, next=more)
+    return many.BatchList(items=found[:limit], next=found[limit - 1].name if len(found) > limit else "")
 
 
 async def create_batch(r: Request) -> batches.BatchView:
@@ -32,7 +31,7 @@ async def create_batch(r: Request) -> batches.BatchView:
     where = terms.pop("where")
     source = f"rest:{hashlib.sha256(msgspec.json.encode(terms)).hexdigest()}"
     if where is not None:  # in its own words: what fills the batch later reads them there
-        source = FILTER + msgspec.json.encode(where).decode()
+        source = batches.FILTER + msgspec.json.encode(where).decode()
     name, in_flight = terms.pop("name"), terms.pop("in_flight")
     question = batches.OpenBatch(
         owner=r.tenant,
@@ -40,6 +39,7 @@ async def create_batch(r: Request) -> batches.BatchView:
         source=source,
         order=CreateOrder(owner=r.tenant, eid="", **terms),
         in_flight=in_flight,
+        asked_by=r.who.actor,
     )
     return await r.ask.sm_dp(r.tenant, question, batches.BatchView)
 
@@ -52,7 +52,7 @@ async def show_batch(r: Request) -> batches.BatchView:
 
 async def add_rows(r: Request) -> batches.BatchView:
     found = await show_batch(r)
-    if found.source.startswith(FILTER):
+    if found.source.startswith(batches.FILTER):
         raise Refused(*codes.PROVIDER_ERROR, "the rows of this batch come from its filter", identifier=found.name)
     rows = tuple(batches.BatchRow(row.eid, row.iccid, row.profile_type) for row in r.body.rows)
     question = batches.FillBatch(owner=r.tenant, name=found.name, first=r.body.first, rows=rows)
@@ -62,9 +62,9 @@ async def add_rows(r: Request) -> batches.BatchView:
 async def fill_batch(r: Request) -> many.BatchFilled:
     """Some rows more from the filter of a batch, in the order of EIDs, so that a repeat adds none twice."""
     found = await show_batch(r)
-    if not found.source.startswith(FILTER):
+    if not found.source.startswith(batches.FILTER):
         raise Refused(*codes.PROVIDER_ERROR, "this batch has no filter: add its rows", identifier=found.name)
-    where = msgspec.json.decode(found.source.removeprefix(FILTER), type=many.EUICCFilter)
+    where = msgspec.json.decode(found.source.removeprefix(batches.FILTER), type=many.EUICCFilter)
     eids: list[str] = []
     after = max(found.last_eid, r.body.after)
     for _ in range(PAGES):
@@ -116,7 +116,7 @@ async def change_batch(r: Request) -> batches.BatchView:
 _E = Endpoint
 ENDPOINTS = (
     _E("GET", "/batches", rights.ORDER_READ, "Batches of orders, the newest first", list_batches, many.BatchList,
-       query=bodies.PageQuery),
+       query=many.BatchQuery),
     _E("POST", "/batches", rights.ORDER_WRITE, "A batch of orders; its rows follow", create_batch,
        batches.BatchView, CREATED, body=many.NewBatch, once=True,
        example={"name": "meters-2026", "profile_type": "m2m-basic", "in_flight": 200}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ferryman.contracts import codes, es4, operations, queue
 from ferryman.contracts.message import Body
 from ferryman.errors import Refused
@@ -43,9 +45,9 @@ async def show_operation(r: Request) -> Body:
 
 
 async def list_operations(r: Request) -> bodies.OperationList:
-    question = operations.ListOperations(owner=r.tenant, after=r.query.after, limit=r.query.limit)
-    found = (await r.ask.sm_sr(r.tenant, question, operations.OperationPage)).operations
-    return bodies.OperationList(items=found, next=found[-1].call_id if len(found) == r.query.limit else "")
+    question = operations.ListOperations(owner=r.tenant, **msgspec.structs.asdict(r.query))
+    found = await r.ask.sm_sr(r.tenant, question, operations.OperationPage)
+    return bodies.OperationList(items=found.operations, next=found.next)
 
 
 async def show_journal(r: Request) -> bodies.JournalList:
@@ -111,8 +113,8 @@ ENDPOINTS = (
     _E("POST", "/euiccs/{eid}/operations", rights.OPERATION_WRITE, "Change or audit a profile now",
        start_operation, operations.OperationView, ACCEPTED, body=bodies.NewOperation, once=True,
        example={"function": "enable", "iccid": "8988211000000000011"}),
-    _E("GET", "/operations", rights.OPERATION_READ, "Operations, by identifier", list_operations,
-       bodies.OperationList, query=bodies.PageQuery),
+    _E("GET", "/operations", rights.OPERATION_READ, "Operations, the newest first", list_operations,
+       bodies.OperationList, query=bodies.OperationQuery),
     _E("GET", "/operations/{operation_id}/journal", rights.OPERATION_READ, "Messages of an operation, their kinds",
        show_journal, bodies.JournalList),
     _E("GET", "/operations/{operation_id}", rights.OPERATION_READ, "State of an operation", show_operation,

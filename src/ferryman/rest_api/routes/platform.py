@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ferryman.contracts import admin, operations, peers
 from ferryman.rest_api import bodies, bodies_platform, rights
 from ferryman.rest_api.endpoint import ACCEPTED, CREATED, Absent, Endpoint, Request, or_absent, page
@@ -66,6 +68,13 @@ async def maintain_euicc(r: Request) -> operations.OperationView:
         )
     question = operations.StartOperation(owner=r.who.party, operation=asked, validity=given.validity)
     return await r.ask.sm_sr(r.who.party, question, operations.OperationView, r.call_id)
+
+
+async def list_maintenance(r: Request) -> bodies.OperationList:
+    given = msgspec.structs.asdict(r.query)
+    question = operations.ListOperations(owner=given.pop("requester") or r.who.party, **given)
+    found = await r.ask.sm_sr(r.who.party, question, operations.OperationPage)
+    return bodies.OperationList(items=found.operations, next=found.next)
 
 
 async def show_maintenance(r: Request) -> operations.OperationView:
@@ -144,6 +153,8 @@ ENDPOINTS = (
     _E("GET", "/fleet", rights.FLEET_READ, "All eUICCs of the platform, by EID", list_fleet,
        bodies_platform.FleetList,
        query=bodies_platform.FleetQuery),
+    _E("GET", "/fleet/maintenance", rights.FLEET_READ, "Operations that you began so, or a tenant's, newest first",
+       list_maintenance, bodies.OperationList, query=bodies_platform.MaintenanceQuery),
     _E("GET", "/fleet/{eid}", rights.FLEET_READ, "One eUICC with all that is known of it", describe_euicc,
        admin.EUICCDescription),
     _E("POST", "/fleet", rights.FLEET_WRITE, "Register the eUICCs of a card maker's delivery (ES1.RegisterEIS)",

@@ -20,7 +20,7 @@ MAX_FILL = 5_000  # rows in one call
 MAX_PAGE = 1_000  # batches or rows in one answer
 MAX_IN_FLIGHT = 10_000  # orders at once: each has timers in memory, and a place at the SM-SR
 ANY_EID = "89033023000000000000000000000172"  # stands for those of the rows while the order is looked at
-MAX_NAME, MAX_SOURCE = 100, 300  # characters
+MAX_NAME, MAX_SOURCE, MAX_ASKED_BY = 100, 300, 40  # characters, as the columns
 
 type CheckOrder = Callable[[CreateOrder], None]  # raises InputError
 
@@ -47,7 +47,7 @@ class BatchDesk:
         match body:
             case calls.OpenBatch():
                 self._check_batch(body)
-                return await transact(lambda tx: _open(tx, body))
+                return await transact(lambda tx: _open(tx, header, body))
             case calls.FillBatch():
                 _check_rows(body)
                 return await transact(lambda tx: _fill(tx, body), long=True)
@@ -56,6 +56,7 @@ class BatchDesk:
             case calls.ShowBatch():
                 return await read(lambda c: batches.view(batches.require(c, body.owner, body.name)))
             case calls.ListBatches():
+                _check_filters(body)
                 limit = min(max(body.limit, 1), MAX_PAGE)
                 return calls.BatchPage(batches=await read(lambda c: batches.page(c, body, limit)))
             case calls.ListBatchRows():
@@ -69,6 +70,8 @@ class BatchDesk:
             raise InputError("name", f"must have 1 to {MAX_NAME} printable characters")
         if not 1 <= len(body.source) <= MAX_SOURCE:
             raise InputError("source", f"must have 1 to {MAX_SOURCE} characters")
+        if len(body.asked_by) > MAX_ASKED_BY:
+            raise InputError("asked_by", f"must have at most {MAX_ASKED_BY} characters")
         _check_in_flight(body.in_flight)
         order = body.order
         if order.eid or order.iccid:
@@ -100,10 +103,10 @@ class BatchDesk:
         batches.set_state(tx, batch.number, following)
 
 
-def _open(tx: Tx, body: calls.OpenBatch) -> calls.BatchView:
+def _open(tx: Tx, header: Header, body: calls.OpenBatch) -> calls.BatchView:
     if body.order.profile_type:
         templates.require_template(tx.connection, body.owner, body.order.profile_type)
-    return batches.view(batches.open_batch(tx, body))
+    return batches.view(batches.open_batch(tx, body, body.asked_by or header.sender))
 
 
 def _fill(tx: Tx, body: calls.FillBatch) -> calls.BatchView:
@@ -116,6 +119,15 @@ def _fill(tx: Tx, body: calls.FillBatch) -> calls.BatchView:
             )
     batches.fill(tx, batch, body.first, body.rows)
     return batches.view(batches.require(tx.connection, body.owner, body.name))
+
+
+def _check_filters(body: calls.ListBatches) -> None:
+    if body.state and body.state not in calls.STATES:
+        raise InputError("state", f"must be one of {', '.join(calls.STATES)}")
+    if body.kind not in ("", calls.ROWS, calls.FILTERED):
+        raise InputError("kind", f"must be {calls.ROWS} or {calls.FILTERED}")
+    if body.until and body.until < body.since:
+        raise InputError("until", "must not be before since")
 
 
 def _check_rows(body: calls.FillBatch) -> None:

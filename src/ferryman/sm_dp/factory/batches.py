@@ -18,6 +18,8 @@ from ferryman.contracts.batches import (
     CANCELLING,
     DONE,
     FILLING,
+    FILTER,
+    FILTERED,
     PAUSED,
     RUNNING,
     BatchRow,
@@ -72,7 +74,7 @@ def order_id(batch: int, number: int) -> str:
 # -- making ---------------------------------------------------------------------------------------------------
 
 
-def open_batch(tx: Tx, wanted: OpenBatch) -> Row[tuple[object, ...]]:
+def open_batch(tx: Tx, wanted: OpenBatch, asked_by: str) -> Row[tuple[object, ...]]:
     """Begin a batch, or find it; Refused when the name stands for something else."""
     found = find(tx.connection, wanted.owner, wanted.name)
     request = msgspec.json.encode(wanted.order).decode()
@@ -94,6 +96,8 @@ def open_batch(tx: Tx, wanted: OpenBatch) -> Row[tuple[object, ...]]:
             last_eid="",
             created=tx.now,
             updated=tx.now,
+            profile_type=wanted.order.profile_type,
+            asked_by=asked_by,
             **counts,
         )
     )
@@ -293,8 +297,21 @@ def page(connection: Connection, asked: ListBatches, limit: int) -> tuple[BatchV
     """Batches of an owner, the newest first. Raises Refused when `after` is none of them."""
     c = order_batch.c
     statement = select(order_batch).where(c.owner == asked.owner).order_by(c.number.desc()).limit(limit)
+    for name in ("state", "profile_type", "asked_by"):
+        if wanted := getattr(asked, name):
+            statement = statement.where(c[name] == wanted)
+    if asked.kind:
+        filtered = c.source.startswith(FILTER, autoescape=True)
+        statement = statement.where(filtered if asked.kind == FILTERED else ~filtered)
+    if asked.since:
+        statement = statement.where(c.created >= asked.since)
+    if asked.until:
+        statement = statement.where(c.created < asked.until)
     if asked.after:
-        statement = statement.where(c.number < require(connection, asked.owner, asked.after).number)
+        last = find(connection, asked.owner, asked.after)
+        if last is None:
+            raise Refused(*codes.FORMAT_INVALID, "after: no such batch", identifier=asked.after)
+        statement = statement.where(c.number < last.number)
     return tuple(view(row) for row in connection.execute(statement))
 
 
