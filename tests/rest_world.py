@@ -46,6 +46,7 @@ class RestWorld:
         assert installation.rest is not None
         self.installation = installation
         self.rest = installation.rest
+        self._asked = 0
 
     async def token(self, role: KeyRole, tenant: str = TENANT, **more: Any) -> str:
         asked = AddKey(name="test", role=role, tenant=tenant, **more)
@@ -67,8 +68,14 @@ class RestWorld:
         self, method: str, path: str, token: str = "", body: object = None, *, chunks: list[bytes] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:  # fmt: skip
-        """One request to the application; `chunks` is the body in pieces, without a length."""
+        """One request to the application; `chunks` is the body in pieces, without a length.
+
+        A POST has an Idempotency-Key of its own, unless `headers` has one, or an empty one for none.
+        """
         given = {"content-type": "application/json", **(headers or {})}
+        if method == "POST" and "idempotency-key" not in map(str.lower, given):
+            self._asked += 1
+            given["idempotency-key"] = f"test-{id(self)}-{self._asked}"
         if token:
             given["authorization"] = f"Bearer {token}"
         path, _, query = path.partition("?")

@@ -13,7 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, create_engine, text
+from sqlalchemy import Connection, MetaData, create_engine, insert, select, text
 from sqlalchemy.pool import StaticPool
 
 from backends import Backend
@@ -21,6 +21,7 @@ from ferryman.contracts import roles
 from ferryman.errors import InputError
 from ferryman.platform import migrate
 from ferryman.platform.store import SQLiteStore
+from ferryman.sm_dp.schema import order_batch
 
 ROLES = (
     *(roles.SM_DP, roles.SM_SR, roles.CRYPTO_SERVER),
@@ -125,6 +126,27 @@ async def test_a_migration_that_fails_half_way_leaves_nothing(backend: Backend, 
     assert await migrate.revision(store) == ""
     with pytest.raises(Exception, match="half"):
         await store.read(lambda c: c.exec_driver_sql("SELECT * FROM half"))
+
+
+async def test_batches_of_before_are_found_by_their_profile_type(backend: Backend) -> None:
+    store = backend.open()
+    await migrate.upgrade(store, roles.SM_DP)
+    counted = ("rows", "waiting", "running", "done", "failed", "refused", "cancelled", "in_flight")
+    counts = dict.fromkeys(counted, 0)
+    words = {"owner": "1.2.3", "name": "b", "source": "s", "state": "done", "reason": "", "last_eid": ""}
+    terms = '{"type": "CreateOrder", "owner": "1.2.3", "eid": "", "profile_type": "gold"}'
+
+    def before(c: Connection) -> None:
+        c.execute(insert(order_batch).values(**words, **counts, request=terms, created=0.0, updated=0.0))
+        c.exec_driver_sql("DROP INDEX order_batch_by_owner")
+        for column in ("profile_type", "asked_by"):
+            c.exec_driver_sql(f"ALTER TABLE order_batch DROP COLUMN {column}")
+        c.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
+
+    await store.write(before)
+    assert await migrate.upgrade(store, roles.SM_DP)
+    row = await store.read(lambda c: c.execute(select(order_batch)).one())
+    assert (row.profile_type, row.asked_by) == ("gold", "")
 
 
 def test_the_usual_start_is_quick_and_imports_no_alembic(tmp_path) -> None:

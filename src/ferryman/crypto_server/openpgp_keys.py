@@ -29,9 +29,11 @@ class OpenPGPKeys:
         """Our key; made when there is none, or asked anew."""
         fresh = openpgp.make_key(body.user_id, self._mailbox.clock.now())
 
+        call = f"openpgp/{header.sender}/{header.requester}/{header.function_call_id}"
+
         def unit(tx: Tx) -> bytes:
-            known = self.secrets(tx.connection)
-            if known and not body.renew:
+            known, first = self.secrets(tx.connection), tx.first_time(call)
+            if known and not (body.renew and first):  # a repeat makes no further one
                 return known[0]
             self._put(tx, header, (fresh, *known))
             return fresh

@@ -57,10 +57,16 @@ class AccountBook:
 
     # -- by an admin ------------------------------------------------------------------------------------------
 
-    async def add(self, asked: AddAccount, actor: str, maker: Iterable[str] = ()) -> AccountAdded:
+    async def add(
+        self,
+        asked: AddAccount,
+        actor: str,
+        maker: Iterable[str] = (),
+        noted: Callable[[Tx, AccountAdded], None] = lambda _, made: None,
+    ) -> AccountAdded:
         """Make an account with a one-time password; raises InputError, Refused for a name that is there.
 
-        `maker`: the hands of who makes it, who will have seen that password.
+        `maker`: the hands of who makes it, who will have seen that password. `noted` writes more with it.
         """
         check_name(asked.name)
         check_tenant(asked.tenant)
@@ -68,12 +74,14 @@ class AccountBook:
         values = self.values(asked.name, asked.role, asked.tenant, " ".join(sorted(maker)))
         values |= {"password": await self._passwords.hashed(password), "must_change": 1}
 
-        def unit(tx: Tx) -> AccountView:
+        def unit(tx: Tx) -> AccountAdded:
             enter(tx, values, actor)
-            return view_of(require(tx.connection, values["id"]))
+            made = AccountAdded(account=view_of(require(tx.connection, values["id"])), password=password)
+            noted(tx, made)
+            return made
 
         try:
-            return AccountAdded(account=await self._mailbox.transact(unit), password=password)
+            return await self._mailbox.transact(unit)
         except IntegrityError:
             raise Refused(*NAME_IN_USE, f"there is an account {asked.name}") from None
 

@@ -34,13 +34,13 @@ class Asking:
         """Ask the SM-DP; raises Refused, Unavailable."""
         return await self._ask(SM_DP, tenant, body, kind, call_id)
 
-    async def gateway[B: Body](self, tenant: str, body: Body, kind: type[B]) -> B:
+    async def gateway[B: Body](self, tenant: str, body: Body, kind: type[B], call_id: str = "") -> B:
         """Ask the SOAP gateway about its peers; raises Refused, Unavailable."""
-        return await self._ask(SOAP_GATEWAY, tenant, body, kind, "", peers.ANSWER_CODEC)
+        return await self._ask(SOAP_GATEWAY, tenant, body, kind, call_id, peers.ANSWER_CODEC)
 
-    async def crypto_server[B: Body](self, tenant: str, body: Body, kind: type[B]) -> B:
+    async def crypto_server[B: Body](self, tenant: str, body: Body, kind: type[B], call_id: str = "") -> B:
         """Have the CryptoServer store what it never gives back; raises Refused, Unavailable."""
-        return await self._ask(CRYPTO_SERVER, tenant, body, kind, "", crypto.ANSWER_CODEC)
+        return await self._ask(CRYPTO_SERVER, tenant, body, kind, call_id, crypto.ANSWER_CODEC)
 
     async def card(self, tenant: str, eid: str) -> EIS:
         """A card with a profile of this tenant; raises Refused, for all others as if they did not exist."""

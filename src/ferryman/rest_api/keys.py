@@ -68,8 +68,14 @@ class KeyBook:
         self._known: dict[str, _Known] = {}
         self._changes = 0
 
-    async def add(self, asked: AddKey, actor: str, maker: Iterable[str] = ()) -> KeyAdded:
-        """Make a key; `maker`: the hands of who makes it. Raises InputError."""
+    async def add(
+        self,
+        asked: AddKey,
+        actor: str,
+        maker: Iterable[str] = (),
+        noted: Callable[[Tx, KeyAdded], None] = lambda _, made: None,
+    ) -> KeyAdded:
+        """Make a key; `maker`: the hands of who makes it. `noted` writes more with it. Raises InputError."""
         _check(asked)
         key_id, secret = self._entropy(ID_OCTETS).hex(), self._entropy(SECRET_OCTETS).hex()
         now = self._clock.now()
@@ -82,6 +88,8 @@ class KeyBook:
             created=now,
             expires=now + asked.days * DAY,
         )
+
+        made = KeyAdded(key=view, token=f"fk_{key_id}_{secret}")
 
         def unit(tx: Tx) -> None:
             tx.connection.execute(
@@ -99,9 +107,10 @@ class KeyBook:
                 )
             )
             tx.audit(actor=actor, action="AddKey", object=key_id, outcome="done", detail=view.role.value)
+            noted(tx, made)
 
         await self._mailbox.transact(unit)
-        return KeyAdded(key=view, token=f"fk_{key_id}_{secret}")
+        return made
 
     async def all(self) -> tuple[KeyView, ...]:
         """Every key, the oldest first."""

@@ -35,6 +35,19 @@ used_key = Table(
     Index("used_key_by_seen", "seen"),
 )
 
+# What was answered under one, where no role behind us knows the call by its name.
+kept_answer = Table(
+    "kept_answer",
+    METADATA,
+    Column("id", String(32), primary_key=True),  # as in `used_key`
+    Column("actor", String(40), nullable=False),
+    Column("secret", Integer, nullable=False),  # whether the answer holds one
+    Column("state", String(10), nullable=False),  # begun (then the answer is a secret that was made) | done
+    Column("answer", LargeBinary, nullable=False),  # JSON, sealed; empty when it is not shown again
+    Column("at", Double, nullable=False),
+    Index("kept_answer_by_age", "at"),
+)
+
 # Somebody who logs in, with a password of ours or by way of an OpenID provider.
 account = Table(
     "account",

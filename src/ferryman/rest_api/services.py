@@ -15,6 +15,7 @@ from ferryman.rest_api.events.post import WebhookPost
 from ferryman.rest_api.events.sender import Sender
 from ferryman.rest_api.events.streams import Streams
 from ferryman.rest_api.events.webhooks import WebhookBook
+from ferryman.rest_api.kept import KeptAnswers
 from ferryman.rest_api.keys import KeyBook
 from ferryman.rest_api.oidc import OIDC
 from ferryman.rest_api.routes.approvals import deeds
@@ -43,6 +44,7 @@ class Services:
     webhooks: WebhookBook
     sender: Sender
     uploads: UploadBook
+    kept: KeptAnswers
 
 
 def make_services(
@@ -101,4 +103,5 @@ def make_services(
         webhooks=webhooks,
         sender=sender,
         uploads=UploadBook(mailbox, ask),
+        kept=KeptAnswers(mailbox, seal),
     )

@@ -88,13 +88,15 @@ class PeerBook:
         """The peer with this OID in this role."""
         return next((one for one in self.all if one.oid == oid and one.kind is kind), None)
 
-    async def put(self, one: Peer, *, actor: str) -> None:
-        """Add or replace; raises InputError."""
+    async def put(self, one: Peer, *, actor: str, call: str = "") -> None:
+        """Add or replace, once for each `call` that has a name; raises InputError."""
         check(one)
         check_readable(one)
         record = msgspec.json.encode(one)
 
         def unit(tx: Tx) -> None:
+            if call and not tx.first_time(f"put/{call}"):
+                return  # a late repeat must not bring back what was replaced since
             tx.connection.execute(delete(table).where(table.c.name == one.name))
             values = {
                 "name": one.name,

@@ -153,7 +153,7 @@ def test_what_could_be_done_twice_is_not_repeated(both: Both) -> None:
     for lost in (problem(503), problem(504), httpx2.ReadError("cut"), httpx2.ReadTimeout("slow")):
         script = Script([lost])
         with pytest.raises((PlatformUnavailable, Unreachable)) as raised:  # a POST without a key
-            both.ask(script, Client.add_user, name="ada", role="operator")  # type: ignore[arg-type]
+            both.ask(script, Client.change_user, "ada", action="recover")
         assert raised.value.unknown
         assert script.pauses == []
     script = Script([problem(503)])  # the second would be told 412 because of the first
@@ -162,7 +162,7 @@ def test_what_could_be_done_twice_is_not_repeated(both: Both) -> None:
     for harmless in (problem(429), httpx2.ConnectError("refused")):  # not done for certain
         script = Script([harmless, problem(403)])
         with pytest.raises(NotAllowed):
-            both.ask(script, Client.add_user, name="ada", role="operator")  # type: ignore[arg-type]
+            both.ask(script, Client.change_user, "ada", action="recover")
 
 
 @pytest.mark.parametrize("lost", [httpx2.ReadError("cut"), httpx2.RemoteProtocolError("ended"), problem(502)])

@@ -130,7 +130,7 @@ def test_retry_after_is_obeyed(caller: Caller, status: int) -> None:
 def test_what_has_no_key_is_sent_once(caller: Caller, lost: Deed) -> None:
     with misbehaving(lost, USER) as server:
         with pytest.raises((Unreachable, PlatformUnavailable)) as raised:
-            caller.ask(server, "add_user", name="ada", role="operator")
+            caller.ask(server, "change_user", "ada", action="recover")
         assert raised.value.unknown
         assert "not known" in str(raised.value)
     assert len(server.came) == 1
@@ -142,7 +142,7 @@ def test_silence_is_unknown_and_only_a_key_is_repeated(caller: Caller) -> None:
     with misbehaving(hang_up) as server:
         server.deeds = [server.silence]
         with pytest.raises(Unreachable) as raised:
-            caller.ask(server, "add_user", name="ada", role="operator", timeout=SHORT, patience=patience)
+            caller.ask(server, "change_user", "ada", action="recover", timeout=SHORT, patience=patience)
         assert raised.value.unknown
         assert len(server.came) == 1
         with pytest.raises(Unreachable) as raised:
@@ -174,7 +174,7 @@ def test_nobody_listens(caller: Caller) -> None:
     with misbehaving(hang_up) as server:
         pass
     with pytest.raises(Unreachable) as raised:
-        caller.ask(server, "add_user", name="ada", role="operator", patience=Patience(repeats=2))
+        caller.ask(server, "change_user", "ada", action="recover", patience=Patience(repeats=2))
     assert not raised.value.unknown  # nothing was sent: even this is tried again
     assert len(caller.pauses) == 2
 

@@ -307,13 +307,13 @@ async def check_script(client: AsyncClient, asked: workflow.CheckScript, _: str)
 
 
 @carries(workflow.ActivateScript)
-async def activate_script(client: AsyncClient, asked: workflow.ActivateScript, _: str) -> Body:
-    return await client.activate_script(name=asked.name, text=asked.text)
+async def activate_script(client: AsyncClient, asked: workflow.ActivateScript, call_id: str) -> Body:
+    return await client.activate_script(name=asked.name, text=asked.text, idempotency_key=call_id)
 
 
 @carries(workflow.RollBackScript)
-async def roll_back_script(client: AsyncClient, asked: workflow.RollBackScript, _: str) -> Body:
-    return await client.roll_back_script(version=asked.version)
+async def roll_back_script(client: AsyncClient, asked: workflow.RollBackScript, call_id: str) -> Body:
+    return await client.roll_back_script(version=asked.version, idempotency_key=call_id)
 
 
 @carries(workflow.ListScripts)

@@ -25,8 +25,8 @@ async def import_hook_key(client: AsyncClient, asked: crypto.ImportHookKey, _: s
 
 
 @carries(envelopes.MakeOpenPGPKey)
-async def make_openpgp_key(client: AsyncClient, asked: envelopes.MakeOpenPGPKey, _: str) -> Body:
-    return await client.make_openpgp_key(user_id=asked.user_id, renew=asked.renew)
+async def make_openpgp_key(client: AsyncClient, asked: envelopes.MakeOpenPGPKey, call_id: str) -> Body:
+    return await client.make_openpgp_key(user_id=asked.user_id, renew=asked.renew, idempotency_key=call_id)
 
 
 @carries(envelopes.ImportOpenPGPKey)

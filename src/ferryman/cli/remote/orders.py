@@ -73,8 +73,10 @@ async def set_low_water(client: AsyncClient, asked: orders.SetLowWater, _: str) 
 
 
 @carries(admin.ImportTemplate)
-async def import_template(client: AsyncClient, asked: admin.ImportTemplate, _: str) -> Body:
-    return await client.import_template(name=asked.name, package=asked.der, algorithm=cast(Any, asked.algorithm))
+async def import_template(client: AsyncClient, asked: admin.ImportTemplate, call_id: str) -> Body:
+    return await client.import_template(
+        name=asked.name, package=asked.der, algorithm=cast(Any, asked.algorithm), idempotency_key=call_id
+    )
 
 
 @carries(imports.ListImports)

@@ -13,9 +13,14 @@ RECOVER = "recover"
 
 
 @carries(rest.AddKey)
-async def add_key(client: AsyncClient, asked: rest.AddKey, _: str) -> Body:
+async def add_key(client: AsyncClient, asked: rest.AddKey, call_id: str) -> Body:
     return await client.add_key(
-        name=asked.name, role=asked.role, scopes=asked.scopes, days=asked.days, tenant=asked.tenant
+        name=asked.name,
+        role=asked.role,
+        scopes=asked.scopes,
+        days=asked.days,
+        tenant=asked.tenant,
+        idempotency_key=call_id,
     )
 
 
@@ -31,8 +36,8 @@ async def revoke_key(client: AsyncClient, asked: rest.RevokeKey, _: str) -> Body
 
 
 @carries(rest.AddAccount)
-async def add_user(client: AsyncClient, asked: rest.AddAccount, _: str) -> Body:
-    return await client.add_user(name=asked.name, role=asked.role, tenant=asked.tenant)
+async def add_user(client: AsyncClient, asked: rest.AddAccount, call_id: str) -> Body:
+    return await client.add_user(name=asked.name, role=asked.role, tenant=asked.tenant, idempotency_key=call_id)
 
 
 @carries(rest.ListAccounts)
@@ -51,7 +56,7 @@ async def change_user(client: AsyncClient, asked: rest.ChangeAccount, _: str) ->
 
 @carries(peers.PutPeer)
 async def put_peer(client: AsyncClient, asked: peers.PutPeer, call_id: str) -> Body:
-    await client.put_peer(peer=asked.peer)
+    await client.put_peer(peer=asked.peer, idempotency_key=call_id)
     return await list_peers(client, peers.ListPeers(), call_id)
 
 

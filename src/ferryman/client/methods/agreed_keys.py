@@ -12,7 +12,7 @@ SHOW_OPENPGP_KEY: Operation[OpenPGPKey] = Operation(
     "show_openpgp_key", "GET", "/openpgp-keys", OpenPGPKey, defaults={"name": ""}
 )
 MAKE_OPENPGP_KEY: Operation[OpenPGPKey] = Operation(
-    "make_openpgp_key", "POST", "/openpgp-keys", OpenPGPKey, defaults={"renew": False}
+    "make_openpgp_key", "POST", "/openpgp-keys", OpenPGPKey, once=True, defaults={"renew": False}
 )
 IMPORT_OPENPGP_KEY: Operation[OpenPGPKey] = Operation("import_openpgp_key", "PUT", "/openpgp-keys", OpenPGPKey)
 
@@ -36,13 +36,15 @@ class AgreedKeys(Sender):
         """
         return self._send(SHOW_OPENPGP_KEY.call(query={"name": name}))
 
-    def make_openpgp_key(self, *, user_id: str, renew: bool = False) -> OpenPGPKey:
+    def make_openpgp_key(self, *, user_id: str, renew: bool = False, idempotency_key: str = "") -> OpenPGPKey:
         """Make our OpenPGP key if there is none, or a new one.
 
         Whose key it is, as "Name <address>"; with `renew` a new one, and files for the former ones still open.
         Needs the right `agreed-key:write`.
         """
-        return self._send(MAKE_OPENPGP_KEY.call(body={"user_id": user_id, "renew": renew}))
+        return self._send(
+            MAKE_OPENPGP_KEY.call(body={"user_id": user_id, "renew": renew}, idempotency_key=idempotency_key)
+        )
 
     def import_openpgp_key(self, *, name: str, content: bytes) -> OpenPGPKey:
         """Store a correspondent's public OpenPGP key.
@@ -72,13 +74,17 @@ class AsyncAgreedKeys(AsyncSender):
         """
         return await self._send(SHOW_OPENPGP_KEY.call(query={"name": name}))
 
-    async def make_openpgp_key(self, *, user_id: str, renew: bool = False) -> OpenPGPKey:
+    async def make_openpgp_key(
+        self, *, user_id: str, renew: bool = False, idempotency_key: str = ""
+    ) -> OpenPGPKey:
         """Make our OpenPGP key if there is none, or a new one.
 
         Whose key it is, as "Name <address>"; with `renew` a new one, and files for the former ones still open.
         Needs the right `agreed-key:write`.
         """
-        return await self._send(MAKE_OPENPGP_KEY.call(body={"user_id": user_id, "renew": renew}))
+        return await self._send(
+            MAKE_OPENPGP_KEY.call(body={"user_id": user_id, "renew": renew}, idempotency_key=idempotency_key)
+        )
 
     async def import_openpgp_key(self, *, name: str, content: bytes) -> OpenPGPKey:
         """Store a correspondent's public OpenPGP key.

@@ -33,7 +33,7 @@ SET_HOOK: Operation[HookView] = Operation(
 REMOVE_HOOK: Operation[None] = Operation(
     "remove_hook", "DELETE", "/order-hooks", None, defaults={"profile_type": ""}
 )
-MAKE_HOOK_KEY: Operation[HookKey] = Operation("make_hook_key", "POST", "/hook-keys", HookKey)
+MAKE_HOOK_KEY: Operation[HookKey] = Operation("make_hook_key", "POST", "/hook-keys", HookKey, once=True)
 IMPORT_HOOK_KEY: Operation[None] = Operation("import_hook_key", "PUT", "/hook-keys", None)
 RELEASE_ORDER: Operation[OrderView] = Operation(
     "release_order", "POST", "/orders/{order_id}/release", OrderView, defaults={"hold": ""}
@@ -95,12 +95,12 @@ class Holds(Sender):
         """
         self._send(REMOVE_HOOK.call(query={"profile_type": profile_type}, if_match=if_match))
 
-    def make_hook_key(self, *, name: str) -> HookKey:
+    def make_hook_key(self, *, name: str, idempotency_key: str = "") -> HookKey:
         """A key that signs the calls of hooks, shown once.
 
         A key for calls of hooks; one of this name is replaced. Needs the right `hook:write`.
         """
-        return self._send(MAKE_HOOK_KEY.call(body={"name": name}))
+        return self._send(MAKE_HOOK_KEY.call(body={"name": name}, idempotency_key=idempotency_key))
 
     def import_hook_key(self, *, name: str, key: bytes) -> None:
         """Store a key of yours that signs the calls of hooks.
@@ -186,12 +186,12 @@ class AsyncHolds(AsyncSender):
         """
         await self._send(REMOVE_HOOK.call(query={"profile_type": profile_type}, if_match=if_match))
 
-    async def make_hook_key(self, *, name: str) -> HookKey:
+    async def make_hook_key(self, *, name: str, idempotency_key: str = "") -> HookKey:
         """A key that signs the calls of hooks, shown once.
 
         A key for calls of hooks; one of this name is replaced. Needs the right `hook:write`.
         """
-        return await self._send(MAKE_HOOK_KEY.call(body={"name": name}))
+        return await self._send(MAKE_HOOK_KEY.call(body={"name": name}, idempotency_key=idempotency_key))
 
     async def import_hook_key(self, *, name: str, key: bytes) -> None:
         """Store a key of yours that signs the calls of hooks.

@@ -23,7 +23,7 @@ SET_LOW_WATER: Operation[StockView] = Operation(
     "set_low_water", "PUT", "/profile-types/{profile_type}/low-water", StockView
 )
 IMPORT_TEMPLATE: Operation[TemplateImported] = Operation(
-    "import_template", "POST", "/templates", TemplateImported, defaults={"algorithm": "milenage"}
+    "import_template", "POST", "/templates", TemplateImported, once=True, defaults={"algorithm": "milenage"}
 )
 LIST_ORDERS: Operation[Page[OrderView]] = Operation(
     "list_orders", "GET", "/orders", Page[OrderView], defaults={"after": "", "limit": 50, "eid": "", "state": ""}
@@ -89,13 +89,18 @@ class Orders(Sender):
         name: str,
         package: bytes,
         algorithm: Literal["milenage", "tuak128", "tuak256", "as-is"] = "milenage",
+        idempotency_key: str = "",
     ) -> TemplateImported:
         """A profile package as template of a profile type.
 
         A profile package (DER, value notation or YAML, base64) as template of the profile type `name`. Needs the
         right `template:write`.
         """
-        return self._send(IMPORT_TEMPLATE.call(body={"name": name, "package": package, "algorithm": algorithm}))
+        return self._send(
+            IMPORT_TEMPLATE.call(
+                body={"name": name, "package": package, "algorithm": algorithm}, idempotency_key=idempotency_key
+            )
+        )
 
     def list_orders(
         self, *, after: str = "", page_size: int = 50, eid: str = "", state: Literal["", "running", "done"] = ""
@@ -221,6 +226,7 @@ class AsyncOrders(AsyncSender):
         name: str,
         package: bytes,
         algorithm: Literal["milenage", "tuak128", "tuak256", "as-is"] = "milenage",
+        idempotency_key: str = "",
     ) -> TemplateImported:
         """A profile package as template of a profile type.
 
@@ -228,7 +234,9 @@ class AsyncOrders(AsyncSender):
         right `template:write`.
         """
         return await self._send(
-            IMPORT_TEMPLATE.call(body={"name": name, "package": package, "algorithm": algorithm})
+            IMPORT_TEMPLATE.call(
+                body={"name": name, "package": package, "algorithm": algorithm}, idempotency_key=idempotency_key
+            )
         )
 
     def list_orders(

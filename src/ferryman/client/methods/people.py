@@ -15,7 +15,9 @@ from ferryman.contracts.rest import AccountAdded, AccountView, KeyAdded, KeyRole
 LIST_USERS: Operation[Page[AccountView]] = Operation(
     "list_users", "GET", "/users", Page[AccountView], defaults={"after": "", "limit": 50}
 )
-ADD_USER: Operation[AccountAdded] = Operation("add_user", "POST", "/users", AccountAdded, defaults={"tenant": ""})
+ADD_USER: Operation[AccountAdded] = Operation(
+    "add_user", "POST", "/users", AccountAdded, once=True, defaults={"tenant": ""}
+)
 SHOW_USER: Operation[AccountView] = Operation("show_user", "GET", "/users/{user_id}", AccountView)
 CHANGE_USER: Operation[UserChanged] = Operation("change_user", "POST", "/users/{user_id}/changes", UserChanged)
 ASK_FOR_ROLE: Operation[Approval] = Operation("ask_for_role", "POST", "/users/{user_id}/role", Approval, once=True)
@@ -23,7 +25,7 @@ LIST_KEYS: Operation[Page[KeyView]] = Operation(
     "list_keys", "GET", "/api-keys", Page[KeyView], defaults={"after": "", "limit": 50}
 )
 ADD_KEY: Operation[KeyAdded] = Operation(
-    "add_key", "POST", "/api-keys", KeyAdded, defaults={"scopes": (), "days": 90.0, "tenant": ""}
+    "add_key", "POST", "/api-keys", KeyAdded, once=True, defaults={"scopes": (), "days": 90.0, "tenant": ""}
 )
 SHOW_KEY: Operation[KeyView] = Operation("show_key", "GET", "/api-keys/{key_id}", KeyView)
 REVOKE_KEY: Operation[KeyView] = Operation("revoke_key", "DELETE", "/api-keys/{key_id}", KeyView)
@@ -41,13 +43,15 @@ class People(Sender):
         """
         return self._pages(LIST_USERS.call(query={"after": after, "limit": page_size}))
 
-    def add_user(self, *, name: str, role: KeyRole, tenant: str = "") -> AccountAdded:
+    def add_user(self, *, name: str, role: KeyRole, tenant: str = "", idempotency_key: str = "") -> AccountAdded:
         """Make an account; its one-time password is shown this once.
 
         An account for somebody; `tenant` only from the platform's own staff. Needs the right `user:write`.
         `tenant`: Mno-id.
         """
-        return self._send(ADD_USER.call(body={"name": name, "role": role, "tenant": tenant}))
+        return self._send(
+            ADD_USER.call(body={"name": name, "role": role, "tenant": tenant}, idempotency_key=idempotency_key)
+        )
 
     def show_user(self, user_id: str) -> AccountView:
         """One user.
@@ -87,7 +91,14 @@ class People(Sender):
         return self._pages(LIST_KEYS.call(query={"after": after, "limit": page_size}))
 
     def add_key(
-        self, *, name: str, role: KeyRole, scopes: Sequence[str] = (), days: float = 90.0, tenant: str = ""
+        self,
+        *,
+        name: str,
+        role: KeyRole,
+        scopes: Sequence[str] = (),
+        days: float = 90.0,
+        tenant: str = "",
+        idempotency_key: str = "",
     ) -> KeyAdded:
         """Make an API key; it is shown this once.
 
@@ -96,7 +107,10 @@ class People(Sender):
         `tenant`: Mno-id.
         """
         return self._send(
-            ADD_KEY.call(body={"name": name, "role": role, "scopes": scopes, "days": days, "tenant": tenant})
+            ADD_KEY.call(
+                body={"name": name, "role": role, "scopes": scopes, "days": days, "tenant": tenant},
+                idempotency_key=idempotency_key,
+            )
         )
 
     def show_key(self, key_id: str) -> KeyView:
@@ -126,13 +140,17 @@ class AsyncPeople(AsyncSender):
         """
         return self._pages(LIST_USERS.call(query={"after": after, "limit": page_size}))
 
-    async def add_user(self, *, name: str, role: KeyRole, tenant: str = "") -> AccountAdded:
+    async def add_user(
+        self, *, name: str, role: KeyRole, tenant: str = "", idempotency_key: str = ""
+    ) -> AccountAdded:
         """Make an account; its one-time password is shown this once.
 
         An account for somebody; `tenant` only from the platform's own staff. Needs the right `user:write`.
         `tenant`: Mno-id.
         """
-        return await self._send(ADD_USER.call(body={"name": name, "role": role, "tenant": tenant}))
+        return await self._send(
+            ADD_USER.call(body={"name": name, "role": role, "tenant": tenant}, idempotency_key=idempotency_key)
+        )
 
     async def show_user(self, user_id: str) -> AccountView:
         """One user.
@@ -172,7 +190,14 @@ class AsyncPeople(AsyncSender):
         return self._pages(LIST_KEYS.call(query={"after": after, "limit": page_size}))
 
     async def add_key(
-        self, *, name: str, role: KeyRole, scopes: Sequence[str] = (), days: float = 90.0, tenant: str = ""
+        self,
+        *,
+        name: str,
+        role: KeyRole,
+        scopes: Sequence[str] = (),
+        days: float = 90.0,
+        tenant: str = "",
+        idempotency_key: str = "",
     ) -> KeyAdded:
         """Make an API key; it is shown this once.
 
@@ -181,7 +206,10 @@ class AsyncPeople(AsyncSender):
         `tenant`: Mno-id.
         """
         return await self._send(
-            ADD_KEY.call(body={"name": name, "role": role, "scopes": scopes, "days": days, "tenant": tenant})
+            ADD_KEY.call(
+                body={"name": name, "role": role, "scopes": scopes, "days": days, "tenant": tenant},
+                idempotency_key=idempotency_key,
+            )
         )
 
     async def show_key(self, key_id: str) -> KeyView:

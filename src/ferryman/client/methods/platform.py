@@ -66,7 +66,7 @@ SET_EUICC_TYPE: Operation[EUICCType] = Operation(
 LIST_PEERS: Operation[Page[Peer]] = Operation(
     "list_peers", "GET", "/peers", Page[Peer], defaults={"after": "", "limit": 50}
 )
-PUT_PEER: Operation[Peer] = Operation("put_peer", "POST", "/peers", Peer)
+PUT_PEER: Operation[Peer] = Operation("put_peer", "POST", "/peers", Peer, once=True)
 SHOW_PEER: Operation[Peer] = Operation("show_peer", "GET", "/peers/{name}", Peer)
 REMOVE_PEER: Operation[Peer] = Operation("remove_peer", "DELETE", "/peers/{name}", Peer)
 TEST_PEER: Operation[PeerTested] = Operation("test_peer", "POST", "/peers/{name}/test", PeerTested)
@@ -263,12 +263,12 @@ class Platform(Sender):
         """
         return self._pages(LIST_PEERS.call(query={"after": after, "limit": page_size}))
 
-    def put_peer(self, *, peer: Peer) -> Peer:
+    def put_peer(self, *, peer: Peer, idempotency_key: str = "") -> Peer:
         """Add a peer, or replace the one with this OID and kind.
 
         Needs the right `peer:write`.
         """
-        return self._send(PUT_PEER.call(body=peer))
+        return self._send(PUT_PEER.call(body=peer, idempotency_key=idempotency_key))
 
     def show_peer(self, name: str) -> Peer:
         """One peer.
@@ -485,12 +485,12 @@ class AsyncPlatform(AsyncSender):
         """
         return self._pages(LIST_PEERS.call(query={"after": after, "limit": page_size}))
 
-    async def put_peer(self, *, peer: Peer) -> Peer:
+    async def put_peer(self, *, peer: Peer, idempotency_key: str = "") -> Peer:
         """Add a peer, or replace the one with this OID and kind.
 
         Needs the right `peer:write`.
         """
-        return await self._send(PUT_PEER.call(body=peer))
+        return await self._send(PUT_PEER.call(body=peer, idempotency_key=idempotency_key))
 
     async def show_peer(self, name: str) -> Peer:
         """One peer.

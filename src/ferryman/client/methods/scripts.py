@@ -14,11 +14,13 @@ from ferryman.workflow.question import Question
 LIST_SCRIPTS: Operation[Page[ScriptView]] = Operation(
     "list_scripts", "GET", "/scripts", Page[ScriptView], defaults={"after": "", "limit": 50}
 )
-ACTIVATE_SCRIPT: Operation[ScriptActivated] = Operation("activate_script", "POST", "/scripts", ScriptActivated)
+ACTIVATE_SCRIPT: Operation[ScriptActivated] = Operation(
+    "activate_script", "POST", "/scripts", ScriptActivated, once=True
+)
 CHECK_SCRIPT: Operation[ScriptChecked] = Operation("check_script", "POST", "/scripts/check", ScriptChecked)
 TRY_SCRIPT: Operation[ScriptTried] = Operation("try_script", "POST", "/scripts/try", ScriptTried)
 ROLL_BACK_SCRIPT: Operation[ScriptActivated] = Operation(
-    "roll_back_script", "POST", "/scripts/rollback", ScriptActivated, defaults={"version": None}
+    "roll_back_script", "POST", "/scripts/rollback", ScriptActivated, once=True, defaults={"version": None}
 )
 LIST_DECISIONS: Operation[Page[DecisionView]] = Operation(
     "list_decisions",
@@ -41,13 +43,13 @@ class Scripts(Sender):
         """
         return self._pages(LIST_SCRIPTS.call(query={"after": after, "limit": page_size}))
 
-    def activate_script(self, *, name: str, text: str) -> ScriptActivated:
+    def activate_script(self, *, name: str, text: str, idempotency_key: str = "") -> ScriptActivated:
         """Activate a transport script.
 
         A transport script: checked where it would run, kept as a version, asked from now on. Needs the right
         `script:write`.
         """
-        return self._send(ACTIVATE_SCRIPT.call(body={"name": name, "text": text}))
+        return self._send(ACTIVATE_SCRIPT.call(body={"name": name, "text": text}, idempotency_key=idempotency_key))
 
     def check_script(self, *, name: str, text: str) -> ScriptChecked:
         """What would be said of a script if it were activated.
@@ -64,13 +66,13 @@ class Scripts(Sender):
         """
         return self._send(TRY_SCRIPT.call(body={"name": name, "text": text, "questions": questions}))
 
-    def roll_back_script(self, *, version: int | None = None) -> ScriptActivated:
+    def roll_back_script(self, *, version: int | None = None, idempotency_key: str = "") -> ScriptActivated:
         """Go back to a version.
 
         The version to go back to: 0 is the built-in policy, null the one that was active before. Needs the right
         `script:write`.
         """
-        return self._send(ROLL_BACK_SCRIPT.call(body={"version": version}))
+        return self._send(ROLL_BACK_SCRIPT.call(body={"version": version}, idempotency_key=idempotency_key))
 
     def list_decisions(self, *, after: str = "", page_size: int = 50, eid: str = "") -> Pages[DecisionView]:
         """The last decisions of the script.
@@ -95,13 +97,15 @@ class AsyncScripts(AsyncSender):
         """
         return self._pages(LIST_SCRIPTS.call(query={"after": after, "limit": page_size}))
 
-    async def activate_script(self, *, name: str, text: str) -> ScriptActivated:
+    async def activate_script(self, *, name: str, text: str, idempotency_key: str = "") -> ScriptActivated:
         """Activate a transport script.
 
         A transport script: checked where it would run, kept as a version, asked from now on. Needs the right
         `script:write`.
         """
-        return await self._send(ACTIVATE_SCRIPT.call(body={"name": name, "text": text}))
+        return await self._send(
+            ACTIVATE_SCRIPT.call(body={"name": name, "text": text}, idempotency_key=idempotency_key)
+        )
 
     async def check_script(self, *, name: str, text: str) -> ScriptChecked:
         """What would be said of a script if it were activated.
@@ -118,13 +122,13 @@ class AsyncScripts(AsyncSender):
         """
         return await self._send(TRY_SCRIPT.call(body={"name": name, "text": text, "questions": questions}))
 
-    async def roll_back_script(self, *, version: int | None = None) -> ScriptActivated:
+    async def roll_back_script(self, *, version: int | None = None, idempotency_key: str = "") -> ScriptActivated:
         """Go back to a version.
 
         The version to go back to: 0 is the built-in policy, null the one that was active before. Needs the right
         `script:write`.
         """
-        return await self._send(ROLL_BACK_SCRIPT.call(body={"version": version}))
+        return await self._send(ROLL_BACK_SCRIPT.call(body={"version": version}, idempotency_key=idempotency_key))
 
     def list_decisions(self, *, after: str = "", page_size: int = 50, eid: str = "") -> AsyncPages[DecisionView]:
         """The last decisions of the script.

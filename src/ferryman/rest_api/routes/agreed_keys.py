@@ -5,6 +5,7 @@ from __future__ import annotations
 from ferryman.contracts import crypto, envelopes
 from ferryman.rest_api import bodies_keys, rights
 from ferryman.rest_api.endpoint import NO_CONTENT, Absent, Endpoint, Request
+from ferryman.rest_api.kept import kept
 
 
 async def import_transport_key(r: Request) -> None:
@@ -19,9 +20,10 @@ async def show_openpgp_key(r: Request) -> envelopes.OpenPGPKey:
     return await r.ask.crypto_server(r.who.party, question, envelopes.OpenPGPKey)
 
 
+@kept
 async def make_openpgp_key(r: Request) -> envelopes.OpenPGPKey:
     question = envelopes.MakeOpenPGPKey(user_id=r.body.user_id, renew=r.body.renew)
-    return await r.ask.crypto_server(r.who.party, question, envelopes.OpenPGPKey)
+    return await r.ask.crypto_server(r.who.party, question, envelopes.OpenPGPKey, r.call_id)
 
 
 async def import_openpgp_key(r: Request) -> envelopes.OpenPGPKey:
@@ -37,7 +39,7 @@ ENDPOINTS = (
     _E("GET", "/openpgp-keys", rights.OPENPGP_READ, "Our public OpenPGP key, for who sends us files; or another's",
        show_openpgp_key, envelopes.OpenPGPKey, query=bodies_keys.OpenPGPQuery),
     _E("POST", "/openpgp-keys", rights.AGREED_WRITE, "Make our OpenPGP key if there is none, or a new one",
-       make_openpgp_key, envelopes.OpenPGPKey, body=bodies_keys.NewOpenPGPKey,
+       make_openpgp_key, envelopes.OpenPGPKey, body=bodies_keys.NewOpenPGPKey, once=True,
        example={"user_id": "Ferryman <ferryman@example.org>"}),
     _E("PUT", "/openpgp-keys", rights.AGREED_WRITE, "Store a correspondent's public OpenPGP key",
        import_openpgp_key, envelopes.OpenPGPKey, body=bodies_keys.CorrespondentKey,

@@ -9,6 +9,7 @@ from ferryman.contracts.orders import OrderView
 from ferryman.rest_api import bodies, bodies_keys, rights
 from ferryman.rest_api.endpoint import CREATED, NO_CONTENT, Absent, Endpoint, Request, page
 from ferryman.rest_api.events.signing import SECRET_OCTETS, secret_text
+from ferryman.rest_api.kept import kept_secret
 from ferryman.rest_api.routes.orders import show_order
 
 
@@ -29,8 +30,9 @@ async def remove_hook(r: Request) -> None:
     await r.ask.sm_dp(r.tenant, question, holds.HookPage)
 
 
+@kept_secret
 async def make_hook_key(r: Request) -> bodies.HookKey:
-    secret = r.services.entropy(SECRET_OCTETS)
+    secret = await r.services.kept.begun(r, r.services.entropy(SECRET_OCTETS))
     question = crypto.ImportHookKey(owner=r.tenant, name=r.body.name, key=secret)
     await r.ask.crypto_server(r.tenant, question, crypto.Stored)
     return bodies.HookKey(name=r.body.name, secret=secret_text(secret))
@@ -84,7 +86,7 @@ ENDPOINTS = (
     _E("DELETE", "/order-hooks", rights.HOOK_WRITE, "Later orders hold no more; others wait for a release",
        remove_hook, None, NO_CONTENT, query=bodies.HookQuery, versioned=_removed),
     _E("POST", "/hook-keys", rights.HOOK_WRITE, "A key that signs the calls of hooks, shown once", make_hook_key,
-       bodies.HookKey, CREATED, body=bodies.NewHookKey, example={"name": "hlr"}),
+       bodies.HookKey, CREATED, body=bodies.NewHookKey, once=True, example={"name": "hlr"}),
     _E("PUT", "/hook-keys", rights.HOOK_WRITE, "Store a key of yours that signs the calls of hooks",
        import_hook_key, None, NO_CONTENT, body=bodies_keys.AgreedHookKey,
        example={"name": "hlr", "key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}),

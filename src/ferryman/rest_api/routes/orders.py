@@ -8,6 +8,7 @@ from ferryman.contracts import admin, orders
 from ferryman.contracts.message import Body
 from ferryman.rest_api import bodies, rights
 from ferryman.rest_api.endpoint import CREATED, Absent, Endpoint, Request, or_absent, page
+from ferryman.rest_api.kept import kept
 
 
 async def list_profile_types(r: Request) -> bodies.ProfileTypeList:
@@ -16,6 +17,7 @@ async def list_profile_types(r: Request) -> bodies.ProfileTypeList:
     return bodies.ProfileTypeList(items=items, next=more)
 
 
+@kept
 async def import_template(r: Request) -> admin.TemplateImported:
     question = admin.ImportTemplate(
         owner=r.tenant, name=r.body.name, der=r.body.package, algorithm=r.body.algorithm
@@ -80,7 +82,7 @@ ENDPOINTS = (
        set_low_water, orders.StockView, body=bodies.NewLowWater, versioned=show_profile_type,
        example={"low_water": 100}),
     _E("POST", "/templates", rights.TEMPLATE_WRITE, "A profile package as template of a profile type",
-       import_template, admin.TemplateImported, CREATED, body=bodies.NewTemplate,
+       import_template, admin.TemplateImported, CREATED, body=bodies.NewTemplate, once=True,
        example={"name": "m2m-basic", "package": "oBCAAQKBAQOCBUJhc2ljgwA=", "algorithm": "milenage"}),
     _E("GET", "/orders", rights.ORDER_READ, "Orders, the oldest first", list_orders, bodies.OrderList,
        query=bodies.OrderQuery),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ferryman.contracts import codes
 from ferryman.contracts.rest import AccountAdded, AccountView, AddAccount, AddKey, KeyAdded, KeyView
 from ferryman.errors import Refused
+from ferryman.platform.mailbox import Tx
 from ferryman.rest_api import bodies, bodies_people, rights
 from ferryman.rest_api.endpoint import ACCEPTED, CREATED, Absent, Endpoint, Request, or_absent, page
+from ferryman.rest_api.kept import kept_secret
 from ferryman.rest_api.principal import ACCOUNT, KEY, Principal
 from ferryman.rest_api.routes.approvals import SET_ROLE
 
@@ -20,10 +22,14 @@ async def list_users(r: Request) -> bodies_people.UserList:
     return bodies_people.UserList(items=items, next=items[-1].name if len(found) > r.query.limit else "")
 
 
+@kept_secret
 async def add_user(r: Request) -> AccountAdded:
+    def noted(tx: Tx, made: AccountAdded) -> None:
+        r.services.kept.enter(tx, r, made, secret=True)
+
     asked = AddAccount(name=r.body.name, role=r.body.role, tenant=_tenant(r, r.body.tenant))
     _no_more_than_own(r, Principal(ACCOUNT, "", asked.name, asked.role, asked.tenant))
-    return await r.services.accounts.add(asked, r.who.actor, r.who.hands)
+    return await r.services.accounts.add(asked, r.who.actor, r.who.hands, noted)
 
 
 async def show_user(r: Request) -> AccountView:
@@ -65,7 +71,11 @@ async def list_keys(r: Request) -> bodies_people.KeyList:
     return bodies_people.KeyList(items=items, next=more)
 
 
+@kept_secret
 async def add_key(r: Request) -> KeyAdded:
+    def noted(tx: Tx, made: KeyAdded) -> None:
+        r.services.kept.enter(tx, r, made, secret=True)
+
     given = r.body
     asked = AddKey(
         name=given.name,
@@ -75,7 +85,7 @@ async def add_key(r: Request) -> KeyAdded:
         days=given.days,
     )
     _no_more_than_own(r, Principal(KEY, "", given.name, given.role, asked.tenant, given.scopes))
-    return await r.services.keys.add(asked, r.who.actor, r.who.hands)
+    return await r.services.keys.add(asked, r.who.actor, r.who.hands, noted)
 
 
 async def show_key(r: Request) -> KeyView:
@@ -114,7 +124,7 @@ ENDPOINTS = (
     _E("GET", "/users", rights.USER_READ, "Users, by name", list_users, bodies_people.UserList,
        query=bodies.PageQuery),
     _E("POST", "/users", rights.USER_WRITE, "Make an account; its one-time password is shown this once", add_user,
-       AccountAdded, CREATED, body=bodies_people.NewUser, example={"name": "ada", "role": "operator"}),
+       AccountAdded, CREATED, body=bodies_people.NewUser, once=True, example={"name": "ada", "role": "operator"}),
     _E("GET", "/users/{user_id}", rights.USER_READ, "One user", show_user, AccountView),
     _E("POST", "/users/{user_id}/changes", rights.USER_WRITE, "Disable, enable or recover an account", change_user,
        bodies_people.UserChanged, body=bodies_people.UserChange, versioned=show_user,
@@ -125,8 +135,8 @@ ENDPOINTS = (
     _E("GET", "/api-keys", rights.KEY_READ, "API keys, without their secrets", list_keys, bodies_people.KeyList,
        query=bodies.PageQuery),
     _E("POST", "/api-keys", rights.KEY_WRITE, "Make an API key; it is shown this once", add_key, KeyAdded, CREATED,
-       body=bodies_people.NewKey, example={"name": "billing", "role": "auditor", "scopes": ["order:read"],
-       "days": 90}),
+       body=bodies_people.NewKey, once=True,
+       example={"name": "billing", "role": "auditor", "scopes": ["order:read"], "days": 90}),
     _E("GET", "/api-keys/{key_id}", rights.KEY_READ, "One API key", show_key, KeyView),
     _E("DELETE", "/api-keys/{key_id}", rights.KEY_WRITE, "Revoke an API key, at once", revoke_key, KeyView,
        versioned=show_key),

@@ -7,6 +7,7 @@ import msgspec
 from ferryman.contracts import admin, operations, peers
 from ferryman.rest_api import bodies, bodies_platform, rights
 from ferryman.rest_api.endpoint import ACCEPTED, CREATED, Absent, Endpoint, Request, or_absent, page
+from ferryman.rest_api.kept import kept
 
 # -- the fleet ----------------------------------------------------------------------------------------------------
 
@@ -117,8 +118,9 @@ async def list_peers(r: Request) -> bodies_platform.PeerList:
     return bodies_platform.PeerList(items=items, next=more)
 
 
+@kept
 async def put_peer(r: Request) -> peers.Peer:
-    await r.ask.gateway(r.who.party, peers.PutPeer(peer=r.body), peers.Peers)
+    await r.ask.gateway(r.who.party, peers.PutPeer(peer=r.body), peers.Peers, r.call_id)
     return await _peer(r, r.body.name)
 
 
@@ -179,7 +181,7 @@ ENDPOINTS = (
     _E("GET", "/peers", rights.PEER_READ, "Other parties that speak with us in SOAP, by name", list_peers,
        bodies_platform.PeerList, query=bodies.PageQuery),
     _E("POST", "/peers", rights.PEER_WRITE, "Add a peer, or replace the one with this OID and kind", put_peer,
-       peers.Peer, CREATED, body=peers.Peer,
+       peers.Peer, CREATED, body=peers.Peer, once=True,
        example={"name": "operator-a", "kind": "operator", "oid": "1.3.6.1.4.1.99999.30",
                 "endpoints": {"ES4": "https://es4.operator-a.example/"}, "username": "operator-a",
                 "password_file": "operator-a.password"}),

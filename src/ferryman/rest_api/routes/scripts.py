@@ -6,6 +6,7 @@ from ferryman.contracts import workflow
 from ferryman.contracts.message import Body
 from ferryman.rest_api import bodies, bodies_platform, rights
 from ferryman.rest_api.endpoint import CREATED, Endpoint, Request, page
+from ferryman.rest_api.kept import kept
 
 
 async def list_scripts(r: Request) -> bodies_platform.ScriptList:
@@ -24,14 +25,16 @@ async def try_script(r: Request) -> workflow.ScriptTried:
     return await r.ask.sm_sr(r.who.party, question, workflow.ScriptTried)
 
 
+@kept
 async def activate_script(r: Request) -> Body:
     question = workflow.ActivateScript(name=r.body.name, text=r.body.text)
-    return await r.ask.sm_sr(r.who.party, question, workflow.ScriptActivated)
+    return await r.ask.sm_sr(r.who.party, question, workflow.ScriptActivated, r.call_id)
 
 
+@kept
 async def roll_back_script(r: Request) -> Body:
     question = workflow.RollBackScript(version=r.body.version)
-    return await r.ask.sm_sr(r.who.party, question, workflow.ScriptActivated)
+    return await r.ask.sm_sr(r.who.party, question, workflow.ScriptActivated, r.call_id)
 
 
 async def list_decisions(r: Request) -> bodies_platform.DecisionList:
@@ -68,14 +71,14 @@ ENDPOINTS = (
        bodies_platform.ScriptList,
        query=bodies.PageQuery),
     _E("POST", "/scripts", rights.SCRIPT_WRITE, "Activate a transport script", activate_script,
-       workflow.ScriptActivated, CREATED, body=bodies_platform.NewScript, example=_SCRIPT),
+       workflow.ScriptActivated, CREATED, body=bodies_platform.NewScript, once=True, example=_SCRIPT),
     _E("POST", "/scripts/check", rights.SCRIPT_READ, "What would be said of a script if it were activated",
        check_script, workflow.ScriptChecked, body=bodies_platform.NewScript, example=_SCRIPT),
     _E("POST", "/scripts/try", rights.SCRIPT_READ, "What a script says to questions; nothing comes of it",
        try_script, workflow.ScriptTried, body=bodies_platform.ScriptTrial,
        example={**_SCRIPT, "questions": [_QUESTION]}),
     _E("POST", "/scripts/rollback", rights.SCRIPT_WRITE, "Go back to a version", roll_back_script,
-       workflow.ScriptActivated, body=bodies_platform.RollBack, example={"version": 0}),
+       workflow.ScriptActivated, body=bodies_platform.RollBack, once=True, example={"version": 0}),
     _E("GET", "/scripts/decisions", rights.SCRIPT_READ, "The last decisions of the script", list_decisions,
        bodies_platform.DecisionList, query=bodies_platform.DecisionQuery),
 )  # fmt: skip

@@ -109,7 +109,8 @@ class ScriptDesk:
 
         def unit(tx: Tx) -> int:
             version = store.add(tx.connection, body.name, body.text, tx.now)
-            self._switch(tx, version, header.requester)
+            if _is_first(tx, header):
+                self._switch(tx, version, header.requester)
             return version
 
         version = await self._mailbox.transact(unit)
@@ -118,6 +119,9 @@ class ScriptDesk:
 
     async def _roll_back(self, header: Header, body: RollBackScript) -> ScriptActivated:
         def unit(tx: Tx) -> int:
+            if not _is_first(tx, header):
+                now = store.active(tx.connection)
+                return now[0] if now is not None else store.NONE
             version = body.version if body.version is not None else store.previous(tx.connection)
             if not store.exists(tx.connection, version):
                 raise Refused(*codes.FORMAT_INVALID, f"there is no script of version {version}")
@@ -138,3 +142,8 @@ class ScriptDesk:
             await self._decider.use("", None)
         else:
             await self._decider.use(found[1], found[2])
+
+
+def _is_first(tx: Tx, header: Header) -> bool:
+    """Whether this call has changed nothing yet: a late repeat must not bring back what was replaced since."""
+    return tx.first_time(f"script/{header.sender}/{header.requester}/{header.function_call_id}")
