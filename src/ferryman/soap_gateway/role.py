@@ -271,17 +271,17 @@ class SOAPGateway:
         """One call of the operator's tools; a refusal is an answer."""
         header, question = decode(raw, peers.REQUEST_CODEC)
         try:
-            answer = await self._answer(caller, header, question)
+            call = f"{caller}/{header.requester}/{header.function_call_id}"
+            answer = await self._answer(caller, question, call)
         except Refused as refusal:
             answer = peers.PeerRefused(status=from_refusal(refusal))
         except (InputError, PeerError) as problem:
             answer = peers.PeerRefused(status=failed(*codes.FORMAT_INVALID, str(problem)))
         return encode(header, answer)
 
-    async def _answer(self, caller: str, header: Header, question: Body) -> Body:
+    async def _answer(self, caller: str, question: Body, call: str = "") -> Body:
         match question:
             case peers.PutPeer():
-                call = f"{caller}/{header.requester}/{header.function_call_id}"
                 await self.book.put(question.peer, actor=caller, call=call)
                 self._trust_again()
                 return peers.Peers(peers=(question.peer,))
