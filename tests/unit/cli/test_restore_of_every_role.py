@@ -257,7 +257,7 @@ async def test_an_older_database_keeps_its_events_and_goes_on_behind_them(tmp_pa
 
     def older(connection: Any) -> None:
         connection.execute(text("DROP INDEX audit_alarms"))  # of revision 0006
-        connection.execute(text("DROP TABLE kept_answer"))  # of revision 0007
+        connection.execute(text("DROP TABLE kept_answer"))  # of revision 0008
         connection.execute(text("ALTER TABLE event RENAME TO newer"))
         columns = "id, tenant, eid, type, body, received"
         declared = "id VARCHAR(40) NOT NULL UNIQUE, tenant, eid, type, body, received"
