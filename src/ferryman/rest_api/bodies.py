@@ -69,7 +69,10 @@ class QueueQuery(PageQuery, frozen=True, kw_only=True):
 
 
 Moment = Annotated[
-    float, msgspec.Meta(ge=0, le=32_503_680_000, description="Seconds since 1970; 0: whenever.")
+    float,
+    msgspec.Meta(
+        ge=0, le=32_503_680_000, description="Seconds since 1970: `since` and later, before `until`; 0: whenever."
+    ),
 ]  # up to the year 3000
 OperationCursor = Annotated[
     str,

@@ -91,8 +91,8 @@ class Batches(Sender):
         the right `order:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `since`: Seconds since 1970; 0: whenever.
-        `until`: Seconds since 1970; 0: whenever.
+        `since`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
+        `until`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
         """
         return self._pages(
             LIST_BATCHES.call(
@@ -241,8 +241,8 @@ class AsyncBatches(AsyncSender):
         the right `order:read`.
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
-        `since`: Seconds since 1970; 0: whenever.
-        `until`: Seconds since 1970; 0: whenever.
+        `since`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
+        `until`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
         """
         return self._pages(
             LIST_BATCHES.call(

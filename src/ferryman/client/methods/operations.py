@@ -140,8 +140,8 @@ class Operations(Sender):
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
         `eid`: An EID, or nothing.
-        `since`: Seconds since 1970; 0: whenever.
-        `until`: Seconds since 1970; 0: whenever.
+        `since`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
+        `until`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
         """
         return self._pages(
             LIST_OPERATIONS.call(
@@ -319,8 +319,8 @@ class AsyncOperations(AsyncSender):
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
         `eid`: An EID, or nothing.
-        `since`: Seconds since 1970; 0: whenever.
-        `until`: Seconds since 1970; 0: whenever.
+        `since`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
+        `until`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
         """
         return self._pages(
             LIST_OPERATIONS.call(

@@ -125,8 +125,8 @@ class Platform(Sender):
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
         `eid`: An EID, or nothing.
-        `since`: Seconds since 1970; 0: whenever.
-        `until`: Seconds since 1970; 0: whenever.
+        `since`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
+        `until`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
         """
         return self._pages(
             LIST_MAINTENANCE.call(
@@ -345,8 +345,8 @@ class AsyncPlatform(AsyncSender):
         `after`: `next` of the page before; empty at first.
         `page_size`: Entries of the page.
         `eid`: An EID, or nothing.
-        `since`: Seconds since 1970; 0: whenever.
-        `until`: Seconds since 1970; 0: whenever.
+        `since`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
+        `until`: Seconds since 1970: `since` and later, before `until`; 0: whenever.
         """
         return self._pages(
             LIST_MAINTENANCE.call(
