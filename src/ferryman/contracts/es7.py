@@ -58,7 +58,7 @@ class ES7CreateAdditionalKeySetResponse(Body, frozen=True, kw_only=True, tag=Tru
 
 
 class ES7HandleSMSRChangeNotification(Body, frozen=True, kw_only=True, tag=True):
-    """In the schema, without a procedure that uses it: accepted and logged."""
+    """In the schema and in no procedure (3.8 tells owners on ES4 or ES3): taken, recorded, never sent."""
 
     eis: EIS
     completed: float

@@ -271,9 +271,6 @@ class Desk:
             told = body.decode(element).body
         except BodyError as problem:
             raise Fault(f"{problem.field}: {problem.reason}") from None
-        if isinstance(told, es7.ES7HandleSMSRChangeNotification):
-            log.info("notification without a procedure", function=function.qualified, peer=peer.name)
-            return ACCEPTED
         # At least once: a repeat has the same content.
         identifier = f"{SOAP_GATEWAY}/{rows.key(peer.oid, function.qualified, keep(told).decode())}"
         header = Header(
@@ -286,7 +283,16 @@ class Desk:
         )
 
         def unit(tx: Tx) -> None:
-            if tx.first_time(identifier):
+            if not tx.first_time(identifier):
+                return
+            if isinstance(told, es7.ES7HandleSMSRChangeNotification):
+                # No procedure has it, and who manages a card is nothing that an SM-SR can say of another's.
+                detail = "no procedure has it: nothing follows"
+                actor, action = peer.oid, function.qualified
+                tx.audit(
+                    actor=actor, action=action, eid=header.eid, object=peer.name, outcome="ignored", detail=detail
+                )
+            else:
                 tx.send(SM_DP, header, told)
 
         await self._mailbox.transact(unit)

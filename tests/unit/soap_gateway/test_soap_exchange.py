@@ -298,10 +298,28 @@ async def test_es7_both_ways(tmp_path: Path, parties: dict[str, Party]) -> None:
         assert (await client.send(back, relates_to=relates, path="/es7/callback")).status == 202
         await until(lambda: len(gateway.heard) == 2)
         assert gateway.heard[1][2] == back
-        changed = es7.ES7HandleSMSRChangeNotification(eis=esm_samples.eis(0), completed=esm_samples.AT)
-        assert (await client.send(changed)).status == 202
-        assert len(gateway.heard) == 2
     await receiver.stop()
+
+
+@virtual
+async def test_a_notification_that_no_procedure_has(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """ES7.HandleSMSRChangeNotification of an SM-SR is recorded, once; another one is a record of its own."""
+    async with opened(tmp_path, parties) as gateway:
+        peer = await gateway.peer(parties["sr2"], PeerKind.SM_SR, SR2)
+        client = Client(gateway, parties["sr2"], SR2)
+        told = [
+            es7.ES7HandleSMSRChangeNotification(eis=esm_samples.eis(0), completed=esm_samples.AT + hours * 3600.0)
+            for hours in (0, 0, 1)
+        ]
+        for one in told:
+            assert (await client.send(one)).status == 202
+        assert gateway.heard == [], "no role hears of it"
+        found = [row for row in gateway.rows(schema.PLATFORM.audit) if "Notification" in row.action]
+        assert {(row.actor, row.action, row.eid, row.object, row.outcome) for row in found} == {
+            (SR2, "ES7.HandleSMSRChangeNotification", EID, peer.name, "ignored")
+        }
+        assert len(found) == 2
+        assert gateway.rows(schema.PLATFORM.outbox) == []
 
 
 @virtual
