@@ -158,6 +158,9 @@ async def stock(w: Exchange, owner: str = s.OWNER, *, name: str = "demo", whole:
     await w.dp_store.write(unit)
 
 
+DOWNLOAD: tuple[type[Body], dict[str, Any]] = (es2.ES2DownloadProfile, {"iccid": OURS})
+
+
 def download(**fields: Any) -> es2.ES2DownloadProfile:
     values: dict[str, Any] = {"eid": s.EID, "smsr_id": FIRST}
     return es2.ES2DownloadProfile(**values | (fields or {"iccid": OURS}))
@@ -228,3 +231,15 @@ async def test_an_order_for_a_card_of_an_unknown_sm_sr(tmp_path: Path, parties: 
 def test_each_pair_of_each_function_has_its_row() -> None:
     for function, (_, _, cases) in FUNCTIONS.items():
         assert {case[0] for case in cases} == set(PAIRS[function])
+
+
+@virtual
+async def test_identifiers_that_nobody_can_have(tmp_path: Path) -> None:
+    """The schema takes them: an EID with letters or wrong check digits, an ICCID that is too short."""
+    async with exchange(tmp_path, dp=SETTINGS) as w:
+        await stock(w)
+        for kind, fields in [*((made, given) for made, given, _ in FUNCTIONS.values()), DOWNLOAD]:
+            make: Any = kind
+            for eid in ("8903302300000000006149436000AB91", s.EID[:-2] + "00"):
+                assert await w.code(make(**{"eid": eid, "smsr_id": FIRST} | fields), s.OWNER) == "8.1.1/3.9"
+        assert await w.code(download(iccid="8988101"), s.OWNER) == "8.2.1/3.9"

@@ -29,7 +29,8 @@ class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     `connectivity` replace those of the template, None leaves them. `keys` says what becomes of the ISD-P's SCP03
     keys behind a good download: keep, destroy, or hand-over under the transport key named `keys_under`. `hold`
     names the holds of this order (`contracts.holds`); None: those of the hook of its profile type. `delete_token`
-    loads a token key into the ISD-P, so that tokens for its Master Delete can be issued.
+    loads a token key into the ISD-P, so that tokens for its Master Delete can be issued. `smsr_id` is the OID of
+    the SM-SR that manages the eUICC, empty for our own.
     """
 
     owner: str
@@ -47,6 +48,7 @@ class CreateOrder(Body, frozen=True, kw_only=True, tag=True):
     keys_under: str = ""
     hold: tuple[str, ...] | None = None
     delete_token: bool = False
+    smsr_id: str = ""
 
 
 class CancelOrder(Body, frozen=True, kw_only=True, tag=True):

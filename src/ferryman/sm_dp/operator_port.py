@@ -6,7 +6,6 @@ import hashlib
 
 import msgspec
 
-from ferryman.codec.ids import EID
 from ferryman.contracts import codes, es2, es2_calls, es3, v4
 from ferryman.contracts.es2_calls import ES2View
 from ferryman.contracts.message import Body, Header
@@ -17,6 +16,7 @@ from ferryman.platform.clock import Clock
 from ferryman.platform.engine import Engine, Start
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.profile.overrides import check_connectivity
+from ferryman.sm_dp.identifiers import require_eid
 from ferryman.sm_dp.procedures import relay
 from ferryman.sm_dp.records import DPSettings
 
@@ -34,10 +34,6 @@ class OperatorPort:
         self._engine = engine
         self._settings = settings
         self._clock = clock
-
-    def foreign(self, smsr_id: str) -> str:
-        """Empty when the SM-SR is our own, else its identifier: it is reached by the gateway."""
-        return "" if smsr_id in ("", self._settings.smsr_id) else smsr_id
 
     # -- calls ----------------------------------------------------------------------------------------------
 
@@ -107,8 +103,7 @@ class OperatorPort:
             if not body.parameters:
                 raise InputError("connectivity parameters", "are missing")
             check_connectivity(body.parameters)
-        if not EID.parse(eid).check_digits_ok:
-            raise Refused(*codes.EID_UNKNOWN, "the check digits of the EID are wrong", identifier=eid)
+        require_eid(eid)
         name = hashlib.sha256(f"{header.requester}\0{header.function_call_id}".encode()).hexdigest()[:16]
         state = relay.State(
             name=name,
@@ -117,7 +112,7 @@ class OperatorPort:
             call=body,  # type: ignore[arg-type]  # one of CALLS
             deadline=header.deadline,
             began=self._clock.now(),
-            foreign_smsr=self.foreign(smsr_id),
+            foreign_smsr=self._settings.foreign(smsr_id),
         )
         start = Start(
             kind=RELAY,

@@ -20,6 +20,7 @@ from ferryman.profile.overrides import check_connectivity, check_pol1
 from ferryman.sm_dp.factory import hooks, orders, stock, templates
 from ferryman.sm_dp.factory.announcing import announce
 from ferryman.sm_dp.hooks.desk import check_holds, verdict_of
+from ferryman.sm_dp.identifiers import require_eid, require_iccid
 from ferryman.sm_dp.procedures.state import State
 from ferryman.sm_dp.records import DPSettings
 
@@ -74,7 +75,7 @@ class OrderDesk:
         await self.start(header, body, body, order_id=order_id)
         return await self.show(body.owner, order_id)
 
-    async def download(self, header: Header, body: es2.ES2DownloadProfile, *, foreign_smsr: str) -> None:
+    async def download(self, header: Header, body: es2.ES2DownloadProfile) -> None:
         """ES2.DownloadProfile (5.3.2) from outside: an order, answered at its end. Raises Refused, InputError."""
         wanted = CreateOrder(
             owner=header.requester,
@@ -83,11 +84,15 @@ class OrderDesk:
             profile_type="" if body.iccid else body.profile_type,
             enable=body.enable,
             validity=min(max(header.deadline - self._clock.now(), 1.0), MAX_VALIDITY),
+            smsr_id=body.smsr_id,
         )
+        require_eid(body.eid)
+        if body.iccid:
+            require_iccid(body.iccid)
         check_order(wanted)
         order_id = order_calls.order_id(header.requester, header.function_call_id)
         try:
-            await self.start(header, wanted, body, order_id=order_id, foreign_smsr=foreign_smsr, reply=True)
+            await self.start(header, wanted, body, order_id=order_id, reply=True)
         except Refused as refusal:
             if (refusal.subject, refusal.reason) != codes.PROFILE_TYPE_UNKNOWN:
                 raise
@@ -104,7 +109,6 @@ class OrderDesk:
         request: Body,
         *,
         order_id: str,
-        foreign_smsr: str = "",
         reply: bool = False,
         join: Callable[[Tx], None] | None = None,
     ) -> None:
@@ -122,7 +126,7 @@ class OrderDesk:
             )
             orders.put_order(tx, body, order_id, row.iccid, row.profile_type)
             state = self._state(tx, body, order_id, row, body.validity)
-            return msgspec.structs.replace(state, foreign_smsr=foreign_smsr, reply=reply)
+            return msgspec.structs.replace(state, reply=reply)
 
         header = _with_deadline(header, body, now + body.validity)
         start = Start(
@@ -159,6 +163,7 @@ class OrderDesk:
             keys=body.keys,
             keys_under=body.keys_under,
             delete_token=body.delete_token,
+            foreign_smsr=self._settings.foreign(body.smsr_id),
             holds=body.hold if body.hold is not None else terms.holds if terms is not None else (),
             hold_limit=terms.max_hold if terms is not None else DEFAULT_HOLD,
         )

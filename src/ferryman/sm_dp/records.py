@@ -49,6 +49,10 @@ class DPSettings(msgspec.Struct, frozen=True, kw_only=True):
         if self.segments_per_message < 1:
             raise InputError("sm_dp.segments_per_message", "must be at least 1")
 
+    def foreign(self, smsr_id: str) -> str:
+        """Empty when the SM-SR is our own, else its identifier: it is reached by the gateway."""
+        return "" if smsr_id in ("", self.smsr_id) else smsr_id
+
 
 class Package(msgspec.Struct, frozen=True):
     """A protected package, as it is sent."""

@@ -129,7 +129,7 @@ class SMDP:
     async def _download(self, header: Header, body: es2.ES2DownloadProfile) -> None:
         """ES2.DownloadProfile (5.3.2) from outside: an order that is answered at its end; a refusal at once."""
         try:
-            await self.orders.download(header, body, foreign_smsr=self.port.foreign(body.smsr_id))
+            await self.orders.download(header, body)
         except (Refused, InputError) as problem:
             status = (
                 from_refusal(problem)

@@ -254,6 +254,21 @@ def test_left_over_of_our_own_iccid_that_stays_is_in_the_way() -> None:
     assert end(answer(one.state, es3.ES3DeleteISDPResponse(status=BAD))).status == BAD
 
 
+def test_the_eis_of_another_card_is_no_answer() -> None:
+    """Its maker's signature is good, and its key is that of a card that the Operator has not named."""
+    asking = fresh(phase="get-eis", calls=1)
+    other = eis(eid="89033023000000000061494360000288")
+    ended = end(answer(asking, es3.ES3GetEISResponse(status=SUCCESS, eis=other)))
+    assert (ended.status.code, ended.status.identifier, ended.installed) == ("1.2/4.2", EID, False)
+
+
+def test_an_isdp_without_a_name_is_deleted() -> None:
+    taken = answer(fresh(phase="creating", calls=1), es3.ES3CreateISDPResponse(status=SUCCESS))
+    assert sent(taken) == es3.ES3DeleteISDP(eid=EID, iccid=ICCID)
+    ended = end(answer(taken.state, es3.ES3DeleteISDPResponse(status=SUCCESS)))
+    assert (ended.status.code, ended.isdp_aid) == ("1.2/4.2", b"")
+
+
 def test_create_refused_and_expired() -> None:
     refused = answer(at("creating"), es3.ES3CreateISDPResponse(status=BAD))
     assert end(refused).status == BAD

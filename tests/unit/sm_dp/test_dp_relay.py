@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ferryman.codec import ids
@@ -140,7 +141,10 @@ def test_the_operator_sees_its_own_profiles() -> None:
     begun = step(state(call), Begin())
     unknown = answer(begun.state, es3.ES3GetEISResponse(status=failed(*codes.EID_UNKNOWN, "no")))
     assert replied(unknown).status.code == "8.1.1/3.9"
-    assert replied(answer(begun.state, es3.ES3GetEISResponse(status=SUCCESS))).status.code == "1.2/4.2"
+    others = msgspec.structs.replace(eis(profile()), eid="89033023000000000061494360000288")
+    for found in (None, others):  # of another card than was asked for
+        wrong = replied(answer(begun.state, es3.ES3GetEISResponse(status=SUCCESS, eis=found)))
+        assert (wrong.status.code, wrong.eis) == ("1.2/4.2", None)
 
 
 def test_audit() -> None:
@@ -149,6 +153,9 @@ def test_audit() -> None:
     assert sent(everything).body == es3.ES3AuditEIS(eid=EID, iccids=(ICCID,))
     done = answer(everything.state, es3.ES3AuditEISResponse(status=SUCCESS, eis=eis(mine, theirs)))
     assert [p.iccid for p in replied(done).eis.profiles] == [ICCID]
+    others = msgspec.structs.replace(eis(mine), eid="89033023000000000061494360000288")
+    wrong = replied(answer(everything.state, es3.ES3AuditEISResponse(status=SUCCESS, eis=others)))
+    assert (wrong.status.code, wrong.eis) == ("1.2/4.2", None)
     foreign = looked(ES2AuditEIS(eid=EID, smsr_id="", iccids=(OTHER,)), mine, theirs)
     assert replied(foreign).status.code == "8.2/1.2"
     assert replied(looked(ES2AuditEIS(eid=EID, smsr_id=""), theirs)).status.code == "8.2.1/3.9"

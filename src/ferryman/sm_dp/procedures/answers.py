@@ -1,10 +1,12 @@
-"""Reading EuiccResponseData: the response TLVs of the card as ES3.SendData returns them."""
+"""Reading answers of ES3: response TLVs of the card as SendData returns them, an EIS that was not asked for."""
 
 from __future__ import annotations
 
 from ferryman.codec import tlv
 from ferryman.codec.apdu import ResponseAPDU
 from ferryman.codec.tlv import TLV
+from ferryman.contracts import codes
+from ferryman.contracts.status import ExecutionStatus, failed
 from ferryman.errors import PeerError
 
 R_APDU = 0x23
@@ -101,3 +103,8 @@ def challenge_lost(data: bytes) -> bool:
     except PeerError:
         return False
     return any(item.tag == CHAIN for item in items) or statuses[-1:] == [SW_CONDITIONS]
+
+
+def other_eis(eid: str) -> ExecutionStatus:
+    """What an SM-SR is told off with that answers with the EIS of another eUICC: nothing in it is about ours."""
+    return failed(*codes.PROVIDER_ERROR, "the SM-SR answered with the EIS of another eUICC", eid)

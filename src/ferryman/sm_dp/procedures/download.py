@@ -30,6 +30,7 @@ from ferryman.platform.procedure import (
 )
 from ferryman.sm_dp import eligibility
 from ferryman.sm_dp.procedures import hold, install, keys, token_key
+from ferryman.sm_dp.procedures.answers import other_eis
 from ferryman.sm_dp.procedures.failure import DELETING, fail
 from ferryman.sm_dp.procedures.state import State, call, call_id, finish, replace
 from ferryman.sm_dp.records import MAX_SEGMENT, MIN_SEGMENT, Facts, KeepHandedKeys
@@ -128,6 +129,9 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
                 # Expired: nobody knows whether the card made it; what the SM-SR has in state Created goes (3.1.4).
                 left = body.status.status is Status.EXPIRED
                 return fail(replace(state, left_over=left), context, body.status)
+            if not body.isdp_aid:  # done, and nobody can say where
+                sentence = "the SM-SR made an ISD-P and did not name it"
+                return fail(replace(state, left_over=True), context, failed(*codes.PROVIDER_ERROR, sentence))
             return keys.begin(replace(state, isdp_aid=body.isdp_aid, attempts=0))
         case keys.CERTIFYING | keys.ESTABLISHING, es3.ES3SendDataResponse():
             return keys.sent(state, body, context)
@@ -186,6 +190,8 @@ def _eis(state: State, body: es3.ES3GetEISResponse, context: Context) -> Step[St
     eis = body.eis
     if eis is None:
         return fail(state, context, body.status if not body.status.ok else _unknown(state))
+    if eis.eid != state.eid:
+        return fail(state, context, other_eis(state.eid))  # another card's key would get the profile
     state = replace(state, segment=segment_of(eis))
     facts: Facts = context.facts
     created = [p.iccid for p in eis.profiles if p.state is ProfileState.CREATED]

@@ -47,6 +47,7 @@ from ferryman.platform.procedure import (
     TimerFired,
 )
 from ferryman.sm_dp.procedures import connectivity
+from ferryman.sm_dp.procedures.answers import other_eis
 from ferryman.sm_dp.records import Facts, ProfileGone
 
 LOOKING, CALLING, FORGETTING, ENDED = "looking", "calling", "forgetting", "ended"
@@ -126,9 +127,13 @@ def _received(state: State, body: Body, context: Context) -> Step[State]:
         case "looking", es3.ES3GetEISResponse():
             if body.eis is None:
                 return _end(state, body.status if not body.status.ok else _odd())
+            if body.eis.eid != context.eid:
+                return _end(state, other_eis(context.eid))
             return _known(state, body.eis, body.status, context)
         case "calling", es3.ES3SendDataResponse() | es3.ES3UpdateConnectivityParametersResponse():
             return _answered_in(state, body, context)
+        case "calling", es3.ES3AuditEISResponse() if body.eis is not None and body.eis.eid != context.eid:
+            return _end(state, other_eis(context.eid))
         case "calling", es3.ES3AuditEISResponse():
             return _end(state, body.status, eis=body.eis)
         case "calling", es3.ES3DeleteISDPResponse() if body.status.ok:

@@ -52,6 +52,7 @@ RELAY = _table(
     calling | ES3SendDataResponse expired, ES3UpdateConnectivityParametersResponse expired | | end | reply expired
     calling | crypto connectivity-protect refused, crypto connectivity-confirm refused | not the card's answer | end | reply failed
     looking | ES3GetEISResponse failed, ES3GetEISResponse success | no such profile, or somebody else's | end | reply failed
+    calling | ES3AuditEISResponse success | the EIS of another eUICC | end | reply failed
     calling | ES3AuditEISResponse success, ES3SetFallBackAttributeResponse success, ES3EnableProfileResponse success, ES3DisableProfileResponse success, ES3UpdatePolicyRulesResponse success, ES3UpdateSubscriptionAddressResponse success, ES3GetEISResponse success | also under a wrong name | end | reply success
     calling | ES3EnableProfileResponse warning, ES3SetFallBackAttributeResponse warning, ES3DisableProfileResponse warning, ES3UpdatePolicyRulesResponse warning, ES3UpdateSubscriptionAddressResponse warning | | end | reply warning
     calling | ES3AuditEISResponse failed, ES3SetFallBackAttributeResponse failed, ES3EnableProfileResponse failed, ES3DisableProfileResponse failed, ES3DeleteISDPResponse failed, ES3UpdatePolicyRulesResponse failed, ES3UpdateSubscriptionAddressResponse failed | | end | reply failed
