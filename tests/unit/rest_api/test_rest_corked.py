@@ -6,8 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from ferryman.rest_api.protocol import LINGER, Corked
+from ferryman.rest_api.protocol import LINGER, WHOLE, Corked, protocol_of
 from virtual_loop import virtual
 
 
@@ -73,30 +75,31 @@ async def test_whole_answers_of_a_turn_leave_together_at_its_end(below: _Transpo
     """Behind everything that the loop had to do in this turn, and ahead of what the next one brings."""
     loop = asyncio.get_running_loop()
     one, other = _corked(below), _corked(below)
-    loop.call_soon(lambda: one.whole(b"one"))
+    loop.call_soon(lambda: one.with_others(b"one"))
     loop.call_soon(lambda: below.done.append("work of the same turn"))
-    loop.call_soon(lambda: other.whole(b"other"))
+    loop.call_soon(lambda: other.with_others(b"other"))
     await asyncio.sleep(0)
     loop.call_soon(lambda: below.done.append("work of the next turn"))
     await asyncio.sleep(0)
     assert below.done == ["work of the same turn", b"one", b"other", "work of the next turn"]
 
 
-async def test_whole_answers_of_one_connection_are_one_write_in_their_order(below: _Transport) -> None:
+async def test_whole_answers_of_one_connection_keep_their_order(below: _Transport) -> None:
     corked = _corked(below)
     corked.write(b"100 ")
-    corked.whole(b"one ")
-    corked.whole(b"two ")
+    corked.with_others(b"one ")
+    corked.with_others(b"two ")
     assert below.done == []
-    await asyncio.sleep(0)
-    corked.whole(b"three ")
-    corked.write(b"head of four")
-    assert below.done == [b"100 one two ", b"three head of four"]
-    corked.whole(b"five")
+    corked.whole(b"three")
+    assert below.done == [b"100 one two three"]
+    corked.with_others(b"four ")
+    corked.write(b"head of five")
+    assert below.done[1:] == [b"four head of five"]
+    corked.with_others(b"six")
     corked.close()
-    assert below.done == [b"100 one two ", b"three head of four", b"five", "closed"]
+    assert below.done[2:] == [b"six", "closed"]
     await asyncio.sleep(0)
-    assert below.done[-1] == "closed"
+    assert below.done[2:] == [b"six", "closed"]
 
 
 async def test_what_was_written_leaves_before_the_end(below: _Transport) -> None:
@@ -138,3 +141,48 @@ async def test_what_cannot_end_one_direction_ends_both(below: _Transport) -> Non
     corked.close()
     assert below.done == ["closed"]
     assert not corked.lingers
+
+
+class _Connection(_Transport):
+    """Notes in a list that others have, too, that an answer was written."""
+
+    def __init__(self, done: list[bytes | str], name: str) -> None:
+        super().__init__()
+        self.done, self._name = done, name
+
+    def get_extra_info(self, name: str) -> Any:
+        return None
+
+    def write(self, data: bytes) -> None:
+        assert data.startswith(b"HTTP/1.1 200 OK")
+        self.done.append(f"{self._name} written")
+
+
+async def test_only_who_waited_for_nothing_waits_for_others() -> None:
+    """What waited for a commit is answered at once: who asks again soon has part in the next one."""
+    done: list[bytes | str] = []
+    committed = asyncio.Event()
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        if scope["path"] == "/orders":
+            await committed.wait()
+        assert scope["extensions"][WHOLE](200, [(b"content-length", b"2")], b"{}")
+        done.append(f"{scope['path']} made")
+
+    config = uvicorn.Config(app, http=protocol_of(5.0), log_config=None, ws="none")
+    config.load()
+    protocols = []
+    for path in ("/orders", "/one", "/other"):
+        protocol: Any = protocol_of(5.0)(config, ServerState(), {})
+        protocol.connection_made(_Connection(done, path))
+        protocol.data_received(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        protocols.append(protocol)
+    committed.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert done == [
+        *("/one made", "/other made", "/one written", "/other written"),
+        *("/orders written", "/orders made"),
+    ]
+    for protocol in protocols:
+        protocol.connection_lost(None)
