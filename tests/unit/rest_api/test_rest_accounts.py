@@ -6,13 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
+from sqlalchemy import select
 
 from cli_run import ferryman
 from ferryman.cli.settings import FILE
 from ferryman.contracts.rest import AddAccount, KeyRole
 from ferryman.rest_api import totp
 from ferryman.rest_api.accounts import FIRST_LOCK, LONGEST_LOCK, MAX_FAILED
+from ferryman.rest_api.passwords import NO_HASH
+from ferryman.rest_api.schema import account
 from ferryman.rest_api.sessions import IDLE, LONGEST
 from rest_world import OTHER, TENANT, Answer, RestWorld, rest_world
 
@@ -242,6 +246,37 @@ async def test_an_admin_makes_recovers_and_disables_accounts_of_his_tenant(tmp_p
         assert "eve" not in names
         assert "bob" in names
         assert len(names) == 2
+
+
+async def test_recovery_leaves_nothing_of_before(tmp_path: Path) -> None:
+    """Neither a login nor a lock, nor codes of an app that is lost; and nobody does this to himself."""
+    async with rest_world(tmp_path, login_rate=0) as world:
+        user, admin = await made(world), (await world.person(KeyRole.ADMIN)).heads
+        heads = heads_of(await log_in(world, "ada", NEW))
+        secret = await world.ask("POST", "/session/totp", body={"password": NEW}, headers=heads)
+        first = {"code": code(world, key_of(secret.json["secret"]))}
+        assert (await world.ask("POST", "/session/totp/confirm", body=first, headers=heads)).status == 204
+        for _ in range(MAX_FAILED):
+            await log_in(world, "ada", "wrong")
+        own = await world.ask("POST", f"/users/{user}/changes", body={"action": "recover"}, headers=heads)
+        assert own.status == 403
+        recovered = await world.ask("POST", f"/users/{user}/changes", body={"action": "recover"}, headers=admin)
+        assert recovered.status == 200
+        assert (await world.ask("GET", "/session", headers=heads)).status == 401
+        again = await log_in(world, "ada", recovered.json["password"])
+        assert again.status == 201, "no code is asked for, and no lock stands"
+        assert (await world.ask("GET", f"/users/{user}", headers=admin)).json["codes"] is False
+
+
+async def test_passwords_are_kept_as_is_recommended_and_nobody_has_a_hash_of_the_same_cost(tmp_path: Path) -> None:
+    """OWASP's least for Argon2id; who does not exist costs as much as who does, or time would tell."""
+    async with rest_world(tmp_path) as world:
+        user = await made(world)
+        kept = select(account.c.password).where(account.c.id == user)
+        text = await world.rest.mailbox.store.read(lambda c: str(c.execute(kept).scalar_one()))
+        assert text.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        nobody, somebody = argon2.extract_parameters(NO_HASH), argon2.extract_parameters(text)
+        assert nobody == somebody
 
 
 async def test_keys_give_no_more_than_their_maker_has(tmp_path: Path) -> None:

@@ -323,9 +323,12 @@ async def test_a_provider_has_a_new_key(tmp_path: Path, forger: Forger) -> None:
         assert forger.looks == 2
 
 
-@pytest.mark.parametrize("says", [{"issuer": "https://other.example"}, {"token_endpoint": "ftp://127.0.0.1/t"}])
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [({"issuer": "https://other.example"}, "another one"), ({"token_endpoint": "ftp://x/t"}, "no token_endpoint")],
+)
 async def test_a_provider_that_says_that_it_is_another(
-    tmp_path: Path, forger: Forger, says: dict[str, str]
+    tmp_path: Path, forger: Forger, says: dict[str, str], why: str
 ) -> None:
     async with world_with(tmp_path, forger.url) as world:
         forger.says = says
@@ -333,6 +336,7 @@ async def test_a_provider_that_says_that_it_is_another(
         if answer.status == 302:
             answer = await attempt(world, forger, {})
         assert answer.status == 503
+        assert why in answer.json["detail"]
         assert "set-cookie" not in answer.headers
 
 

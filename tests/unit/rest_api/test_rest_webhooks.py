@@ -16,7 +16,7 @@ from ferryman.contracts.rest import KeyRole
 from ferryman.contracts.status import failed
 from ferryman.errors import InputError
 from ferryman.platform.destination import NotAllowed, check, judge, resolve
-from ferryman.rest_api.events import sender
+from ferryman.rest_api.events import sender, webhooks
 from ferryman.rest_api.events.webhooks import BOTH_SECONDS, MAX_FORMER
 from patience import until
 from rest_world import OTHER, TENANT, RestWorld, rest_world
@@ -187,14 +187,14 @@ async def test_gone_pauses_and_resuming_delivers_what_waited(tmp_path: Path) -> 
         name = await hooked(world, receiver, token)
         receiver.status = 410
         await tell(world, 1)
-        webhooks = world.rest.services.webhooks
+        book = world.rest.services.webhooks
 
         async def paused() -> bool:
-            return (await webhooks.show(TENANT, name)).state == "paused"
+            return (await book.show(TENANT, name)).state == "paused"
 
         while not await paused():
             await asyncio.sleep(0.01)
-        assert "410" in (await webhooks.show(TENANT, name)).reason
+        assert "410" in (await book.show(TENANT, name)).reason
         receiver.status = 200
         await tell(world, 2)
         await asyncio.sleep(0.05)
@@ -203,6 +203,45 @@ async def test_gone_pauses_and_resuming_delivers_what_waited(tmp_path: Path) -> 
         assert changed.json["state"] == "active"
         await until(lambda: len(receiver.seen) == 3)
         assert [event["subject"] for event in receiver.once()] == ["order 1", "order 2"]
+
+
+async def test_gone_says_one_euicc_and_the_others_are_not_sent_again(tmp_path: Path) -> None:
+    async with rest_world(tmp_path, webhook_networks=LOOPBACK) as world, receiving() as receiver:
+        token = await world.token(KeyRole.ADMIN)
+        name = await hooked(world, receiver, token)
+        await world.ask("POST", f"/webhooks/{name}/changes", token, {"action": "pause"})
+        for number, eid in enumerate((ONE, TWO), 1):
+            await tell(world, number, eid)
+        receiver.statuses = [410]  # both leave at once: one is answered 410, the other 200
+        await world.ask("POST", f"/webhooks/{name}/changes", token, {"action": "resume"})
+        await until(lambda: world.rest.services.sender.delivered == 1)
+        log = (await world.ask("GET", f"/webhooks/{name}/deliveries", token)).json["items"]
+        assert sorted(one["state"] for one in log) == ["delivered", "waiting"]
+
+
+async def test_a_receiver_says_when_to_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "LONGEST_DELAY", 900.0)
+    async with rest_world(tmp_path, webhook_networks=LOOPBACK) as world, receiving() as receiver:
+        token = await world.token(KeyRole.ADMIN)
+        receiver.status, receiver.heads = 404, "Retry-After: 120\r\n"
+        name = await hooked(world, receiver, token)
+        await tell(world, 1)
+        await until(lambda: world.rest.services.sender.failed == 1)
+        (one,) = (await world.ask("GET", f"/webhooks/{name}/deliveries", token)).json["items"]
+        assert one["next_try"] - one["changed"] == pytest.approx(120.0, abs=1.0)
+
+
+async def test_so_many_webhooks_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "MAX_WEBHOOKS", 2)
+    async with rest_world(tmp_path) as world:
+        token, body = await world.token(KeyRole.ADMIN), {"url": "https://hooks.example.org/"}
+        made = [
+            await world.ask("POST", "/webhooks", token, body, headers={"idempotency-key": f"k{number}"})
+            for number in range(3)
+        ]
+        assert [one.status for one in made] == [201, 201, 403]
+        other = await world.token(KeyRole.ADMIN, OTHER)
+        assert (await world.ask("POST", "/webhooks", other, body, headers={"idempotency-key": "k"})).status == 201
 
 
 async def test_given_up_after_days_and_replayed_under_the_same_name(tmp_path: Path) -> None:
