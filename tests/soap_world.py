@@ -327,7 +327,7 @@ class Receiver:
                 soap_guard.schema_of(received.body).assertValid(received.body)
                 self.got.append(received)
             self.raw.append(octets)
-            body = self.answers.pop(0) if self.answers and status == 200 else b""
+            body = self.answers.pop(0) if self.answers and status in (200, 500) else b""
             writer.write(http_message.response(status, body, content_type="application/soap+xml", close=True))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):

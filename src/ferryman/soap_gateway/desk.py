@@ -135,7 +135,9 @@ class Desk:
         if function.interface != interface or not functions.is_action_of(told.action, function):
             raise Fault("Action, address and body do not agree", subcode="wsa:ActionMismatch")
         role = self._ours().role(function, message.shape)
-        if told.to_id != self._ours().identity(role or SM_SR):
+        # Whoever copies our ReplyTo into To (WS-Addressing 3.4) names nobody: RelatesTo tells whose it is.
+        unnamed = message.shape is Shape.RESPONSE and not told.to_id
+        if told.to_id != self._ours().identity(role or SM_SR) and not unnamed:
             raise Fault("the addressee is not here", subcode="wsa:DestinationUnreachable")
         return await self._dispatch(mine, function, message, received)
 

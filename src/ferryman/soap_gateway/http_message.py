@@ -26,6 +26,8 @@ _ONCE = frozenset(
     ("host", "content-length", "transfer-encoding", "content-type", "connection", "expect", "content-encoding")
 )
 
+BODILESS = (202, 204, 304)  # 202 without a length: the answer to a callback, whose connection may stay open
+
 REASONS = {
     200: "OK",
     202: "Accepted",
@@ -56,7 +58,7 @@ class BadMessage(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request or response head: `length` octets of body, or a chunked one."""
+    """A request or response head: `length` octets of body, or a chunked one, or (`open_ended`) all that comes."""
 
     method: str
     target: str
@@ -65,6 +67,7 @@ class Head:
     length: int
     chunked: bool
     close: bool
+    open_ended: bool = False
 
     @property
     def path(self) -> str:
@@ -103,7 +106,7 @@ def request_head(data: bytes, max_body: int) -> Head:
 
 
 def response_head(data: bytes, max_body: int) -> Head:
-    """The head of a response; raises BadMessage. A body that only the end of the connection ends is refused."""
+    """The head of a response; raises BadMessage."""
     lines = _lines(data)
     line = _STATUS.fullmatch(lines[0])
     if line is None:
@@ -112,10 +115,10 @@ def response_head(data: bytes, max_body: int) -> Head:
     fields = _fields(lines[1:])
     length, chunked = _framing(fields, max_body)
     framed = "content-length" in fields or chunked
-    if not framed and status not in (202, 204, 304) and status >= 200:
-        raise BadMessage("a response without a length")
+    # The end of the connection ends it (RFC 9112 6.3); a document that is cut off is not well-formed.
+    open_ended = not framed and status not in BODILESS and status >= 200
     close = "close" in fields.get("connection", "").lower()
-    return Head("", "", status, fields, length, chunked, close)
+    return Head("", "", status, fields, length, chunked, close, open_ended)
 
 
 def chunk_size(line: bytes) -> int:

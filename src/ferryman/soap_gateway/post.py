@@ -17,6 +17,7 @@ from ferryman.platform.scrubber import Scrubber
 from ferryman.soap_gateway import client, rows
 from ferryman.soap_gateway.book import PeerBook
 from ferryman.soap_gateway.client import Reply
+from ferryman.soap_gateway.esm import envelope
 from ferryman.soap_gateway.rows import Letter
 from ferryman.soap_gateway.settings import SOAPSettings
 from ferryman.soap_gateway.tls import client_context, fingerprints
@@ -27,9 +28,23 @@ LETTER_KEEP = 7 * 86_400.0  # seconds behind the deadline of its call that an an
 ACCEPTED = range(200, 300)
 FOR_NOW = frozenset((408, 425, 429))  # of the 4xx, those that say nothing about the message (RFC 9110, 6585, 8470)
 
+SERVER_ERROR = 500
+OF_THE_MESSAGE = frozenset((envelope.SENDER, envelope.MUST_UNDERSTAND, envelope.VERSION_MISMATCH))
+
 log = structlog.get_logger("ferryman.soap_gateway")
 
 type OnReply = Callable[[Letter, Reply], Awaitable[None]]
+
+
+def _is_refused(reply: Reply) -> bool:
+    """Whether the peer will never take the message: by status, or by a fault that blames the message.
+
+    Many stacks give every fault HTTP 500, also those that SOAP 1.2 part 2 table 20 gives 400.
+    """
+    if 400 <= reply.status < 500:
+        return True
+    fault = envelope.read_fault(reply.body) if reply.status == SERVER_ERROR else None
+    return fault is not None and fault.code in OF_THE_MESSAGE
 
 
 class Post:
@@ -124,7 +139,7 @@ class Post:
         except (Unavailable, PeerError, InputError) as problem:
             await self._put_off(letter, str(problem))
             return
-        if reply.status in FOR_NOW or (reply.status not in ACCEPTED and not 400 <= reply.status < 500):
+        if reply.status in FOR_NOW or (reply.status not in ACCEPTED and not _is_refused(reply)):
             await self._put_off(letter, f"HTTP {reply.status}")
             return
         try:

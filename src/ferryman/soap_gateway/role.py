@@ -250,7 +250,9 @@ class SOAPGateway:
             return
         function = functions.BY_NAME[row.function]
         if reply.status >= 400:
-            status = failed(*codes.PROVIDER_ERROR, f"the peer refused the message with HTTP {reply.status}")
+            fault = envelope.read_fault(reply.body)
+            said = f"HTTP {reply.status}" + (f": {fault.reason}" if fault is not None else "")
+            status = failed(*codes.PROVIDER_ERROR, f"the peer refused the message with {said}")
             await self.desk.close_request(message_key, bytes(row.header), _response(function, status))
         elif reply.body:
             await self._inline(letter, function, reply)

@@ -204,7 +204,8 @@ def forget(tx: Tx, nonces_before: float) -> bool:
     for column, condition in (
         (exchange.c.id, exchange.c.deadline < tx.now - KEEP),
         (request.c.message_key, request.c.deadline < tx.now - KEEP),
-        (letter.c.id, (letter.c.state != WAITING) & (letter.c.expires < tx.now)),
+        # One that is posted is given up by who carries it; one that nobody has fetched goes here.
+        (letter.c.id, ((letter.c.state != WAITING) | (letter.c.poll_id != "")) & (letter.c.expires < tx.now)),
         (nonce.c.id, nonce.c.seen < nonces_before),
     ):
         found = tx.connection.execute(select(column).where(condition).limit(SWEEP_BATCH)).scalars().all()

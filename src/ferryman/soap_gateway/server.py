@@ -18,6 +18,7 @@ from ferryman.soap_gateway import http_message
 from ferryman.soap_gateway.http_message import END_OF_HEAD, MAX_CHUNK_LINE, MAX_HEAD, BadMessage, Head
 from ferryman.soap_gateway.settings import SOAPSettings
 
+READ_AT_ONCE = 64 * 1024  # octets
 CLOSE_GRACE = 5.0  # seconds for answers under way when the server stops
 
 log = structlog.get_logger("ferryman.soap_gateway")
@@ -170,6 +171,8 @@ async def _head(reader: asyncio.StreamReader, first: bytes) -> bytes:
 
 async def read_body(reader: asyncio.StreamReader, head: Head, max_body: int) -> bytes:
     """The body that a head announces; raises BadMessage."""
+    if head.open_ended:
+        return await _to_the_end(reader, max_body)
     if not head.chunked:
         return await reader.readexactly(head.length) if head.length else b""
     body = bytearray()
@@ -188,3 +191,12 @@ async def read_body(reader: asyncio.StreamReader, head: Head, max_body: int) -> 
             raise BadMessage("a chunk longer than its size, or a trailer")
         if size == 0:
             return bytes(body)
+
+
+async def _to_the_end(reader: asyncio.StreamReader, max_body: int) -> bytes:
+    body = bytearray()
+    while piece := await reader.read(READ_AT_ONCE):
+        body += piece
+        if len(body) > max_body:
+            raise BadMessage(f"body of more than {max_body} octets", status=413)
+    return bytes(body)

@@ -13,9 +13,8 @@ from ferryman.soap_gateway.client import NotTrusted, Reply
 from ferryman.soap_gateway.esm import body, envelope, functions
 from ferryman.soap_gateway.esm.addressing import Addressing, entity, is_same_message, message_id
 from ferryman.soap_gateway.esm.body import Base
-from ferryman.soap_gateway.esm.document import parse
 from ferryman.soap_gateway.esm.functions import Shape
-from ferryman.soap_gateway.esm.names import ANONYMOUS, MAKE_CONNECTION, SOAP, WSMC
+from ferryman.soap_gateway.esm.names import ANONYMOUS, MAKE_CONNECTION, WSMC
 from ferryman.soap_gateway.party import Ours, Thread, write
 
 NOBODY = "89000000000000000000000000000000"  # an EID that no card has: its check digits are wrong
@@ -103,13 +102,12 @@ async def _endpoint(
 
 def _judge(asked: Asked, reply: Reply) -> list[PeerStep]:
     status = f"HTTP {reply.status}"
-    fault = _fault(reply.body)
+    fault = envelope.read_fault(reply.body)
     if reply.status in (401, 403):
         return [asked.step("call", False, f"{status}: the peer does not know us, or not our EntityId")]
     if fault is not None:
-        subcode, reason = fault
-        name = "addressing" if subcode.partition(":")[2] in ADDRESSING_FAULTS else "call"
-        return [asked.step(name, False, f"{status} with a SOAP fault: {reason}")]
+        name = "addressing" if fault.subcode.partition(":")[2] in ADDRESSING_FAULTS else "call"
+        return [asked.step(name, False, f"{status} with a SOAP fault: {fault.reason}")]
     if reply.status == 404:
         return [asked.step("call", False, f"{status}: nothing listens under this path")]
     if reply.status == 202 and not reply.body:
@@ -142,19 +140,6 @@ def _addressed(asked: Asked, told: Addressing) -> PeerStep:
     if not is_same_message(told.relates_to, asked.message_id):
         wrong.append(f"RelatesTo is {'not our MessageID' if told.relates_to else 'missing'}")
     return asked.step("addressing", not wrong, "; ".join(wrong)[:MAX_DETAIL] or "as agreed, both ways")
-
-
-def _fault(octets: bytes) -> tuple[str, str] | None:
-    """Subcode and reason of a SOAP fault; None when it is none."""
-    try:
-        root = parse(octets)
-    except PeerError:
-        return None
-    found = root.find(f"{{{SOAP}}}Body/{{{SOAP}}}Fault")
-    if found is None:
-        return None
-    subcode = (found.findtext("{*}Code/{*}Subcode/{*}Value") or "").strip()
-    return subcode, (found.findtext("{*}Reason/{*}Text") or "no reason given").strip()[:MAX_DETAIL]
 
 
 def _get_eis(peer: Peer, ours: Ours, url: str, unique: str, now: float) -> tuple[str, bytes, str]:

@@ -12,6 +12,7 @@ from ferryman.soap_gateway.esm.names import ANONYMOUS, WSA_ANONYMOUS, WSA_NONE
 from ferryman.soap_gateway.esm.simple import escape, read_date, write_date
 
 MAX_ADDRESS = 2_000  # characters of one header
+_NAMING = ("EntityId", "EntityName")
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/@")
 
 
@@ -73,9 +74,11 @@ def moment(text: str) -> float | None:
 
 
 def entity(address: str, identifier: str, name: str = "") -> str:
-    """An address that names a party."""
-    base = address.partition("?")[0]
-    return f"{base}?EntityId={encode(identifier)}" + (f"&EntityName={encode(name)}" if name else "")
+    """An address that names a party; other items of it stay as they are (WS-Addressing 3.4)."""
+    base, _, query = address.partition("?")
+    kept = [part for part in query.split("&") if part and part.partition("=")[0] not in _NAMING]
+    named = [f"EntityId={encode(identifier)}", *([f"EntityName={encode(name)}"] if name else ())]
+    return f"{base}?{'&'.join((*kept, *named))}"
 
 
 def message_id(domain: str, unique: str, *, transaction: str = "", context: str = "", sent: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,7 +83,10 @@ def decode(element: etree._Element) -> Decoded:
     if found is None:
         raise BodyError("is no message of the interfaces", field=local_name(element))
     function, message = found
-    values = read_sequence(element, (*_BEFORE[message.shape], *message.fields))
+    fields = (*_BEFORE[message.shape], *message.fields)
+    if message.shape is Shape.RESPONSE:
+        element = _without_empty_results(element, message)
+    values = read_sequence(element, fields)
     base = Base(**{key: values.pop(key) for key in _BASE_KEYS & values.keys()})
     if len(base.call_id) > MAX_CALL_ID or (message.shape is Shape.REQUEST and not base.call_id.strip()):
         raise BodyError(f"is empty or has more than {MAX_CALL_ID} characters", field="FunctionCallIdentifier")
@@ -94,6 +98,25 @@ def decode(element: etree._Element) -> Decoded:
     body = message.body(**values)
     _check(message.element, values)
     return Decoded(function, message, body, base)
+
+
+def _without_empty_results(element: etree._Element, message: Message) -> etree._Element:
+    """A response without result elements that are empty: the recovered schema has them even where a call failed.
+
+    An AID or an EIS that is empty says that there is none.
+    """
+    names = {field.name for field in message.fields}
+    empty = [
+        place
+        for place, child in enumerate(element)
+        if local_name(child) in names and not len(child) and not (child.text or "").strip()
+    ]
+    if not empty:
+        return element
+    element = copy.deepcopy(element)
+    for place in reversed(empty):
+        element.remove(element[place])
+    return element
 
 
 _BASE_KEYS = frozenset(item.key for item in (*BASE_REQUEST, *BASE_RESPONSE)) - {"status"}

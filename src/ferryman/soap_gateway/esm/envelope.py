@@ -11,7 +11,7 @@ from ferryman.soap_gateway.esm import addressing
 from ferryman.soap_gateway.esm.addressing import MAX_ADDRESS, Addressing
 from ferryman.soap_gateway.esm.document import parse
 from ferryman.soap_gateway.esm.fields import local_name, namespace
-from ferryman.soap_gateway.esm.names import SOAP, SOAP11, USERNAME_PROFILE, WSA, WSMC, WSSE, WSU
+from ferryman.soap_gateway.esm.names import REPLY, SOAP, SOAP11, USERNAME_PROFILE, WSA, WSMC, WSSE, WSU
 from ferryman.soap_gateway.esm.simple import escape
 
 SENDER = "Sender"
@@ -20,6 +20,8 @@ MUST_UNDERSTAND = "MustUnderstand"
 VERSION_MISMATCH = "VersionMismatch"
 _UNDERSTOOD = (WSA, WSMC, WSSE)
 _TRUE = ("true", "1")
+_OUR_ROLES = ("", f"{SOAP}/role/next", f"{SOAP}/role/ultimateReceiver")
+MAX_REASON = 300  # characters of a peer's reason that are told on
 MAX_HEADERS = 64  # blocks; a peer sends up to seven
 
 HEAD = f'<env:Envelope xmlns:env="{SOAP}" xmlns:wsa="{WSA}"><env:Header>'
@@ -91,7 +93,11 @@ def _blocks(header: etree._Element) -> tuple[dict[str, etree._Element], etree._E
         raise Fault(f"has more than {MAX_HEADERS} headers")
     for block in header:
         space, name = namespace(block), local_name(block)
+        if block.get(f"{{{SOAP}}}role", "").strip() not in _OUR_ROLES:
+            continue  # for somebody on the way (SOAP 1.2 part 1, 2.2)
         if space == WSA:
+            if name == "RelatesTo" and block.get("RelationshipType", REPLY) != REPLY:
+                continue  # related otherwise than by answering (WS-Addressing 3.1)
             if name in found:
                 raise Fault(f"{name} is given twice", subcode="wsa:InvalidAddressingHeader")
             found[name] = block
@@ -187,6 +193,21 @@ def username_token(token: UsernameToken) -> str:
         f"<wsse:Nonce>{escape(token.nonce)}</wsse:Nonce><wsu:Created>{escape(token.created)}</wsu:Created>"
         "</wsse:UsernameToken></wsse:Security>"
     )
+
+
+def read_fault(data: bytes) -> Fault | None:
+    """The fault in an answer; None when it is none. `code` and `subcode` are as the peer wrote them."""
+    try:
+        root = parse(data)
+    except PeerError:
+        return None
+    found = root.find(f"{{{SOAP}}}Body/{{{SOAP}}}Fault")
+    if found is None:
+        return None
+    code = (found.findtext("{*}Code/{*}Value") or "").strip().rpartition(":")[2]
+    subcode = (found.findtext("{*}Code/{*}Subcode/{*}Value") or "").strip()
+    reason = (found.findtext("{*}Reason/{*}Text") or "no reason given").strip()[:MAX_REASON]
+    return Fault(reason, code=code, subcode=subcode)
 
 
 def write_fault(fault: Fault) -> bytes:

@@ -13,5 +13,6 @@ ANONYMOUS = f"{WSMC}/anonymous?id="  # WS-MakeConnection: an address of somebody
 MAKE_CONNECTION = f"{WSMC}/MakeConnection"
 WSA_ANONYMOUS = f"{WSA}/anonymous"
 WSA_NONE = f"{WSA}/none"
+REPLY = f"{WSA}/reply"  # RelationshipType of an answer, also when none is given
 FAULT_ACTION = f"{WSA}/fault"
 CONTENT_TYPE = "application/soap+xml"

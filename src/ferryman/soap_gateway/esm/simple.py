@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape as _escape
 MAX_STRING = 4_096  # characters of a free text; the schema sets no limit
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,12})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_POSITIVE = re.compile(r"\+?0*[1-9]\d{0,99}", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 EARLIEST = 0.0  # seconds since 1970
 LATEST = 253_402_300_799.0  # 9999-12-31
@@ -103,6 +104,13 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def _positive(text: str) -> int:
+    """A period; one beyond every number here is the longest one, which somebody else finds too long."""
+    if _POSITIVE.fullmatch(text) is None:
+        raise ValueError("is no number above 0")
+    return min(int(text), MAX_NUMBER)
+
+
 def _boolean(text: str) -> bool:
     if text in ("true", "1"):
         return True
@@ -160,7 +168,7 @@ BOOLEAN = Simple("xs:boolean", _boolean, lambda value: "true" if value else "fal
 DATE_TIME = Simple("xs:dateTime", read_date, write_date)
 HEX = Simple("xs:hexBinary", octets(0, MAX_HEX), _hex)
 NUMBER = Simple("xs:nonNegativeInteger", integer(0, MAX_NUMBER), str)
-POSITIVE = Simple("xs:positiveInteger", integer(1, MAX_NUMBER), str)
+POSITIVE = Simple("xs:positiveInteger", _positive, str)
 INTEGER = Simple("xs:integer", integer(0, MAX_NUMBER), str)  # memory and counters: a negative one has no meaning
 BYTE = Simple("xs:byte", integer(-128, 127), str)
 # 16 octets, not the 32 that the recovered facet lets pass (`sgp02-messaging.xsd`, EIDType).
