@@ -1,7 +1,8 @@
 """The REST API beside bare Starlette on the same server: showing an order, and placing orders.
 
 Ours with API key, rights, rate limits, access log, Idempotency-Key, SM-DP, its database and its audit trail. The
-orders wait at the hold before their download: what is measured is that they are accepted, not what follows.
+orders wait at the hold before their download: what is measured is that they are accepted and, in the same process,
+their first step up to the hold with its two events, which the reference has nothing of.
 """
 
 from __future__ import annotations
