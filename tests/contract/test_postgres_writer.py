@@ -9,9 +9,14 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, select
 
+from ferryman.cli import watch
 from ferryman.errors import Unavailable
 from ferryman.platform import postgres_store
+from ferryman.platform.bus import InProcessBus
+from ferryman.platform.clock import LoopClock
+from ferryman.platform.mailbox import Mailbox
 from ferryman.platform.postgres_store import PostgresStore, TakenOver
+from ferryman.platform.schema import platform_tables
 from ferryman_sim.faults.proxy import FaultProxy
 from ferryman_sim.faults.rules import DIRECTIONS, Rules
 from patience import until, until_async
@@ -206,3 +211,20 @@ async def test_a_server_that_refuses_the_connection_is_trouble_for_who_reads(add
     async with opened(address.replace(f"/{database}", "/no_such_database")) as store:
         with pytest.raises(Unavailable):
             await ids(store)
+
+
+async def test_who_cannot_write_is_not_ready_although_it_can_read(address: str) -> None:
+    metadata = MetaData()
+    tables = platform_tables(metadata)
+
+    def watched(store: PostgresStore) -> Mailbox:
+        return Mailbox(role="sm-sr", store=store, tables=tables, bus=InProcessBus(), clock=LoopClock())
+
+    async with opened(address) as store, opened(address) as standby:
+        await store.claim()
+        assert await watch._answers(watched(store))
+        assert not await watch._answers(watched(standby))
+        read_only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+        await store.write(lambda connection: connection.exec_driver_sql(read_only))
+        assert not await watch._answers(watched(store))
+        assert await store.read(lambda connection: connection.execute(select(1)).scalar_one()) == 1

@@ -111,9 +111,25 @@ async def _checks(installation: Installation) -> dict[str, bool]:
 
 
 async def _answers(mailbox: Mailbox) -> bool:
+    """Whether a database can be read and takes commits; one that is busy with a long one does."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await mailbox.store.read(lambda connection: connection.execute(select(1)).scalar_one())
     except (Unavailable, TimeoutError):
         return False
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await mailbox.store.write(_must_write)
+    except Unavailable:
+        return False
+    except TimeoutError:
+        pass
     return True
+
+
+def _must_write(connection: Connection) -> None:
+    """Nothing, but in a transaction of the one who writes; raises Unavailable when the server only reads."""
+    if connection.dialect.name != "postgresql":
+        return
+    if connection.exec_driver_sql("SHOW transaction_read_only").scalar_one() == "on":
+        raise Unavailable("database (the server only reads)")

@@ -14,6 +14,7 @@ from ferryman.codec.smpp import messages as m
 from ferryman.codec.smpp.status import CommandStatus, Reaction, classify
 from ferryman.contracts.es5 import SMSAccepted, SMSRejected
 from ferryman.transport_sms.esme import ESME
+from ferryman.transport_sms.pace import Pace
 from ferryman.transport_sms.schema import part
 from scripted_smsc import Caller, ScriptedSMSC
 from sms_rig import SILENCE, Rig, account, refused
@@ -161,6 +162,19 @@ async def test_silence_repeats_the_same_octets_and_is_counted(tmp_path: Path) ->
     [row] = await rig.rows(part)
     assert (row.attempts, row.unknowns) == (4, 2)
     await rig.stop()
+
+
+def test_a_window_full_of_throttled_answers_halves_the_rate_once() -> None:
+    pace = Pace(100.0)
+    for number in range(50):
+        pace.sent(number / 100)
+    for _ in range(10):
+        pace.throttled(0.6)
+    assert pace.rate == 25.0  # half of what was reached
+    pace.throttled(1.5)
+    assert pace.rate == 25.0
+    pace.throttled(1.7)
+    assert pace.rate == 12.5
 
 
 @virtual

@@ -301,6 +301,8 @@ def test_any_pdu_is_a_sign_of_life() -> None:
     assert session.next_deadline() == 75.0
     session.timer(75.0)
     assert session.state is State.BOUND_TRX
+    assert session.timer(85.0) == []  # the first miss since then: the one before it is forgotten
+    assert session.timer(95.0) == [Ended("no sign of life from the SMSC")]
 
 
 def test_part_of_a_pdu_is_no_sign_of_life() -> None:
