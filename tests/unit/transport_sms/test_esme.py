@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -508,6 +508,29 @@ async def test_a_dead_link_is_found_and_replaced() -> None:
         while len(smsc.arrivals) < 2:
             await asyncio.sleep(1)
         assert 50 <= smsc.arrivals[1] - smsc.arrivals[0] <= 52
+        await esme.bound.wait()
+        await esme.stop()
+
+
+@virtual
+async def test_an_smsc_that_reads_nothing_any_more_does_not_hold_the_link_open() -> None:
+    async def reads_nothing(caller: Caller) -> None:
+        await caller.accept_bind()
+        cast(asyncio.Transport, caller.writer.transport).pause_reading()
+        await asyncio.sleep(10_000)
+
+    async def binds(caller: Caller) -> None:
+        await caller.accept_bind()
+        await leave(caller)
+
+    async with ScriptedSMSC(reads_nothing, binds) as smsc:
+        esme = await started(esme_for(smsc, window=200, enquire_interval=30, response_timeout=10))
+        large = m.SubmitSM(tlvs=(TLV(0x424, bytes(60_000)),))  # more together than the kernel keeps for a peer
+        outcomes = await asyncio.gather(*(esme.submit(large) for _ in range(200)))
+        assert {outcome.kind for outcome in outcomes} == {UNKNOWN}
+        while len(smsc.arrivals) < 2:
+            await asyncio.sleep(1.0)
+            assert asyncio.get_running_loop().time() < 120
         await esme.bound.wait()
         await esme.stop()
 

@@ -472,6 +472,21 @@ async def test_receipts_count_for_the_account_they_came_by(tmp_path: Path) -> No
 
 
 @virtual
+async def test_a_name_that_an_smsc_gives_again_is_that_of_its_last_message(tmp_path: Path) -> None:
+    """It was restarted and counts from the beginning: a receipt is about what it named last."""
+    rig = await Rig(tmp_path, account("a")).start()
+    name = SubmitOutcome(OutcomeKind.ACCEPTED, "1", 0)
+    rig.smsc["a"].answers = [name, name]
+    await rig.submit(sms_id="old")
+    await rig.submit(sms_id="new")
+    await rig.told(2)
+    for _ in range(2):
+        await rig.smsc["a"].on_receipt(receipt("1"))
+    assert [one.sms_id for one in (await rig.told(3))[2:] if isinstance(one, SMSReceipt)] == ["new"]
+    await rig.stop()
+
+
+@virtual
 async def test_an_early_receipt_waits_for_its_own_account(tmp_path: Path) -> None:
     rig = await Rig(tmp_path, *two()).start()
     await rig.smsc["b"].on_receipt(receipt("id-1"))
