@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from nats.js.api import (
@@ -43,11 +44,12 @@ async def _make_way(js: JetStreamContext, sender: str, dest: str) -> None:
 
 async def _stream(js: JetStreamContext, config: StreamConfig) -> None:
     try:
-        await js.stream_info(config.name or "")
+        found = await js.stream_info(config.name or "")
     except NotFoundError:
         await js.add_stream(config)
     else:
-        await js.update_stream(config)
+        # How many copies a cluster keeps is its operator's decision.
+        await js.update_stream(replace(config, num_replicas=found.config.num_replicas))
 
 
 def _way(sender: str, dest: str) -> StreamConfig:

@@ -33,23 +33,24 @@ async def test_the_longest_prefix_decides(tmp_path: Path) -> None:
     rig = await Rig(
         tmp_path,
         account("rest"),
-        account("uk", prefixes=("44", "353")),
-        account("mobile", prefixes=("4477",)),
+        account("uk", prefixes=("44", "353", "447624")),  # and one island of its own
+        account("mobile", prefixes=("4477", "4476")),
         account("inbound", bind_mode="receiver", prefixes=("447700",)),
     ).start()
-    for number, to in enumerate(("447700900123", "442079460000", "35312345", "33123456789")):
+    for number, to in enumerate(("447700900123", "442079460000", "35312345", "33123456789", "447624999")):
         await rig.submit(sms_id=str(number), to=to)
-    await rig.told(4)
+    await rig.told(5)
     assert {pdu.destination_addr: name for _, name, pdu in rig.sent} == {
         "447700900123": "mobile",
         "442079460000": "uk",
         "35312345": "uk",
         "33123456789": "rest",
+        "447624999": "uk",
     }
     rig.smsc["mobile"].bound.clear()
     rig.smsc["uk"].bound.clear()
     await rig.submit(sms_id="x", to="447700900123")
-    await rig.told(5)
+    await rig.told(6)
     assert rig.by[-1] == "rest"  # it serves every number, so it stands in for both
     await rig.stop()
 
