@@ -633,7 +633,9 @@ async def test_stopping_before_the_bind_and_between_tries() -> None:
         esme = esme_for(smsc)
         await esme.start()
         await arrived.wait()
+        since = asyncio.get_running_loop().time()
         await esme.stop()
+        assert asyncio.get_running_loop().time() - since < 1  # and not when the bind is overdue
         await esme.stop()
     gone = esme_for(smsc)
     await gone.start()

@@ -156,6 +156,21 @@ async def test_an_account_in_trouble_is_not_begun_with_until_it_had_a_rest(tmp_p
 
 
 @virtual
+async def test_trouble_that_rested_is_forgotten(tmp_path: Path) -> None:
+    rig = await Rig(tmp_path, account("a", failover_after=20)).start()
+    loop, [judged] = asyncio.get_running_loop(), rig.role.accounts
+    for _ in range(2):  # the second time counts from its own beginning
+        judged._note(refused(0x08))
+        assert judged.healthy(loop.time())
+        await asyncio.sleep(25)
+        judged._note(refused(0x08))
+        assert not judged.healthy(loop.time())
+        await asyncio.sleep(REST)
+        assert judged.healthy(loop.time())
+    await rig.stop()
+
+
+@virtual
 async def test_a_bind_that_answers_nothing_is_passed_by_while_another_one_answers(tmp_path: Path) -> None:
     """It is bound and alive: without a memory of its silence every attempt would go to the same one."""
     rig = await Rig(tmp_path, account("a", binds=2)).start()

@@ -23,6 +23,7 @@ from ferryman.errors import InputError
 from ferryman.transport_sms.account import Account
 from ferryman.transport_sms.link import OutcomeKind
 from ferryman.transport_sms.settings import BindMode, SMPPSettings
+from ferryman.transport_sms.tls import client_context
 from scripted_smsc import Caller, ScriptedSMSC
 
 NAME = "smsc.example.org"
@@ -258,6 +259,9 @@ async def test_an_old_tls_is_refused(ca: Authority) -> None:
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     async with Listener(context) as listener, asyncio.timeout(PATIENCE):
         account = account_at(listener.port, tls_ca_file=ca.file, tls_name=NAME)
+        ours = client_context(account.settings)
+        assert ours is not None
+        assert ours.minimum_version == ssl.TLSVersion.TLSv1_2  # whatever the machine's OpenSSL allows
         await account.start()
         while listener.attempts < 2:
             await asyncio.sleep(0.01)
