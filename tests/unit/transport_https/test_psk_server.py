@@ -13,10 +13,18 @@ import pytest
 
 from ferryman.codec.scp81_http import AdminRequest, AdminResponse
 from ferryman.errors import InputError, PeerError, Refused, Unavailable
+from ferryman.transport_https.connection import MAX_DISCARDED_OCTETS
 from ferryman.transport_https.contexts import ContextPool
 from ferryman.transport_https.pump import TLSPump, User
 from ferryman.transport_https.server import PSKServer
-from ferryman.transport_https.session import CloseReason, HTTPSSettings, Lookup, Refusal, Session
+from ferryman.transport_https.session import (
+    CLOSE_TIMEOUT,
+    CloseReason,
+    HTTPSSettings,
+    Lookup,
+    Refusal,
+    Session,
+)
 from psk_peer import (
     EID,
     GCM,
@@ -633,6 +641,19 @@ async def test_the_alert_arrives_although_the_peer_keeps_talking() -> None:
 
 
 @virtual
+async def test_a_peer_that_talks_on_and_on_after_its_end_is_dropped() -> None:
+    async with world() as w, raw(w.port) as (reader, writer):
+        writer.write(b"nonsense")
+        assert records(await reader.readexactly(7)) == [(21, b"\x02\x0a")]
+        with suppress(ConnectionError):
+            for _ in range(20):
+                writer.write(bytes(MAX_DISCARDED_OCTETS // 10))
+                await asyncio.sleep(0.01)
+        await until(lambda: not w.server._connections)
+        assert asyncio.get_running_loop().time() < CLOSE_TIMEOUT
+
+
+@virtual
 async def test_connection_limit() -> None:
     other = client_context(OTHER_IDENTITY, OTHER_KEY)
     async with world(max_connections=2) as w, card(w.port) as first, card(w.port, other):
@@ -650,8 +671,10 @@ async def test_silent_strangers_do_not_keep_cards_out() -> None:
         await until(lambda: len(w.server._connections) == 3)
         async with card(w.port) as c:
             assert (await c.post(request_bytes())).status == 200
-        # The one that had waited longest made room.
+        # The one that had waited longest made room, and not by its deadline.
         assert await strangers[0][0].read() == b""
+        assert asyncio.get_running_loop().time() < 1
+        assert len(w.server._handshakes) == 2
         for _, writer in strangers:
             writer.close()
 
