@@ -9,6 +9,10 @@ from ferryman.errors import PeerError
 MAX_DATA = 255  # one Lc byte
 MAX_LE = 256  # Le 00
 SW_OK = 0x9000
+# Normal endings: 9000; 91xx, a proactive command waits, such as the REFRESH of a profile change; 92xx, written
+# after retries (ETSI TS 102 221 10.2.1.1); 61xx, more data could be fetched (ISO/IEC 7816-4 5.1.3).
+_CARRIED_OUT = frozenset((0x90, 0x91, 0x92, 0x61))
+_WARNINGS = frozenset((0x62, 0x63))
 
 _CLAUSE = "ISO/IEC 7816-4 5.1"
 
@@ -54,6 +58,16 @@ class CommandAPDU:
         return cls(*header, data=data[5 : 5 + lc], le=(data[-1] or MAX_LE) if extra else None)
 
 
+def carried_out(sw: int) -> bool:
+    """Whether a status word is a normal ending: 9000 or one that says something beside."""
+    return sw >> 8 in _CARRIED_OUT
+
+
+def warned(sw: int) -> bool:
+    """Whether a status word is a warning: the card did something, not necessarily all."""
+    return sw >> 8 in _WARNINGS
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseAPDU:
     """An answer: response data and status word."""
@@ -70,8 +84,8 @@ class ResponseAPDU:
 
     @property
     def ok(self) -> bool:
-        """Status word 9000."""
-        return self.sw == SW_OK
+        """A normal ending, 9000 or one like it."""
+        return carried_out(self.sw)
 
     def encode(self) -> bytes:
         """Data followed by the status word."""

@@ -58,9 +58,9 @@ def _number(
     objects: list[tlv.TLV], *tags: int, field: str, limit: int = 4, clause: str = _CLAUSE_AUDIT
 ) -> int | None:
     found = tlv.find(objects, *tags)
-    if found is None:
-        return None
-    if not 1 <= len(found.value) <= limit:
+    if found is None or not found.value:
+        return None  # an empty object says as little as none
+    if len(found.value) > limit:
         raise PeerError(f"{len(found.value)} bytes, 1 to {limit} expected", field=field, clause=clause)
     return int.from_bytes(found.value)
 
@@ -123,10 +123,10 @@ def parse_ecasd_data(data: bytes, tag: int) -> tlv.TLV:
 
 def parse_random_challenge(data: bytes) -> bytes:
     """Answer to the certificate: `85` with 16 (or 32) bytes."""
-    value = tlv.parse_one(data, 0x85, clause=_CLAUSE_KEYS).value
-    if len(value) not in RANDOM_CHALLENGE_BYTES:
-        raise PeerError(f"random challenge of {len(value)} bytes", field="85", clause=_CLAUSE_KEYS)
-    return value
+    found = tlv.find(tlv.parse(data, clause=_CLAUSE_KEYS), 0x85)
+    if found is None or len(found.value) not in RANDOM_CHALLENGE_BYTES:
+        raise PeerError("random challenge of 16 or 32 bytes missing", field="85", clause=_CLAUSE_KEYS)
+    return found.value
 
 
 def parse_receipt(data: bytes) -> tuple[bytes, bytes | None]:
@@ -184,7 +184,7 @@ def parse_notification(data: bytes) -> Notification:
         EID.from_bcd(eid, field="4C").digits,
         kind[0],
         int.from_bytes(sequence),
-        None if aid is None else _aid(aid.value, field="AID", clause=_CLAUSE_NOTIFICATION),
+        None if aid is None or not aid.value else _aid(aid.value, field="AID", clause=_CLAUSE_NOTIFICATION),
         # The device's own word, of no use for the procedure: never a reason to lose a notification.
         None if imei is None else imei.value,
         None if meid is None else meid.value,

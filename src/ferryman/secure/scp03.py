@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
-from ferryman.codec.apdu import MAX_DATA, MAX_LE, CommandAPDU, ResponseAPDU
+from ferryman.codec.apdu import MAX_DATA, MAX_LE, CommandAPDU, ResponseAPDU, carried_out, warned
 from ferryman.errors import PeerError
 from ferryman.secure.kdf import cmac, sp800_108
 
@@ -239,5 +239,5 @@ class SecureChannel:
 
 
 def _protected_status(sw: int) -> bool:
-    # 9000 and warnings carry an R-MAC, errors do not (6.2.5).
-    return sw == 0x9000 or sw >> 8 in (0x62, 0x63)
+    # Normal endings and warnings carry an R-MAC, errors do not (6.2.5).
+    return carried_out(sw) or warned(sw)

@@ -210,8 +210,8 @@ def unprotect_response(
 ) -> bytes:
     """Plain answer to segment `index` (from 0) of the protected `segments` that were sent.
 
-    b"" for `86 00`, else the deciphered data after the R-MAC check. SCP03tError for `9F46`, PeerError for a wrong
-    R-MAC or padding.
+    b"" for `86 00` and for an R-MAC alone, else the deciphered data after the R-MAC check. SCP03tError for `9F46`,
+    PeerError for a wrong R-MAC or padding.
     """
     value = _value(response_86, _SEGMENT)
     if not value:
@@ -219,14 +219,14 @@ def unprotect_response(
     challenge = predict_card_challenge(keys.enc, sequence_counter, isdp_aid)
     session = scp03.session_keys(keys, host_challenge, challenge)
     ciphered, mac = value[:-MAC_BYTES], value[-MAC_BYTES:]
-    if not ciphered or len(ciphered) % BLOCK:
+    if len(mac) < MAC_BYTES or len(ciphered) % BLOCK:
         raise PeerError("ciphered data are no whole blocks", field="86", clause=_CLAUSE)
     _, chain = authenticate(session, host_challenge, challenge)
     chain = _chain_behind(session, chain, segments[: index + 1])
-    header = b"\x86" + tlv.encode_length(len(value))
+    header = response_86[: -len(value)]  # as sent: a length may be in a longer form
     expected = cmac(session.rmac, chain + header + ciphered)[:MAC_BYTES]
     if not hmac.compare_digest(expected, mac):
         raise PeerError("R-MAC is wrong", field="86", clause=_CLAUSE)
     icv = command_icv(session.enc, index + 1, response=True)
     decryptor = Cipher(AES(session.enc), CBC(icv)).decryptor()
-    return unpad(decryptor.update(ciphered) + decryptor.finalize())
+    return unpad(decryptor.update(ciphered) + decryptor.finalize()) if ciphered else b""

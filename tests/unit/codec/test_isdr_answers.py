@@ -41,6 +41,10 @@ def test_3_8_audit_of_two_profiles() -> None:
         ISDPStatus(P2, 0x1F, False, 0xA000, 0x2000),
     ]
     assert isdr.parse_status(b"") == []
+    empty = h("E31F4F10A0000005591010FFFFFFFF89000010009F70011F 5300 8F00 9100 DF0100")
+    assert isdr.parse_status(empty) == [ISDPStatus(P1, 0x1F, None, None, None)], "empty says as little as absent"
+    with pytest.raises(PeerError):
+        isdr.parse_status(h("E3154F10A0000005591010FFFFFFFF89000010009F7000"))
 
 
 def test_3_8_card_resources() -> None:
@@ -62,6 +66,11 @@ def test_3_8_ecasd_data() -> None:
 def test_4_1_notification_with_each_aid_tag(tag: str) -> None:
     data = NOTIFICATION.replace(h("2F10A000"), h(tag + "10A000"))
     assert isdr.parse_notification(data) == isdr.Notification(EID, 2, 7, P1, h("3A15325476981032"), None)
+
+
+def test_4_1_an_empty_aid_is_none() -> None:
+    data = tlv.encode(0xE1, h("4C10") + h(EID) + h("4D0101 4E020001 2F00"))
+    assert isdr.parse_notification(data).aid is None
 
 
 def test_4_1_comprehension_bits_and_unknown_objects() -> None:
@@ -104,6 +113,8 @@ def test_4_4_confirmation_lists_deleted_profiles() -> None:
 
 def test_5_3_random_challenge() -> None:
     assert isdr.parse_random_challenge(h("8510A0A1A2A3A4A5A6A7A8A9AAABACADAEAF"))[0] == 0xA0
+    beside = h("DF010101 8510A0A1A2A3A4A5A6A7A8A9AAABACADAEAF 8700")
+    assert isdr.parse_random_challenge(beside)[-1] == 0xAF, "by its tag, as the receipt is"
     with pytest.raises(PeerError):
         isdr.parse_random_challenge(h("8508A0A1A2A3A4A5A6A7"))
 

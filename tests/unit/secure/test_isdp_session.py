@@ -89,6 +89,7 @@ def test_the_answer_to_the_authentication_may_be_left_out() -> None:
         ([b"\x69\x85", GOOD[1]], "the card answered 6985"),
         (answers(b"", b"\x70\x00", sw=0x6310), "the card answered 6310"),
         ([GOOD[0], AUTHENTICATED], "R-MAC"),
+        ([GOOD[0], b"\x70\x00\x91\x0f"], "R-MAC"),  # a normal ending beside 9000 is no way around it
         ([AUTHENTICATED, AUTHENTICATED], "R-MAC"),
         (GOOD[::-1], "R-MAC"),
         ([GOOD[0], GOOD[1][:-3] + b"\x00\x90\x00"], "R-MAC is wrong"),
@@ -97,6 +98,10 @@ def test_the_answer_to_the_authentication_may_be_left_out() -> None:
 def test_answers_that_prove_nothing(said: list[bytes], rule: str) -> None:
     with pytest.raises(PeerError, match=rule):
         verified(KEYSET, Opened(), COMMANDS, said)
+
+
+def test_another_normal_ending_under_its_own_r_mac() -> None:
+    assert verified(KEYSET, Opened(), COMMANDS, answers(b"", b"\x70\x00", sw=0x910F)) == b"\x70\x00"
 
 
 def test_answers_belong_to_these_commands() -> None:

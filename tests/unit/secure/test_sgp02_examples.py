@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -169,7 +170,7 @@ HOST = h("1122334455667788")
 
 
 def test_5_9_download() -> None:
-    place = {"host_challenge": HOST, "sequence_counter": 1, "isdp_aid": P1}
+    place: dict[str, Any] = {"host_challenge": HOST, "sequence_counter": 1, "isdp_aid": P1}
     package = scp03t.protect(STATIC, key_version=0x30, plaintext=PLAIN[0], **place)
     assert package.initialize_update == h("840A30001122334455667788")
     assert package.external_authenticate == h("851133E4975921A06F69D97A5B6EBC354109FE")
@@ -208,6 +209,7 @@ def test_5_9_download() -> None:
     )
     assert first == b""
     assert last == h("3007A0053003800100")
+    _written_otherwise(session, segments, place)
     assert euicc_response.parse(last).ok
     script = ota_script.build_command_script(
         [package.initialize_update, package.external_authenticate, segments[0]], indefinite=True
@@ -219,6 +221,18 @@ def test_5_9_download() -> None:
         0x85,
         0x86,
     ]
+
+
+def _written_otherwise(session: scp03.SessionKeys, segments: tuple[bytes, ...], place: dict[str, Any]) -> None:
+    """An R-MAC covers the length as it was sent, in a long form too; and may stand alone, on no data."""
+    ciphered, chain = h("82D3AA74663FB3A9D1EE37745171A3E3"), h("BFF8E905336AE50A1E9F51CBD5CA56AD")
+    for header, data, plain in (("868118", ciphered, "3007A0053003800100"), ("8608", b"", "")):
+        mac = kdf.cmac(session.rmac, chain + h(header) + data)[:8]
+        told = {"segments": segments, "index": 1, **place}
+        answer = h(header) + data + mac
+        assert scp03t.unprotect_response(STATIC, response_86=answer, **told) == h(plain)
+        with pytest.raises(PeerError, match="R-MAC"):
+            scp03t.unprotect_response(STATIC, response_86=answer[:-1] + bytes((answer[-1] ^ 1,)), **told)
 
 
 def test_5_9_real_card_anchor() -> None:

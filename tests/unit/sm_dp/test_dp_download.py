@@ -193,7 +193,8 @@ def test_segments_leave_in_order_and_the_last_message_says_so() -> None:
     assert sent(first).data == b"\x85\x01\x00" + b"".join(PACKAGE.segments[:8])
     assert sent(first).more_to_do
     assert any(isinstance(e, Apply) and isinstance(e.change, StorePackage) for e in first.effects)
-    second = answer(first.state, data(SUCCESS, b"\x85\x00", *[b"\x86\x00"] * 8))
+    alone = b"\x86\x08" + bytes(8)  # nothing but an R-MAC, as SCP03 has it for an answer without data
+    second = answer(first.state, data(SUCCESS, b"\x85\x00", alone, *[b"\x86\x00"] * 7))
     assert sent(second).data == b"".join(PACKAGE.segments[8:])
     assert not sent(second).more_to_do
     result = answer(second.state, data(SUCCESS, b"\x86\x00", b"\x86\x01\x01"))

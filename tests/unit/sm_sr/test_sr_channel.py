@@ -143,6 +143,11 @@ def test_proof_of_receipt(status: int, attempts: int, expected: list[tuple[str, 
     assert not outcomes(step(state, por(state, status, counter=99))), "of another packet"
 
 
+def test_a_proof_of_receipt_without_an_answer_tells_no_result() -> None:
+    state = in_flight()
+    assert outcomes(step(state, por(state, 0x00, data=b""))) == [("c1", "unknown")]
+
+
 def test_counter_low_at_first_is_settled_by_silence_with_a_jump() -> None:
     state = in_flight()
     low = step(state, por(state, 0x02)).state

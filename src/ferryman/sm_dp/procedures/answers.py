@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ferryman.codec import tlv
-from ferryman.codec.apdu import ResponseAPDU
+from ferryman.codec.apdu import ResponseAPDU, warned
 from ferryman.codec.tlv import TLV
 from ferryman.contracts import codes
 from ferryman.contracts.status import ExecutionStatus, failed
@@ -22,6 +22,7 @@ ERROR_MEANINGS = {
 }
 CODE_MEANINGS = {0x01: "structure or length", 0x02: "security", 0x03: "referenced data not found"}
 SECURITY = 0x02
+R_MAC_BYTES = 8
 
 
 def responses(data: bytes) -> list[TLV]:
@@ -30,10 +31,13 @@ def responses(data: bytes) -> list[TLV]:
 
 
 def apdu_data(data: bytes, count: int) -> bytes:
-    """Data of the last of `count` R-APDUs that all must have ended with 9000; PeerError else."""
+    """Data of the last of `count` R-APDUs, none of which must be an error; PeerError else.
+
+    Behind a warning the data decides: a challenge, a receipt and an opened session prove themselves.
+    """
     found = [ResponseAPDU.parse(item.value) for item in responses(data) if item.tag == R_APDU]
     for number, answer in enumerate(found, start=1):
-        if not answer.ok:
+        if not (answer.ok or warned(answer.sw)):
             raise PeerError(f"the card answered {answer.sw:04X}", field=f"command {number}")
     if not found or len(found) > count:
         raise PeerError(f"{len(found)} answers to {count} commands", field="EuiccResponseData")
@@ -67,10 +71,15 @@ def error_of(data: bytes) -> str:
     return ""
 
 
+def reported(item: TLV) -> bool:
+    """Whether an answer carries data: a segment is answered with nothing, or by some cards with an R-MAC alone."""
+    return item.tag == SEGMENT and len(item.value) not in (0, R_MAC_BYTES)
+
+
 def reports(data: bytes) -> bool:
     """Whether an answer to a segment carries an installation result."""
     try:
-        return any(item.tag == SEGMENT and item.value for item in responses(data))
+        return any(reported(item) for item in responses(data))
     except PeerError:
         return False
 

@@ -18,7 +18,7 @@ from ferryman.contracts.es3 import ES3AuditEIS, ES3AuditEISResponse, ES3SendData
 from ferryman.contracts.status import ExecutionStatus, failed, warning
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Answered, Apply, Ask, Context, Step
-from ferryman.sm_dp.procedures.answers import SEGMENT, error_of, reports, responses, session_lost
+from ferryman.sm_dp.procedures.answers import SEGMENT, error_of, reported, reports, responses, session_lost
 from ferryman.sm_dp.procedures.failure import fail
 from ferryman.sm_dp.procedures.state import State, call, replace
 from ferryman.sm_dp.records import Facts, Package, StorePackage
@@ -140,22 +140,22 @@ def _loaded(state: State, body: ES3SendDataResponse, context: Context) -> Step[S
         segments = [item for item in responses(body.euicc_response) if item.tag == SEGMENT]
     except PeerError as problem:
         return fail(state, context, failed(*codes.ISDP_ERROR, f"SCP03t: {problem}", state.eid))
-    reported = next((number for number, item in enumerate(segments) if item.value), None)
-    if reported is None:
+    told = next((number for number, item in enumerate(segments) if reported(item)), None)
+    if told is None:
         if state.sent_segments < len(package.segments):
             return _load(state, package, context)
         return fail(
             state, context, failed(*codes.ISDP_ERROR, "the card reported no installation result", state.eid)
         )
     # A result before the last segment is an abort; the R-MAC chain ends with the segment that it answers.
-    upto = _first_of_message(state, facts) + reported + 1
+    upto = _first_of_message(state, facts) + told + 1
     question = crypto.OpenProfileResult(
         eid=state.eid,
         isdp_aid=state.isdp_aid,
         host_challenge=state.host_challenge,
         initialize_response=state.initialize_response,
         segments=package.segments[:upto],
-        response=segments[reported].raw,
+        response=segments[told].raw,
     )
     return Step(replace(state, last_response=b"", reported=upto), (Ask(RESULT, question),))
 

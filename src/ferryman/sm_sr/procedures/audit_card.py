@@ -30,6 +30,8 @@ from ferryman.sm_sr.records import (
 
 WHOLE, FIRST, NEXT, REST = "whole", "first", "next", "rest"
 SW_OK, SW_MORE, SW_NOT_FOUND, SW_CONDITIONS = 0x9000, 0x6310, 0x6A88, 0x6985
+# The script's answer was full: this one is cut off, the commands behind it were not run (TS 102 226 5.2.1).
+SW_CUT_OFF = (0x62F1, 0x62F3)
 MAX_PAGES = 100  # of GET STATUS; a card has room for far fewer ISD-Ps than they would list
 MAX_RESTARTS = 3  # times a card may lose the place where it was
 
@@ -90,6 +92,8 @@ def read_page(question: Question, outcome: Outcome) -> Page:
     if sw == SW_CONDITIONS and question.stage == NEXT and question.restarts < MAX_RESTARTS:
         again = Question(stage=FIRST, restarts=question.restarts + 1)
         return Page(isdps=(), follow=again)
+    if sw in SW_CUT_OFF and question.stage == WHOLE:
+        return Page(isdps=(), follow=Question(stage=FIRST))
     if sw not in (SW_OK, SW_MORE):
         raise PeerError(f"GET STATUS answered {sw:04X}", field="R-APDU", clause=CLAUSE)
     if sw == SW_MORE and question.stage == WHOLE:
@@ -99,11 +103,12 @@ def read_page(question: Question, outcome: Outcome) -> Page:
         if question.pages >= MAX_PAGES:
             raise PeerError(f"more than {MAX_PAGES} pages", field="GET STATUS", clause=CLAUSE)
         return Page(isdps=found, follow=replace(question, stage=NEXT, isdps=found, pages=question.pages + 1))
-    if question.stage == WHOLE and len(apdus) > 1:
-        return _resources(found, apdus[1:])
     if not found:
-        # Alone it may be the answer to anything, and believing it would empty the EIS.
+        # It may be the answer to anything, or the data of a 61xx that was not fetched; believing it would empty
+        # the EIS.
         raise PeerError("neither ISD-Ps nor 6A88", field="GET STATUS", clause=CLAUSE)
+    if question.stage == WHOLE and len(apdus) > 1 and apdus[1][1] not in SW_CUT_OFF:
+        return _resources(found, apdus[1:])
     return Page(isdps=found, follow=replace(question, stage=REST, isdps=found))
 
 

@@ -37,7 +37,10 @@ def card_state(outcome: Outcome, aid: bytes) -> ISDPStatus | None:
         return None
     if sw != 0x9000:
         raise PeerError(f"GET STATUS answered {sw:04X}", field="R-APDU", clause="SGP.02 ES5.eUICCCapabilityAudit")
-    return next((found for found in parse_status(data) if found.aid == aid), None)
+    told = next((found for found in parse_status(data) if found.aid == aid), None)
+    if told is None:  # taken for "no such ISD-P" it would have us forget one
+        raise PeerError("neither the ISD-P nor 6A88", field="GET STATUS", clause="SGP.02 ES5.eUICCCapabilityAudit")
+    return told
 
 
 def states_told(apdus: Iterable[tuple[bytes, int]]) -> dict[bytes, int]:

@@ -104,6 +104,10 @@ def _proved(
         # Refused for its counter: the next trigger, when no session comes, gets past the card's.
         return channel_sms.land(channel_sms.jump(state) if status == POR_COUNTER_LOW else state, effects)
     if status == POR_OK:
+        if not response.data:
+            # Taken and executed; what came of it is not in it, as in a POST without body.
+            detail = "a proof of receipt without an answer"
+            return channel_sms.end(state, effects, OutcomeKind.UNKNOWN, detail=detail)
         script = _expanded(response.data) if flight.compact else response.data
         return channel_sms.end(state, effects, OutcomeKind.ANSWERED, script=script)
     if status == POR_COUNTER_LOW and flight.attempt > 1:

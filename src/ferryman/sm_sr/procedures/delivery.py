@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from ferryman.codec import ota_script
-from ferryman.codec.apdu import ResponseAPDU
+from ferryman.codec.apdu import SW_OK, ResponseAPDU, warned
 from ferryman.codec.isdr_answers import Notification
 from ferryman.codec.tlv import TLV
 from ferryman.errors import PeerError
@@ -18,6 +18,7 @@ from ferryman.workflow.question import Attempt
 
 R_APDU = 0x23
 BAD_FORMAT = 0x90
+SW_MORE = 0x6310  # of GET STATUS: more data can be asked for
 SEQUENCES = 0x10000  # sequence numbers of notifications have two bytes and wrap
 SCP03T_ERRORS = (0x9F44, 0x9F45, 0x9F46)
 
@@ -168,7 +169,10 @@ def notification(found: Notification, *, via: str, originator: str = "") -> Card
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A response script read: its TLVs joined, and the first thing in it that is an error."""
+    """A response script read: its TLVs joined, and the first thing in it that is an error.
+
+    `apdus` are data and status word of each R-APDU, every normal ending as 9000.
+    """
 
     response: bytes
     apdus: tuple[tuple[bytes, int], ...]
@@ -190,9 +194,8 @@ def read(script: bytes) -> Answer:
     for item in parsed.tlvs:
         if item.tag == R_APDU:
             answer = ResponseAPDU.parse(item.value)
-            apdus.append((answer.data, answer.sw))
-            # 62xx and 63xx are warnings with effect, 61xx says that data is there.
-            if answer.sw >> 8 not in (0x90, 0x91, 0x61, 0x62, 0x63) and not error_sw:
+            apdus.append((answer.data, SW_OK if answer.ok else answer.sw))
+            if not (answer.ok or warned(answer.sw) or error_sw):
                 error_sw = answer.sw
         elif item.tag in SCP03T_ERRORS or item.tag == BAD_FORMAT:
             error_tlv, error_value = item.tag, int.from_bytes(item.value)
@@ -208,11 +211,17 @@ def read(script: bytes) -> Answer:
 
 
 def single(outcome: Outcome) -> tuple[bytes, int]:
-    """Data and status word of a script with one C-APDU; PeerError when there is no R-APDU."""
+    """Data and status word of a script with one C-APDU.
+
+    PeerError when there is no R-APDU, and for a warning: what the card has done then, its state has to tell.
+    """
     answer = read(outcome.script)
     if not answer.apdus:
         raise PeerError("no R-APDU in the response script", field="response script", clause="TS 102 226 5.4.2")
-    return answer.apdus[-1]
+    data, sw = answer.apdus[-1]
+    if warned(sw) and sw != SW_MORE:
+        raise PeerError(f"a warning, {sw:04X}", field="R-APDU", clause="ISO/IEC 7816-4 5.1.3")
+    return data, sw
 
 
 def _raw(item: TLV) -> bytes:

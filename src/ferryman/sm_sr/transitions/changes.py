@@ -64,7 +64,7 @@ CHANGE = table(
     looking | card 9000 | it is there | deleting | to card
     looking | card 9000 | after all attempts | end | ?reply failed
     looking | card 9000 | the same, by POL2 after a change: that one stands | end | alarm, ?reply warning
-    looking | card unknown, card unreadable | | = | timer ask
+    looking | card unknown, card unreadable, card 9000 | no answer, or one without the ISD-P | = | timer ask
     looking | ask | | = | to card
     looking | ask | the caller heard EXPIRED | end | doubt
     """,

@@ -25,7 +25,7 @@ AUDIT = table(
     start | deadline | | end | reply expired
     sent | card 9000, card 6A88 | read; drift is corrected, and an alarm where there was some | end | EIS, reply success, ?alarm, ?UseKeyset, ?ask TakeKeyset
     sent | card 9000, card 6310, card 6A88 | the last word of several; the card has more to tell | = | to card
-    sent | card 6985, card unknown | a place in the list, or an answer, was lost: from the start | = | to card
+    sent | card 6985, card unknown, card unreadable | a place in the list, an answer or the end of one was lost: from the start | = | to card
     sent | card 9000, card SW, card unknown, card unreadable | again too often, or no sense in it | end | reply failed
     sent | card rejected, card unreachable | | end | reply failed
     sent | deadline | a script not yet sent is withdrawn | end | reply expired, withdraw
@@ -49,7 +49,7 @@ CREATE_ISDP = table(
     asking | card 9000 | it is there | end | EIS, ?reply success
     asking | card 6A88 | it is not there | creating | to card
     asking | card 6A88 | it is not there after all attempts | end | EIS, ?reply failed
-    asking | card unknown, card unreadable, card rejected, card unreachable | | = | timer ask
+    asking | card unknown, card unreadable, card rejected, card unreachable, card 9000 | no answer, or one without the ISD-P | = | timer ask
     asking | ask | | = | to card
     asking | card unknown, card unreadable, card rejected, card unreachable, ask | the caller heard EXPIRED: Created, for its clean-up | end | EIS
     asking | deadline | | = | reply expired, withdraw
@@ -110,7 +110,7 @@ ONE_COMMAND = table(
     start | begin | | commanded | to card
     start | deadline | | end | reply expired
     commanded | card 9000 | done; addressing parameters stand in no EIS | end | ?reply success, ?EIS
-    commanded | card unknown, card 6A88 | an ISD-P can be asked for | asking | to card
+    commanded | card unknown, card unreadable, card 6A88 | an ISD-P can be asked for | asking | to card
     commanded | card unknown | addressing parameters are written again | = | to card
     commanded | card SW, card rejected, card unreachable, card unknown | refused, not reached, or silent too often | end | ?reply failed
     commanded | card unknown | the caller heard EXPIRED; an ISD-P is left in doubt | end | ?doubt
@@ -119,7 +119,7 @@ ONE_COMMAND = table(
     asking | card 6A88 | there was none to delete | end | EIS, reply warning
     asking | card 9000 | it has not happened | commanded | to card
     asking | card 9000, card 6A88 | it cannot happen, or did not in all attempts | end | ?reply failed
-    asking | card unknown, card unreadable, card rejected, card unreachable | | = | timer ask
+    asking | card unknown, card unreadable, card rejected, card unreachable, card 9000 | no answer, or one without the ISD-P | = | timer ask
     asking | card unknown, ask | the caller heard EXPIRED | end | doubt
     asking | deadline | | = | reply expired, withdraw
     asking | ask | | = | to card

@@ -17,7 +17,7 @@ ROTATE = table(
     putting, clearing | crypto make | made, or made before and never shown | = | ask WrapKeyset
     putting, clearing | crypto wrap | | = | to card
     putting, clearing | card 9000 | the right check values | = | ask TakeKeyset
-    putting | card unknown, card 6A80, card 6A88, card rejected | again: replacing itself, the former set or nothing; or under the DEK of the session that came | = | ask WrapKeyset
+    putting | card unknown, card unreadable, card 6A80, card 6A88, card rejected | again: replacing itself, the former set or nothing; or under the DEK of the session that came | = | ask WrapKeyset
     putting | card unknown, card 6A88, card 6985 | in sessions, SCP81: seen by the next ones | proving | to card
     putting | card rejected | a session under the new keys | = | ask TakeKeyset
     putting | card 9000, card SW, card rejected, card unreachable, card unknown | other check values, refused, not reached, silent too often | end | ?reply failed, ?doubt
