@@ -24,6 +24,7 @@ from ferryman.cli import (
     trust_commands,
 )
 from ferryman.cli.api_key_commands import api_key
+from ferryman.cli.approval_commands import approval
 from ferryman.cli.card_commands import operation
 from ferryman.cli.demo import demo
 from ferryman.cli.es2_commands import app as es2
@@ -70,6 +71,7 @@ app.command(parked)
 app.command(peer)
 app.command(api_key)
 app.command(user)
+app.command(approval)
 app.command(alarm)
 app.command(audit)
 app.command(procedure)

@@ -10,10 +10,12 @@ import msgspec
 from cyclopts import App
 
 from ferryman.cli import output
+from ferryman.cli.approval_commands import ask_for_raw_script
 from ferryman.cli.campaign_commands import campaign as campaigns
 from ferryman.cli.campaign_commands import show_adding
 from ferryman.cli.commands import DATA, OWNER
 from ferryman.cli.moments import moment_of
+from ferryman.cli.remote import place
 from ferryman.cli.session import operator
 from ferryman.contracts.queue import (
     CampaignStart,
@@ -26,6 +28,8 @@ from ferryman.contracts.queue import (
     QueueShow,
 )
 from ferryman.errors import InputError
+
+RAW = "raw"
 
 queue = App(name="queue", help="What waits for an eUICC.")
 queue.command(campaigns)
@@ -57,6 +61,8 @@ async def add(
     json: bool = False,
 ) -> int:
     """Put a function into the queue of one eUICC, or with --campaign into those of all that fit.
+
+    A raw script over --server is asked for; `ferryman approval approve` of a second person puts it into the queue.
 
     A campaign is added by the platform page by page, and goes on when this command is ended; no eUICC gets
     a second entry of it. `ferryman queue campaign` shows, pauses, resumes and cancels it.
@@ -113,6 +119,12 @@ async def add(
     )
     if bool(eid) == bool(campaign):
         raise InputError("EID", "give one eUICC, or --campaign with filters")
+    if function == RAW and eid and place.current.get() is not None:
+        if priority or not_before or hold:
+            raise InputError("--function", "raw over --server takes no --priority, --not-before or --hold")
+        return await ask_for_raw_script(
+            eid, item.data, sd_aid=item.sd_aid, reason=reason, validity=validity, key=key, json=json
+        )
     async with operator(data, owner) as calls:
         if not campaign:
             return _one(await calls.sm_sr(QueueAdd(owner=owner, eid=eid, item=item, key=key)), json=json)

@@ -11,7 +11,7 @@ from both_ways import commands
 from cli_run import ferryman, one_sentence
 from ferryman.cli.remote import operator
 from ferryman.cli.remote.place import current, taken_out
-from ferryman.cli.remote.reach import FILES, MACHINE, reach_of
+from ferryman.cli.remote.reach import ELSEWHERE, FILES, MACHINE, Reach, reach_of
 from ferryman.cli.remote.table import CARRIED
 from ferryman.contracts.imports import (
     CloseRegistration,
@@ -79,6 +79,32 @@ def test_the_key_comes_from_a_file_that_nobody_else_reads(tmp_path: Path) -> Non
         taken_out(["--server", URL], {})
 
 
+def test_a_person_logs_in_instead_of_a_key(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("correct horse\n")
+    file.chmod(0o600)
+    around = {"FERRYMAN_USER": "ada", "FERRYMAN_PASSWORD_FILE": str(file), "FERRYMAN_CODE": "123456"}
+    _, place = taken_out(["--server", URL], around)
+    assert place is not None
+    assert (place.key, place.user, place.password, place.code) == ("", "ada", "correct horse", "123456")
+    assert "horse" not in repr(place)
+    assert "123456" not in repr(place)
+    with pytest.raises(InputError, match="FERRYMAN_API_KEY"):  # who asks must be plain
+        taken_out(["--server", URL], around | KEY)
+    with pytest.raises(InputError, match="FERRYMAN_PASSWORD"):
+        taken_out(["--server", URL], {"FERRYMAN_USER": "ada"})
+    file.chmod(0o604)
+    with pytest.raises(InputError, match="chmod 600"):
+        taken_out(["--server", URL], around)
+
+
+def test_approvals_are_not_at_the_machine() -> None:
+    for words in (["list"], ["show", "a"], ["approve", "a"], ["reject", "a"]):
+        said = ferryman("approval", *words)
+        assert said.code == 1
+        assert one_sentence(said).startswith("--server: is needed")
+
+
 def test_every_question_that_the_api_may_ask_is_carried() -> None:
     assert operator.MODULES
     missing = {*ASKED_OF_SM_SR, *ASKED_OF_SM_DP} - set(CARRIED) - NO_COMMAND - {*OVERSIGHT, *UPLOADS}
@@ -108,7 +134,7 @@ def test_what_is_about_the_machine_says_so_and_why(words: list[str], monkeypatch
     "words",
     [
         ["euicc", "dry-run", "MasterDelete", "8" * 32, "89"], ["key", "import-openpgp", __file__],
-        ["queue", "add", "8" * 32, "--function", "raw", "--script", "00", "--reason", "because of it"],
+        ["queue", "add", "--campaign", "c", "--function", "raw", "--script", "00", "--reason", "because of it"],
         ["euicc", "dry-run", "EnableProfile", "8" * 32, "89", "--required-memory", "5"],
     ],
 )  # fmt: skip
@@ -121,14 +147,15 @@ def test_what_the_api_does_not_have_says_so(words: list[str], monkeypatch: pytes
 
 def test_the_page_lists_every_command_as_it_is() -> None:
     rows = re.findall(
-        r"^\| `([^`]+)` \| (yes|no|files) \| ?(.*?) ?\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| `([^`]+)` \| (yes|no|files|only) \| ?(.*?) ?\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
     )
     assert sorted(name for name, _, _ in rows) == sorted(commands())
+    words = {Reach.CARRIED: "yes", Reach.MACHINE: "no", Reach.FILES: "files", Reach.ELSEWHERE: "only"}
     for name, server, remark in rows:
-        assert server == {"carried": "yes", "machine": "no", "files": "files"}[reach_of(name.split())], name
+        assert server == words[reach_of(name.split())], name
         if name in MACHINE:
             assert remark == MACHINE[name]
-    assert set(MACHINE) | FILES <= set(commands())
+    assert set(MACHINE) | FILES | ELSEWHERE <= set(commands())
 
 
 def test_commands_about_files_ask_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

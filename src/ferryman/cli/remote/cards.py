@@ -212,7 +212,7 @@ async def add_to_queue(client: AsyncClient, asked: queue.QueueAdd, call_id: str)
 
 def _item(item: queue.QueueItem) -> dict[str, Any]:
     if item.function == RAW:
-        raise cannot("putting a raw script into a queue without a second person's approval")
+        raise cannot("a campaign of raw scripts: a second person approves one eUICC at a time")
     return {
         "function": item.function,
         "iccid": item.iccid,

@@ -10,7 +10,7 @@ from ferryman.cli.remote import cards, keys, orders, people, watch
 from ferryman.cli.remote.place import Place
 from ferryman.cli.remote.stock import RemoteExporter, RemoteImporter
 from ferryman.cli.remote.table import CARRIED, cannot
-from ferryman.client import AsyncClient, Patience
+from ferryman.client import AsyncClient, ClientError, Patience
 from ferryman.contracts.message import Body, Codec
 from ferryman.errors import Unavailable
 from ferryman.platform.importing import Progress, Report
@@ -51,7 +51,22 @@ class RemoteOperator(Operator):
 
 
 @contextlib.asynccontextmanager
+async def client_at(place: Place) -> AsyncIterator[AsyncClient]:
+    """A client of the platform at this place; a person is logged in meanwhile. Raises ClientError."""
+    async with AsyncClient(place.url, place.key, ca_file=place.ca_file or None, patience=PATIENCE) as client:
+        if not place.user:
+            yield client
+            return
+        await client.log_in(name=place.user, password=place.password, code=place.code)
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(ClientError):  # it ends by itself, and what was done is done
+                await client.log_out()
+
+
+@contextlib.asynccontextmanager
 async def elsewhere(place: Place, owner: str) -> AsyncIterator[RemoteOperator]:
     """Calls to the platform at this place."""
-    async with AsyncClient(place.url, place.key, ca_file=place.ca_file or None, patience=PATIENCE) as client:
+    async with client_at(place) as client:
         yield RemoteOperator(client, owner)

@@ -13,16 +13,24 @@ from ferryman.errors import InputError
 
 OPTION, DATA, OWNER = "--server", "--data", "--owner"
 URL, KEY, KEY_FILE, CA_FILE = "FERRYMAN_SERVER", "FERRYMAN_API_KEY", "FERRYMAN_API_KEY_FILE", "FERRYMAN_CA_FILE"
-MAX_KEY_FILE = 4096  # octets; a key has less than 100
+USER, PASSWORD, PASSWORD_FILE = "FERRYMAN_USER", "FERRYMAN_PASSWORD", "FERRYMAN_PASSWORD_FILE"
+CODE = "FERRYMAN_CODE"  # the one-time code of this moment, where the account has codes
+MAX_SECRET_FILE = 4096  # octets; a key has less than 100, a password not many more
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A platform elsewhere. The key comes from the environment or a file: arguments show in lists of processes."""
+    """A platform elsewhere. Secrets come from the environment or files: arguments show in lists of processes.
+
+    Who asks is an API key, or with `user` a person who logs in for the one command.
+    """
 
     url: str
     key: str = field(repr=False)
     ca_file: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    code: str = field(default="", repr=False)
 
 
 current: ContextVar[Place | None] = ContextVar("place", default=None)
@@ -57,20 +65,26 @@ def taken_out(words: Sequence[str], environment: Mapping[str, str]) -> tuple[lis
         return rest, None
     if any(word == OWNER or word.startswith(f"{OWNER}=") for word in rest):
         raise InputError(OWNER, f"does not go with {OPTION}: the API key says who asks")
-    return rest, Place(url, _key(environment), environment.get(CA_FILE, ""))
+    ca_file = environment.get(CA_FILE, "")
+    if user := environment.get(USER, ""):
+        if environment.get(KEY, "") or environment.get(KEY_FILE, ""):
+            raise InputError(USER, f"does not go with an API key: unset {KEY} and {KEY_FILE}, or {USER}")
+        password = _secret(environment, PASSWORD, PASSWORD_FILE, f"a password of {user}")
+        return rest, Place(url, "", ca_file, user, password, environment.get(CODE, ""))
+    return rest, Place(url, _secret(environment, KEY, KEY_FILE, "an API key"), ca_file)
 
 
-def _key(environment: Mapping[str, str]) -> str:
-    if key := environment.get(KEY, ""):
-        return key.strip()
-    name = environment.get(KEY_FILE, "")
+def _secret(environment: Mapping[str, str], own: str, in_file: str, what: str) -> str:
+    if secret := environment.get(own, ""):
+        return secret.strip()
+    name = environment.get(in_file, "")
     if not name:
-        raise InputError(OPTION, f"needs an API key in {KEY}, or in a file that {KEY_FILE} names")
+        raise InputError(OPTION, f"needs {what} in {own}, or in a file that {in_file} names")
     path = Path(name)
     try:
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="utf-8") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise InputError(name, "others may read or write it: chmod 600")
-            return file.read(MAX_KEY_FILE).strip()
+            return file.read(MAX_SECRET_FILE).strip()
     except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(name, f"is no file with an API key ({type(problem).__name__})") from None
+        raise InputError(name, f"is no file with {what} ({type(problem).__name__})") from None

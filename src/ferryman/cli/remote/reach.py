@@ -12,6 +12,7 @@ class Reach(StrEnum):
     CARRIED = "carried"  # asked over the REST API
     MACHINE = "machine"  # refused, with a reason
     FILES = "files"  # reads files of the person who types it, and asks no platform
+    ELSEWHERE = "elsewhere"  # only over the REST API, which has what it is about
 
 
 _PROCESS = "it runs a process of that machine"
@@ -40,6 +41,7 @@ FILES = frozenset(
         *("script explain", "script test"),
     }
 )
+ELSEWHERE = frozenset({"approval list", "approval show", "approval approve", "approval reject"})
 
 
 def reach_of(words: Sequence[str]) -> Reach:
@@ -47,4 +49,6 @@ def reach_of(words: Sequence[str]) -> Reach:
     command = " ".join(words)
     if command in MACHINE:
         return Reach.MACHINE
+    if command in ELSEWHERE:
+        return Reach.ELSEWHERE
     return Reach.FILES if command in FILES else Reach.CARRIED
