@@ -63,3 +63,29 @@ async def test_a_stream_ends_with_the_right_to_read_it(
         assert rest.count(b"still here") <= 2
         assert world.rest.services.streams.count == 0
         writer.close()
+
+
+async def test_the_place_of_last_event_id_goes_before_that_of_the_address(tmp_path: Path) -> None:
+    """A browser that was cut off asks for the same address again."""
+    async with rest_world(tmp_path) as world:
+        token = await world.token(KeyRole.AUDITOR)
+        for last, place in (("7", b"id: 7\n"), ("", b"id: 3\n"), ("x", b"id: 3\n")):
+            answer = await world.ask("GET", "/events/stream?after=3", token, headers={"last-event-id": last})
+            assert answer.body.startswith(place)
+
+
+async def test_every_answer_is_kept_by_nobody_and_read_as_what_it_says(tmp_path: Path) -> None:
+    async with rest_world(tmp_path) as world:
+        token = await world.token(KeyRole.AUDITOR)
+        seen = set()
+        for path, status in (
+            ("/orders", 200),
+            ("/orders/x", 404),
+            ("/users?limit=0", 400),
+            ("/events/stream", 200),
+        ):
+            answer = await world.ask("GET", path, token)
+            assert (answer.status, answer.headers["cache-control"]) == (status, "no-store"), path
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            seen.add(answer.headers["x-request-id"])
+        assert len(seen) == 4

@@ -118,6 +118,20 @@ async def test_a_role_that_has_changed_since_is_not_changed(tmp_path: Path) -> N
         assert user.json["role"] == "auditor"
 
 
+async def test_so_many_requests_wait_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody can read to its end is approved unread."""
+    monkeypatch.setattr(approvals, "MAX_OPEN", 1)
+    async with rest_world(tmp_path) as world:
+        ada, bob = await world.person(KeyRole.ADMIN), await world.person(KeyRole.ADMIN)
+        asking = Asking(world, await world.person(KeyRole.AUDITOR))
+        first = await asking.role(ada.heads)
+        path, body = f"/users/{asking.target.user_id}/role", {"role": "operator"}
+        full = await world.ask("POST", path, body=body, headers=ada.heads | {"idempotency-key": "one-more"})
+        assert (full.status, "wait for approval" in full.json["detail"]) == (409, True)
+        assert (await world.ask("POST", f"{first}/reject", headers=bob.heads)).status == 200
+        await asking.role(ada.heads)
+
+
 async def test_a_database_that_is_away_holds_up_what_was_approved_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
