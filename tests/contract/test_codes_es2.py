@@ -243,3 +243,13 @@ async def test_identifiers_that_nobody_can_have(tmp_path: Path) -> None:
             for eid in ("8903302300000000006149436000AB91", s.EID[:-2] + "00"):
                 assert await w.code(make(**{"eid": eid, "smsr_id": FIRST} | fields), s.OWNER) == "8.1.1/3.9"
         assert await w.code(download(iccid="8988101"), s.OWNER) == "8.2.1/3.9"
+
+
+@virtual
+async def test_an_order_that_arrives_when_its_time_is_over(tmp_path: Path) -> None:
+    """The SM-DP was away: the call is well formed, and EXPIRED."""
+    async with exchange(tmp_path, dp=SETTINGS) as w:
+        await stock(w, whole=True)
+        await w.add(s.card())
+        response = await w.answer(await w.send(download(), s.OWNER, validity=-5.0))
+        assert (response.status.status, response.status.code) == ("EXPIRED", "1.6/5.3")

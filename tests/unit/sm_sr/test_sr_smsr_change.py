@@ -123,6 +123,8 @@ def test_the_whole_of_it() -> None:
     a6 = bytes.fromhex("A6159002030895011080018881011082010183010F9100")
     assert a6 in s.apdu_of(s.command(fourth)), "byte for byte what the other one signed"
     assert not s.command(fourth).chain
+    bare = create(third.state, ephemeral_public_key=POINT[1:])
+    assert s.apdu_of(s.command(bare)) == s.apdu_of(s.command(fourth)), "X and Y without the 04 are the same point"
     fifth = keyed()
     assert sent(fifth) == es7.ES7CreateAdditionalKeySetResponse(status=SUCCESS, receipt=RECEIPT)
     sixth = told(fifth.state, SUCCESS)
@@ -183,7 +185,13 @@ def test_out_of_turn_and_strangers_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"key_length": "ECC-384"}, {"key_version": 0x30}, {"scenario": 0x0C}, {"signature": bytes(63)}],
+    [
+        {"key_length": "ECC-384"},
+        {"key_version": 0x30},
+        {"scenario": 0x0C},
+        {"signature": bytes(63)},
+        {"ephemeral_public_key": POINT[2:]},
+    ],
 )
 def test_parameters_that_we_cannot_build(changes: dict[str, Any]) -> None:
     taken = create(challenged().state, **changes)

@@ -10,7 +10,8 @@ import pytest
 from lxml import etree
 
 import esm_samples
-from ferryman.contracts import codes, es3, es4
+from ferryman.contracts import codes, es2, es3, es4, message
+from ferryman.contracts.message import Header
 from ferryman.contracts.peers import PeerKind
 from ferryman.contracts.status import SUCCESS, failed
 from ferryman.soap_gateway import http_message, schema
@@ -19,7 +20,7 @@ from ferryman.soap_gateway.esm.body import Base, decode, encode
 from ferryman.soap_gateway.esm.envelope import Fault
 from ferryman.soap_gateway.server import read_body
 from parties import Party
-from soap_world import ENABLE, MNO, SR, SR2, Client, Receiver, is_fault, world
+from soap_world import DP, ENABLE, MNO, SR, SR2, Client, Receiver, is_fault, world
 from virtual_loop import virtual
 
 EID, ICCID = esm_samples.EID, esm_samples.ICCID
@@ -154,3 +155,53 @@ def test_an_empty_result_is_none(answer: Any, name: str) -> None:
     element = etree.fromstring(encode(answer, Base()))
     etree.SubElement(element, f"{{{esm_samples.RPS}}}{name}").text = " "
     assert decode(element).body == answer
+
+
+@virtual
+async def test_a_repeat_says_where_the_answer_goes_now(tmp_path: Path, parties: dict[str, Party]) -> None:
+    async with world(tmp_path, parties, reaction=lambda header, body: None) as (gateway, client):
+        for queue in ("a", "b"):
+            await client.send(ENABLE, call_id="one", reply_to=f"{POLLED}{queue}")
+        await gateway.say(es4.ES4EnableProfileResponse(status=SUCCESS), gateway.heard[0][1])
+        assert (await client.poll("a", 1)).status == 202
+        told = (await client.poll("b", 2)).envelope.addressing
+        assert told.relates_to.startswith(f"//{MNO}/m-2?")
+        assert told.transaction_id == "t-2"
+
+
+@virtual
+async def test_a_call_onward_has_the_context_of_the_first(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """ES2 to ES3: one ContextId through the whole operation (`sgp02-interfaces.md` 6.2)."""
+    receiver = Receiver(parties["sr2"], parties["ours"])
+    await receiver.start()
+    async with world(tmp_path, parties, reaction=lambda header, body: None) as (gateway, client):
+        await gateway.peer(parties["sr2"], PeerKind.SM_SR, SR2, endpoints={"ES3": receiver.url("/es3")})
+        enable = es2.ES2EnableProfile(eid=EID, smsr_id=SR2, iccid=ICCID)
+        await client.send(enable, reply_to=f"{POLLED}q")
+        asked = gateway.heard[0][1]
+        onward = Header(
+            message_id="sm-dp/1", sender="sm-dp", requester=DP, function_call_id="es2.n-1",
+            deadline=asked.deadline, eid=EID, causation_id=asked.message_id, recipient=SR2,
+        )  # fmt: skip
+        await gateway.role.receive(message.encode(onward, es3.ES3EnableProfile(eid=EID, iccid=ICCID)))
+        while not receiver.got:
+            await asyncio.sleep(0.1)
+        assert receiver.got[0].addressing.context_id == "c-7"
+    await receiver.stop()
+
+
+@virtual
+async def test_a_call_that_nobody_took_in_its_time_is_not_sent(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """The SM-DP has given it up by then: a card must not be changed for it (`sgp02-interfaces.md` 3.1)."""
+    receiver = Receiver(parties["sr2"], parties["ours"])
+    await receiver.start()
+    await receiver.stop()
+    async with world(tmp_path, parties) as (gateway, _):
+        await gateway.peer(parties["sr2"], PeerKind.SM_SR, SR2, endpoints={"ES3": receiver.url("/es3")})
+        await gateway.tell(es3.ES3EnableProfile(eid=EID, iccid=ICCID), SR2, sender="sm-dp")
+        await asyncio.sleep(3_601.0)
+        await receiver.start(receiver.port)
+        await asyncio.sleep(600.0)
+        assert receiver.raw == []
+        assert [row.state for row in gateway.rows(schema.letter)] == ["expired"]
+    await receiver.stop()

@@ -53,6 +53,7 @@ EXPIRY = "expiry"  # timer: the other SM-SR does not ask on
 AGAIN = "again"  # timer: it has not said how it ended
 RETRY_FIRST, RETRY_LAST = 60.0, 3600.0  # s between two questions how it ended
 MARGIN = 0.9  # of the caller's time is the other SM-SR's
+BARE_POINT, UNCOMPRESSED = 64, b"\x04"  # octets of X and Y on P-256; SEC 1 2.3.3
 KEY_LENGTH = "ECC-256"
 SCP80_VERSIONS = range(0x01, 0x10)
 IDENTITIES = 0x04  # bit of ScenarioParameter: host identifier and SIN, SDIN in the derivation
@@ -201,7 +202,10 @@ def _key_parameters(body: es7.ES7CreateAdditionalKeySet) -> bytes:
     if body.scenario & IDENTITIES:
         raise ValueError("ScenarioParameter with host identifier is not supported")
     a6 = isdr.key_parameters_a6(body.key_version, scenario=body.scenario, initial_counter=body.initial_counter)
-    return isdr.store_key_parameters(a6, body.ephemeral_public_key, body.signature)
+    point = body.ephemeral_public_key
+    if len(point) == BARE_POINT:  # some peers leave the mark of an uncompressed point out
+        point = UNCOMPRESSED + point
+    return isdr.store_key_parameters(a6, point, body.signature)
 
 
 def _outcome(state: State, outcome: Outcome, context: Context) -> Step[State]:
