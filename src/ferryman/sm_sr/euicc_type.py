@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ferryman.errors import InputError
-from ferryman.sm_sr.settings import HTTPS, SMS, TRANSPORTS, SRSettings
+from ferryman.sm_sr.settings import HTTPS, SMS, TRANSPORTS, SRSettings, check_spi
 
 DISABLE_FIRST = "disable-first"
 REFUSE = "refuse"
@@ -26,7 +26,6 @@ MAX_SCRIPT = 32_000  # octets: no script of a card is longer
 MIN_SCRIPT = 64  # octets: a single command must fit
 MAX_SECONDS = 30 * 86_400.0  # s: no wait for a card is longer than the longest validity period
 MAX_ATTEMPTS = 100
-SPI_BYTES = 2
 TAR_BYTES = 3
 SW_BYTES = 2
 SW_ERROR = 6  # first half-octet of a status word that refuses (ISO 7816-4)
@@ -158,8 +157,7 @@ def _check(value: Effective) -> None:
         raise InputError("transports", f"must be some of {', '.join(TRANSPORTS)}")
     if len(set(value.transports)) < len(value.transports):
         raise InputError("transports", "must not name one twice")
-    if len(_octets(value.spi)) != SPI_BYTES:
-        raise InputError("spi", "must be two octets in hexadecimal")
+    check_spi("spi", value.spi)
     if value.isdr_tar and len(_octets(value.isdr_tar)) != TAR_BYTES:
         raise InputError("isdr_tar", "must be three octets in hexadecimal, or empty")
     refusal = _octets(value.nothing_pending_sw)

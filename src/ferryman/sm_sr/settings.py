@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ferryman.codec.ota_packet import SPI, Check, CounterMode, PoR
 from ferryman.errors import InputError
 from ferryman.workflow.plan import Transport
 
@@ -13,6 +14,31 @@ SMS = "sms"
 TRANSPORTS = (HTTPS, HTTPS_PULL, SMS)
 # The names that plans and scripts use.
 PLANNED = {HTTPS: Transport.HTTPS_PUSH, HTTPS_PULL: Transport.HTTPS_PULL, SMS: Transport.SMS}
+
+
+SPI_BYTES = 2
+_SPI_RESERVED = bytes((0xE0, 0xC0))  # bits of each byte that are 0 (TS 102 225 5.1.1)
+
+
+def check_spi(name: str, text: str) -> None:
+    """Raise InputError for security parameters under which no command could be trusted or answered.
+
+    A packet without answer is repeated byte for byte, so the card has to compare counters, and with "one higher" a
+    lost packet would lock it out; an outcome is known by a proof of receipt alone; keys are AES (TS 102 225 5.1).
+    """
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != SPI_BYTES:
+        raise InputError(name, "must be two octets in hexadecimal")
+    spi = SPI(value)
+    if any(octet & reserved for octet, reserved in zip(value, _SPI_RESERVED, strict=True)):
+        raise InputError(name, "must have its reserved bits at 0")
+    if spi.check is not Check.CC or spi.counter_mode is not CounterMode.HIGHER:
+        raise InputError(name, "must ask for a checksum (CC) and a counter that is higher, as 16 or 12 do")
+    if spi.por is not PoR.ALWAYS or spi.por_check not in (Check.NONE, Check.CC):
+        raise InputError(name, "must ask for a proof of receipt always, with a checksum or none, as 39 or 01 do")
 
 
 class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,5 +84,6 @@ class SRSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError("sm_sr.transport", 'must be "https", "https-pull" or "sms"')
         if self.delete_enabled not in ("disable-first", "refuse"):
             raise InputError("sm_sr.delete_enabled", 'must be "disable-first" or "refuse"')
+        check_spi("sm_sr.spi", self.spi)
         if self.max_validity <= 0:
             raise InputError("sm_sr.max_validity", "must be more than 0 seconds")

@@ -54,6 +54,20 @@ def test_a_type_inherits_from_the_wider_ones() -> None:
         ({"colour": "red"}, "colour"),
         ({"spi": "16"}, "spi"),
         ({"spi": "zz"}, "spi"),
+        *(
+            ({"spi": spi}, "spi")
+            for spi in (
+                *(
+                    "0239",
+                    "0639",
+                    "0E39",
+                    "1E39",
+                ),  # no counter, one nobody compares, one without gaps
+                *("1439", "1539", "1739"),  # no checksum, CRC, signature
+                *("1600", "1602", "1603", "1605", "160D"),  # no answer, none to a success, CRC, signature
+                *("9639", "1679", "16B9"),  # reserved bits
+            )
+        ),
         ({"transports": []}, "transports"),
         ({"transports": ["cat_tp"]}, "transports"),
         ({"transports": ["sms", "sms"]}, "transports"),
