@@ -7,7 +7,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -457,6 +457,44 @@ async def test_nothing_more_is_read_while_the_key_is_fetched() -> None:
         await until(lambda: bool(w.sessions))
         assert (await reader.read())[:3] == b"\x14\x03\x03"
         assert w.told[-1] == ("closed", "s1 tls-error")
+
+
+@virtual
+async def test_the_alert_arrives_although_more_came_while_the_key_was_fetched() -> None:
+    """Closed with octets that nobody read, the socket would be reset, and the alert lost."""
+    async with world() as w, raw(w.port) as (reader, writer):
+
+        async def slowly_away(identity: bytes) -> bytes | None:
+            await asyncio.sleep(5.0)
+            raise Unavailable("the CryptoServer")
+
+        w.lookup = slowly_away
+        client = MemoryClient()
+        writer.write(client.step())
+        writer.write(client.step(await reader.read(4096)))
+        await asyncio.sleep(1.0)
+        writer.write(bytes(20_000))
+        assert records(await reader.read())[-1] == (21, b"\x02\x50")
+        writer.close()
+        await until(lambda: not w.server._connections)
+        assert asyncio.get_running_loop().time() < 5.0 + CLOSE_TIMEOUT
+
+
+@virtual
+async def test_a_card_that_does_not_read_a_long_answer_is_dropped() -> None:
+    async with world() as w, raw(w.port) as (reader, writer):
+
+        async def long(session: Session, request: AdminRequest) -> AdminResponse:
+            return AdminResponse.script(bytes(20_000_000), next_uri=None, target_aid=None)  # above any buffer
+
+        w.answer = long
+        client = await shaken(reader, writer)
+        cast(asyncio.Transport, writer.transport).pause_reading()
+        client.tls.write(request_bytes())
+        writer.write(client.outgoing.read())
+        await until(lambda: bool(w.requests))
+        await asyncio.sleep(3 * CLOSE_TIMEOUT)
+        assert not w.server._connections
 
 
 @virtual
