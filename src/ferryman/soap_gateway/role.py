@@ -260,7 +260,7 @@ class SOAPGateway:
     async def _inline(self, letter: Letter, function: Function, reply: Reply) -> None:
         """The answer came with the HTTP response: of a synchronous function, and of peers that never call back."""
         peer = self.book.get(letter.peer)
-        received = envelope.read(reply.body)
+        received = envelope.read(reply.body, inline=True)
         found = body.find(received.body)
         if peer is None or found is None or found[0] is not function:
             raise PeerError("answer is of another function", field="Body")

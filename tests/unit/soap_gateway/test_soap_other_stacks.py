@@ -18,6 +18,7 @@ from ferryman.soap_gateway import http_message, schema
 from ferryman.soap_gateway.esm import addressing, envelope
 from ferryman.soap_gateway.esm.body import Base, decode, encode
 from ferryman.soap_gateway.esm.envelope import Fault
+from ferryman.soap_gateway.esm.names import SOAP
 from ferryman.soap_gateway.server import read_body
 from parties import Party
 from soap_world import DP, ENABLE, MNO, SR, SR2, Client, Receiver, is_fault, world
@@ -205,3 +206,24 @@ async def test_a_call_that_nobody_took_in_its_time_is_not_sent(tmp_path: Path, p
         assert receiver.raw == []
         assert [row.state for row in gateway.rows(schema.letter)] == ["expired"]
     await receiver.stop()
+
+
+@virtual
+async def test_an_answer_in_the_http_response_needs_no_headers(tmp_path: Path, parties: dict[str, Party]) -> None:
+    """Of whom it is says TLS, to what HTTP; the call would else be made again and again."""
+    receiver = Receiver(parties["sr2"], parties["ours"])
+    await receiver.start()
+    async with world(tmp_path, parties) as (gateway, _):
+        await gateway.peer(parties["sr2"], PeerKind.SM_SR, SR2, endpoints={"ES3": receiver.url("/es3")})
+        answer = es3.ES3GetEISResponse(status=SUCCESS, eis=esm_samples.eis())
+        content = f"<env:Body>{encode(answer, Base())}</env:Body></env:Envelope>"
+        opened = f'<env:Envelope xmlns:env="{SOAP}">'
+        receiver.status = [200, 200]
+        receiver.answers = [f"{opened}{header}{content}".encode() for header in ("", "<env:Header/>")]
+        for number in (1, 2):
+            await gateway.tell(es3.ES3GetEIS(eid=EID), SR2, sender="sm-dp", name=f"n-{number}")
+            assert await heard(gateway, number) == answer
+        assert len(receiver.raw) == 2
+    await receiver.stop()
+    with pytest.raises(Fault, match="From is missing"):
+        envelope.read(f"{opened}<env:Header/>{content}".encode())

@@ -65,8 +65,8 @@ class Received:
     security: etree._Element | None = None
 
 
-def read(data: bytes) -> Received:
-    """One envelope; raises Fault."""
+def read(data: bytes, *, inline: bool = False) -> Received:
+    """One envelope; raises Fault. `inline`: an HTTP response, which answers its request also without headers."""
     try:
         root = parse(data)
     except PeerError as problem:
@@ -76,6 +76,8 @@ def read(data: bytes) -> Received:
             raise Fault("SOAP 1.2 is spoken here", code=VERSION_MISMATCH)
         raise Fault("is no SOAP envelope")
     parts = list(root)
+    if inline and len(parts) == 1:
+        parts.insert(0, etree.Element(f"{{{SOAP}}}Header"))
     if len(parts) != 2 or parts[0].tag != f"{{{SOAP}}}Header" or parts[1].tag != f"{{{SOAP}}}Body":
         raise Fault("has not one Header and one Body")
     header, body = parts
@@ -83,7 +85,7 @@ def read(data: bytes) -> Received:
         raise Fault("has not exactly one element in its Body")
     blocks, security = _blocks(header)
     token = None if security is None else _token(security)
-    return Received(_addressing(blocks), body[0], token, security)
+    return Received(_addressing(blocks, inline=inline), body[0], token, security)
 
 
 def _blocks(header: etree._Element) -> tuple[dict[str, etree._Element], etree._Element | None]:
@@ -110,11 +112,12 @@ def _blocks(header: etree._Element) -> tuple[dict[str, etree._Element], etree._E
     return found, security
 
 
-def _addressing(blocks: dict[str, etree._Element]) -> Addressing:
-    sender = _required(blocks, "From", nested=True)
-    to = _required(blocks, "To")
-    identifier = _required(blocks, "MessageID")
-    action = _required(blocks, "Action")
+def _addressing(blocks: dict[str, etree._Element], *, inline: bool) -> Addressing:
+    text = _text if inline else _required
+    sender = text(blocks, "From", nested=True)
+    to = text(blocks, "To")
+    identifier = text(blocks, "MessageID")
+    action = text(blocks, "Action")
     of_sender, of_message = addressing.items(sender), addressing.items(identifier)
     return Addressing(
         action=action,
