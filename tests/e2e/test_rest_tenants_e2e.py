@@ -272,7 +272,6 @@ OTHERWISE = {
     "activate_script": {400},
     "upload_subscriptions": {202, 409},  # one at a time
     "generate_subscriptions": {202, 409},
-    "export_keys": {404},  # the keys of the one that was delivered are destroyed
     "export_sealed": {409},  # nobody is known by that name
     **{key: {400} for key in ("import_certificate", "import_eum_certificate", "import_revocation_list")},
     "register_euiccs": {400},

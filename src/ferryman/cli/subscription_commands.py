@@ -214,23 +214,28 @@ async def subscription_export(
     """
     if bool(key) == bool(openpgp):
         raise InputError("export", "needs --key or --openpgp, one of the two")
+    gone: tuple[str, ...] = ()
     async with operator(data, owner) as calls:
         if openpgp:
             count, sealed = await calls.exporter().sealed(import_id, openpgp)
             write_secret(out, sealed)
         else:
-            count = await _export_values(calls, import_id, key, cipher, out)
+            count, gone = await _export_values(calls, import_id, key, cipher, out)
     if json:
-        output.emit({"rows": count, "file": str(out)})
+        output.emit({"rows": count, "file": str(out), "without_keys": gone})
     else:
         under = f"keys under {key}" if key else f"in an envelope for {openpgp}"
         output.line(f"{count} subscriptions written, {under}")
+        for iccid in gone:
+            output.line(f"{iccid} without keys: it was delivered, they are destroyed here")
     return output.DONE
 
 
-async def _export_values(calls: Operator, import_id: str, key: str, cipher: str, out: Path) -> int:
-    """A file whose keys are encrypted one by one; how many rows it has."""
-    count = 0
+async def _export_values(
+    calls: Operator, import_id: str, key: str, cipher: str, out: Path
+) -> tuple[int, tuple[str, ...]]:
+    """A file whose keys are encrypted one by one; how many rows it has, and which are without keys."""
+    count, gone = 0, []
     with _private(out) as stream:
         writer = csv.writer(stream) if stream is not None else None
         if writer is not None:
@@ -240,4 +245,6 @@ async def _export_values(calls: Operator, import_id: str, key: str, cipher: str,
             if writer is not None:
                 writer.writerow(values)
             count += 1
-    return count
+            if not row.algorithm:
+                gone.append(row.iccid)
+    return count, tuple(gone)

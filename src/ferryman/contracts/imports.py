@@ -149,7 +149,10 @@ class ExportSubscriptions(Body, frozen=True, kw_only=True, tag=True):
 
 
 class ExportedKeys(Guarded, frozen=True, array_like=True):
-    """Encrypted values of one subscription; `opc` holds TOPc for TUAK and is empty where there is none."""
+    """Encrypted values of one subscription; `opc` holds TOPc for TUAK and is empty where there is none.
+
+    Without an algorithm there are no values: the secrets of a delivered subscription are destroyed.
+    """
 
     iccid: str
     algorithm: str

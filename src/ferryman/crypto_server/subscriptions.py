@@ -352,17 +352,24 @@ class Subscriptions:
             key = self._transport_key(tx.connection, body.key)
             origins.require_of_the_machine(tx.connection, self._vault, transport_ref(body.key))
             rows = tuple(self._exported(tx.connection, body, key, row) for row in body.rows)
-            detail = f"{len(rows)} rows under {body.key}"
+            detail = f"{sum(1 for row in rows if row.algorithm)} of {len(rows)} rows under {body.key}"
             tx.audit(actor=header.requester, action="ExportSubscriptions", outcome="done", detail=detail)
             return imports.SubscriptionsExported(rows=rows)
 
         return await self._mailbox.transact(unit, long=True)
 
     def clear_lines(self, connection: Connection, owner: str, rows: Sequence[SubscriptionPublic]) -> bytes:
-        """Lines of a file for the HLR, AuC or UDM with Ki and OPc in clear: for an envelope, nothing else."""
+        """Lines of a file for the HLR, AuC or UDM with Ki and OPc in clear: for an envelope, nothing else.
+
+        A subscription whose secrets are not here any more has none in its line, and no algorithm.
+        """
         lines: list[str] = []
         for row in rows:
-            record, values = self._opened(connection, owner, row)
+            opened = self._opened(connection, owner, row)
+            if opened is None:
+                lines.append(f"{row.iccid},{row.imsi},{row.msisdn},,,\r\n")
+                continue
+            record, values = opened
             opc = values["opc"].hex().upper() if record.algorithm in ("milenage", "tuak") else ""
             public = f"{row.iccid},{row.imsi},{row.msisdn},{record.algorithm}"
             lines.append(f"{public},{values['ki'].hex().upper()},{opc}\r\n")
@@ -370,17 +377,21 @@ class Subscriptions:
 
     def _opened(
         self, connection: Connection, owner: str, row: SubscriptionPublic
-    ) -> tuple[ImportRecord, dict[str, bytes]]:
+    ) -> tuple[ImportRecord, dict[str, bytes]] | None:
+        """None for secrets that a delivery has destroyed; those of somebody else are not here either."""
         found = import_rows.stored(connection, row.iccid)
         record = import_rows.by_number(connection, found[0]) if found is not None else None
         if found is None or record is None or not hmac.compare_digest(record.owner, owner):
-            raise Refused(*codes.ICCID_UNKNOWN, "no secrets of this subscription", identifier=row.iccid)
+            return None
         return record, import_rows.open_row(self._vault, record, row.iccid, row.imsi, found[1])
 
     def _exported(
         self, connection: Connection, body: imports.ExportSubscriptions, key: bytes, row: SubscriptionPublic
     ) -> imports.ExportedKeys:
-        record, values = self._opened(connection, body.owner, row)
+        opened = self._opened(connection, body.owner, row)
+        if opened is None:
+            return imports.ExportedKeys(row.iccid, "", b"", b"")
+        record, values = opened
         has_opc = record.algorithm in ("milenage", "tuak")
         clear = [values["ki"], *([values["opc"]] if has_opc else [])]
         if body.cipher == "aes-gcm":

@@ -105,7 +105,10 @@ class ExportQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class ExportedSubscription(Guarded, frozen=True, kw_only=True):
-    """A subscription with Ki and OPc (or TOPc; empty where there is none) under the agreed key, base64."""
+    """A subscription with Ki and OPc (or TOPc; empty where there is none) under the agreed key, base64.
+
+    All three are empty where it cannot be exported any more: it was delivered, and its keys are destroyed here.
+    """
 
     iccid: str
     imsi: str
@@ -129,7 +132,10 @@ class NewSealedFile(Closed, frozen=True, kw_only=True):
 
 
 class SealedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file for the HLR, AuC or UDM in an OpenPGP envelope (base64): `rows` subscriptions."""
+    """A file for the HLR, AuC or UDM in an OpenPGP envelope (base64): `rows` subscriptions.
+
+    The line of one that was delivered says nothing of algorithm, Ki and OPc: its keys are destroyed here.
+    """
 
     rows: int
     content: bytes

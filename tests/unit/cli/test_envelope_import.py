@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from ferryman.contracts import codes, envelopes, imports
 from ferryman.contracts.message import Body
+from ferryman.contracts.roles import CRYPTO_SERVER
 from ferryman.crypto_server import envelope_child, envelope_process, envelope_rows
 from ferryman.crypto_server import envelopes as role
+from ferryman.crypto_server.schema import subscription_secret
 from ferryman.errors import Refused
 from ferryman.platform import importing
 from ferryman.platform.exporting import Exporter
@@ -284,6 +287,17 @@ async def test_the_export_is_for_its_reader_alone(tmp_path: Path) -> None:
             assert all(row[name] == expected[name] for name in ("IMSI", "MSISDN", "KI", "OPC"))
         with pytest.raises(Refused, match="no OpenPGP key 'nobody'"):
             await Exporter(place.operator).sealed(done.import_id, "nobody")
+        # One is delivered, and its secrets destroyed: its line says so by having none.
+        gone = found[1]["ICCID"]
+        crypto = next(one for one in place.installation.mailboxes if one.role == CRYPTO_SERVER)
+        destroyed = delete(subscription_secret).where(subscription_secret.c.iccid == gone)
+        await crypto.store.write(lambda c: c.execute(destroyed))
+        rows, sealed = await Exporter(place.operator).sealed(done.import_id, MAKER)
+        opened = openpgp.open_message(sealed, (sender(),), openpgp.public_of(our_key()), NOW)
+        left = list(csv.DictReader(io.StringIO(opened.decode())))
+        assert rows == ROWS
+        assert left[1] == {**found[1], "ALGORITHM": "", "KI": "", "OPC": ""}
+        assert [left[0], *left[2:]] == [found[0], *found[2:]]
 
 
 async def pieces_of(data: bytes) -> AsyncIterator[bytes]:

@@ -10,14 +10,17 @@ from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import delete, select
 
 from ferryman.cli.operator import Operator
-from ferryman.contracts import crypto
+from ferryman.contracts import crypto, imports
 from ferryman.contracts.rest import KeyRole
+from ferryman.contracts.roles import CRYPTO_SERVER
+from ferryman.crypto_server.schema import subscription_secret
 from ferryman.platform.log import mask
 from ferryman.profile.demo_template import demo_template
 from ferryman.rest_api.bodies_keys import AgreedHookKey, NewTransportKey
-from rest_world import TENANT, rest_world
+from rest_world import OTHER, TENANT, RestWorld, rest_world
 from rig import subscriptions
 
 KEY = bytes(range(0x40, 0x60))
@@ -74,6 +77,10 @@ async def test_with_whom_we_correspond_is_the_staffs_to_know(tmp_path: Path) -> 
         assert answers[0].body.replace(b"maker", b"maken") == answers[1].body
 
 
+def store_of(world: RestWorld, role: str) -> Any:
+    return next(one for one in world.installation.mailboxes if one.role == role).store
+
+
 async def test_an_export_opens_with_the_agreed_key(tmp_path: Path) -> None:
     whole = subscriptions(7, "exported")
     async with rest_world(tmp_path) as world:
@@ -91,6 +98,27 @@ async def test_an_export_opens_with_the_agreed_key(tmp_path: Path) -> None:
             found += page["items"]
             if not (after := page["next"]):
                 break
+        # One is delivered: its secrets are destroyed, and all others are exported as before.
+        gone, kept = found[2], [*found[:2], *found[3:]]
+        secret = delete(subscription_secret).where(subscription_secret.c.iccid == gone["iccid"])
+        await store_of(world, CRYPTO_SERVER).write(lambda c: c.execute(secret))
+        again = (await world.ask("GET", f"/imports/{done.import_id}/keys?under=hlr", token)).json["items"]
+        assert again[2] == {**gone, "algorithm": "", "ki": "", "opc": ""}
+        plain = ("iccid", "imsi", "msisdn", "algorithm")
+        assert [[one[name] for name in plain] for one in (*again[:2], *again[3:])] == [
+            [one[name] for name in plain] for one in kept
+        ]
+        assert all(one["ki"] and one["opc"] for one in (*again[:2], *again[3:]))
+        # Those of somebody else are not here either, in the same words.
+        public = tuple(imports.SubscriptionPublic(one["iccid"], one["imsi"], one["msisdn"]) for one in found[1:3])
+        asked = imports.ExportSubscriptions(owner=OTHER, rows=public, key="hlr", cipher="aes-gcm")
+        answer = await Operator(world.installation.bus, OTHER).crypto(asked)
+        assert isinstance(answer, imports.SubscriptionsExported)
+        assert [(one.algorithm, one.ki, one.opc) for one in answer.rows] == [("", b"", b"")] * 2
+        trail = next(one for one in world.installation.mailboxes if one.role == CRYPTO_SERVER).tables.audit
+        said = select(trail.c.detail).where(trail.c.action == "ExportSubscriptions").order_by(trail.c.seq.desc())
+        details = await store_of(world, CRYPTO_SERVER).read(lambda c: c.execute(said).scalars().all())
+        assert details[:2] == ["0 of 2 rows under hlr", "6 of 7 rows under hlr"]
     rows = {row["ICCID"]: row for row in csv.DictReader(io.StringIO(whole))}
     assert len(found) == len(rows) == 7
     for one in found:
