@@ -43,7 +43,7 @@ def test_3_8_audit_of_two_profiles() -> None:
     assert isdr.parse_status(b"") == []
     empty = h("E31F4F10A0000005591010FFFFFFFF89000010009F70011F 5300 8F00 9100 DF0100")
     assert isdr.parse_status(empty) == [ISDPStatus(P1, 0x1F, None, None, None)], "empty says as little as absent"
-    (later,) = isdr.parse_status(h("E31A4F10A0000005591010FFFFFFFF89000010009F70011F 530102"))
+    (later,) = isdr.parse_status(h("E3194F10A0000005591010FFFFFFFF89000010009F70011F 530102"))
     assert later.fallback is False, "another bit of 53 says nothing of the fall-back attribute"
     with pytest.raises(PeerError):
         isdr.parse_status(h("E3154F10A0000005591010FFFFFFFF89000010009F7000"))
