@@ -24,6 +24,7 @@ from ferryman.rest_api.limits import MAX_BUCKETS, RateLimit
 from ferryman.rest_api.protocol import MAX_HEAD
 from ferryman.rest_api.server import make_server
 from ferryman.rest_api.settings import RESTSettings
+from ferryman.rest_api.watching import MAX_PATH
 from parties import Party
 from rest_world import OTHER, TENANT, RestWorld, rest_world
 
@@ -233,6 +234,22 @@ async def test_the_access_log_holds_no_secret_and_no_imsi(tmp_path: Path) -> Non
             assert secret not in text
         assert "00101*" in text
         assert "after" not in text  # a query is never written, whatever it holds
+
+
+async def test_what_no_endpoint_is_for_is_written_down_and_limited(tmp_path: Path) -> None:
+    async with rest_world(tmp_path, rate_per_address=1.0, burst_per_address=3) as world:
+        with structlog.testing.capture_logs() as lines:
+            found = [
+                await world.ask("GET", "/nothing/" + 5_000 * "a"),
+                await world.ask("PATCH", "/orders"),
+                await world.ask("GET", "/openapi.json"),
+                await world.ask("GET", "/nothing"),
+            ]
+        assert [one.status for one in found] == [404, 405, 200, 429]
+        assert found[3].headers["retry-after"] == "1"
+        said = [(one["method"], one["status"], one["address"]) for one in lines if one.get("event") == "request"]
+        assert said == list(zip(("GET", "PATCH", "GET", "GET"), (404, 405, 200, 429), 4 * ("y",), strict=True))
+        assert max(len(one["path"]) for one in lines if one.get("event") == "request") == MAX_PATH
 
 
 async def test_rates(tmp_path: Path) -> None:

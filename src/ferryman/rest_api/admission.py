@@ -46,12 +46,15 @@ class Admission:
             found = named[:MAX_ADDRESS] or found
         return found
 
+    def meet(self, address: str) -> None:
+        """Count a request of this address; raises No when there were too many."""
+        self._within(self._by_address, place_of(address))
+
     async def admit(self, http: Incoming, endpoint: Endpoint, address: str) -> Principal:
         """Who asks, from the `address` that was found; raises No, or Refused when the right is missing."""
-        place = place_of(address)
-        self._within(self._by_address, place)
+        self.meet(address)
         if endpoint.scope == rights.OPEN:
-            self._within(self._logins, place)
+            self._within(self._logins, place_of(address))
             return NOBODY
         who = await self._who(http)
         self._within(self._by_key, who.actor)

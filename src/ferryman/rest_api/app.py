@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ferryman.contracts import codes
 from ferryman.errors import FerrymanError, Refused
@@ -36,6 +36,7 @@ from ferryman.rest_api.tags import etag_of, names
 from ferryman.rest_api.turns import Turns
 from ferryman.rest_api.watching import Seen, Watch
 
+HEALTH = "/healthz"
 REQUEST_ID = b"x-request-id"
 NO_STORE, NO_SNIFF = (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")
 _IDEMPOTENCY = IDEMPOTENCY.lower().encode()
@@ -72,12 +73,16 @@ def make_app(services: Services, watch: Watch) -> Starlette:
         for method in sorted(route.methods or ())
     )
     routes.append(Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"]))
-    routes.append(Route("/healthz", alive, methods=["GET"]))
+    routes.append(Route(HEALTH, alive, methods=["GET"]))
     return App(
-        finder, routes=_together(routes), exception_handlers={HTTPException: _of_framework, Exception: _broken}
+        finder,
+        Strays(services, admission, watch).serve,
+        routes=_together(routes),
+        exception_handlers={HTTPException: _of_framework, Exception: _broken},
     )
 
 
+type Stray = Callable[[ASGIApp, Scope, Receive, Send], Awaitable[None]]
 type Handler = Callable[[HTTPRequest], Awaitable[Response]]
 type Answer = Callable[[Incoming], Awaitable[Response]]
 
@@ -94,14 +99,15 @@ def _framed(answer: Answer) -> Handler:
 class App(Starlette):
     """Starlette, with a shorter way to the endpoints that a finder finds."""
 
-    def __init__(self, finder: Finder[Answer], **more: Any) -> None:
+    def __init__(self, finder: Finder[Answer], stray: Stray, **more: Any) -> None:
         super().__init__(**more)
         self._finder = finder
+        self._stray = stray
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._finder.find(scope)
         if found is None:
-            await super().__call__(scope, receive, send)
+            await self._stray(super().__call__, scope, receive, send)
             return
         answer, scope["path_params"] = found
         try:
@@ -130,6 +136,38 @@ def _together(routes: list[Route]) -> list[Route]:
 
         made.append(Route(path, serve, methods=sorted(by_method)))
     return made
+
+
+class Strays:
+    """Requests that no endpoint is for: written down and limited like every other one."""
+
+    def __init__(self, services: Services, admission: Admission, watch: Watch) -> None:
+        self._services = services
+        self._admission = admission
+        self._watch = watch
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let `app` answer; who looks at a server's health is never kept waiting, and fills no log."""
+        if scope["type"] != "http" or scope["path"] == HEALTH:
+            await app(scope, receive, send)
+            return
+        scope.setdefault("path_params", {})
+        http, status = Incoming(scope, receive), 500
+        address = self._admission.address(http)
+        seen = self._watch.stray(http, address, self._services.entropy(8).hex())
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            self._admission.meet(address)
+            await app(scope, receive, sending)
+        except No as refusal:
+            await problem_of(refusal)(scope, receive, sending)
+        finally:
+            self._watch.end(seen, status)
 
 
 class Handling:

@@ -16,6 +16,9 @@ REQUESTS = Metric("ferryman_rest_requests_total", "counter", "Requests of the RE
 SECONDS = Metric("ferryman_rest_seconds_total", "counter", "Time that requests of the REST API took, by route.")
 OPEN = Metric("ferryman_rest_open_requests", "gauge", "Requests of the REST API that are being carried out.")
 
+NO_ROUTE = "none"  # the label of requests that no endpoint is for
+MAX_METHOD, MAX_PATH = 20, 200  # characters of these that are written down
+
 log = structlog.get_logger("ferryman.rest_api.access")
 
 
@@ -51,6 +54,12 @@ class Watch:
         self._open += 1
         # Of a path that has IMSIs in it the log's mask leaves the network; a query is never written.
         return Seen(endpoint.name, endpoint.method, http.path, address, request_id, self._clock.now())
+
+    def stray(self, http: Incoming, address: str, request_id: str) -> Seen:
+        """A request came that no endpoint is for; its words are nobody's, so only their beginnings are kept."""
+        self._open += 1
+        method, path = http.method[:MAX_METHOD], http.path[:MAX_PATH]
+        return Seen(NO_ROUTE, method, path, address, request_id, self._clock.now())
 
     def end(self, seen: Seen, status: int) -> None:
         """It was answered."""
