@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, assert_never
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -22,26 +20,20 @@ from sqlalchemy import Connection
 from ferryman.contracts.message import Body, Codec, Header
 from ferryman.contracts.status import ExecutionStatus, failed, from_refusal
 from ferryman.errors import FerrymanError, Refused, Unavailable
+from ferryman.platform.bell import Bell
 from ferryman.platform.clock import Clock, Entropy
+from ferryman.platform.dispatch import Committed, Work
 from ferryman.platform.log import about
 from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.platform.procedure import (
     DEADLINE,
     Answered,
-    Apply,
     Ask,
-    Audit,
     Begin,
-    CancelTimer,
     Context,
-    Done,
-    Effect,
     Event,
     ProcedureKind,
     Received,
-    Reply,
-    Send,
-    SetTimer,
     Signal,
     Signalled,
     TimerFired,
@@ -54,7 +46,6 @@ from ferryman.platform.procedure_rows import (
     ProcedureRows,
     Record,
     Start,
-    end,
 )
 from ferryman.platform.schema import ALARM, PlatformTables
 from ferryman.platform.step_journal import SNAPSHOT_EVERY, Entry, Replay, StepRecorder, replay
@@ -63,7 +54,6 @@ from ferryman.platform.timer_queue import Timer, TimerQueue
 __all__ = ["DEADLINE", "Conflict", "Engine", "Record", "Start", "refusal_status"]
 
 MAX_STEPS = 200  # steps in one dispatch; more means two procedures signal each other for ever
-MAX_FIRING = 1_000  # timers handled at once: after a long stop all are due, and each one takes some kilobytes
 MAX_CONFLICTS = 5  # times a dispatch gives way to another process before its message is put back
 ASK_SECONDS = 30.0  # a question to the CryptoServer is worthless after that
 MAX_FAULTS = 5  # failures by anything but unavailability, in a row, before what a procedure waits for is an alarm
@@ -77,33 +67,7 @@ type LoadFacts = Callable[[Connection, str, Any], Any]  # connection, eid, state
 type ApplyChange = Callable[[Tx, str, Any], None]  # tx, eid, change
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What one dispatch brings about, as the role sees it inside the transaction.
-
-    `records` are the procedures that were stepped, as they stand now; changes and audits each with the procedure
-    that asked for them.
-    """
-
-    records: tuple[Record, ...]
-    changes: tuple[tuple[Record, Any], ...]
-    audits: tuple[tuple[Record, Audit], ...]
-
-
 type ApplyAll = Callable[[Tx, Committed], None]  # writes the changes, and what else follows from them
-
-
-@dataclass(slots=True)
-class _Work:
-    """Everything that one dispatch will commit."""
-
-    records: dict[str, Record] = field(default_factory=dict)
-    sends: list[tuple[Record, Send]] = field(default_factory=list)
-    changes: list[tuple[Record, Any]] = field(default_factory=list)
-    audits: list[tuple[Record, Audit]] = field(default_factory=list)
-    incoming: Body | None = None
-    target: str = ""
-    queue: deque[tuple[str, Event]] = field(default_factory=deque)
 
 
 class Engine:
@@ -137,13 +101,11 @@ class Engine:
         # A lock lives as long as somebody holds it or waits for it.
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._timers = TimerQueue()
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_due = 0.0
+        self._bell = Bell(self._timers, clock, fire=self._fire, spawn=self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_arrival = 0.0
         self._taking_up = False
         self._stopping = False
-        self._firing = 0  # timers that are handled now
         self.steps = 0  # of this run, as are the next
         self.dispatches = 0
         self.conflicts = 0
@@ -158,8 +120,7 @@ class Engine:
     async def stop(self) -> None:
         """Stop timers and running dispatches; what was not committed happens again after the next start."""
         self._stopping = True
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._bell.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -169,7 +130,7 @@ class Engine:
         rows = self._rows
         for timer in await self.mailbox.store.read(rows.timers):
             self._timers.set(timer)
-        self._arm()
+        self._bell.arm()
         for eid in await self.mailbox.store.read(rows.waiting_eids):
             self._spawn(self._admit(eid))
         for procedure_id, eid in await self.mailbox.store.read(rows.starting):
@@ -212,7 +173,7 @@ class Engine:
         arrival = self._last_arrival = max(self._clock.now(), self._last_arrival + 1e-6)
         if await self._transact(lambda tx: self._rows.enter_call(tx, header, start, arrival)):
             self._timers.set(Timer(header.deadline, start.procedure_id, DEADLINE, header.eid))
-            self._arm()
+            self._bell.arm()
             self._spawn(self._admit(header.eid))
 
     async def deliver(
@@ -230,7 +191,7 @@ class Engine:
         """
 
         async def attempt() -> None:
-            work = _Work(incoming=event.body if isinstance(event, Received) else None, target=procedure_id)
+            work = Work(incoming=event.body if isinstance(event, Received) else None, target=procedure_id)
             if header is not None and not await self._arrive(work, procedure_id, header.message_id):
                 return
             if create is not None and await self._load(work, procedure_id) is None:
@@ -320,7 +281,7 @@ class Engine:
         except Unavailable:
             log.warning("alarm not recorded", procedure=procedure_id)
 
-    async def _run(self, work: _Work, eid: str, header: Header | None) -> None:
+    async def _run(self, work: Work, eid: str, header: Header | None) -> None:
         steps = 0
         while work.queue:
             steps += 1
@@ -344,7 +305,7 @@ class Engine:
         await self._commit(work, eid, header)
         self.dispatches += 1
 
-    async def _step(self, work: _Work, record: Record, event: Event) -> None:
+    async def _step(self, work: Work, record: Record, event: Event) -> None:
         facts = await self.mailbox.store.read(lambda c: self._load_facts(c, record.eid, record.state))
         context = Context(
             procedure_id=record.id,
@@ -366,11 +327,11 @@ class Engine:
             elif isinstance(effect, Signal):
                 await self._signal(work, record, effect)
             else:
-                _collect(work, record, effect)
+                work.collect(record, effect)
         # Answers come before anything else that waits, in the order of the questions.
         work.queue.extendleft(reversed(answers))
 
-    async def _signal(self, work: _Work, record: Record, effect: Signal) -> None:
+    async def _signal(self, work: Work, record: Record, effect: Signal) -> None:
         if await self._load(work, effect.procedure_id) is None and effect.kind:
             work.records[effect.procedure_id] = self._rows.make(effect, record.eid)
         work.queue.append((effect.procedure_id, Signalled(record.id, effect.value)))
@@ -389,14 +350,14 @@ class Engine:
         except Refused as refusal:
             return Answered(question.tag, refusal=from_refusal(refusal))
 
-    async def _arrive(self, work: _Work, procedure_id: str, message_id: str) -> bool:
+    async def _arrive(self, work: Work, procedure_id: str, message_id: str) -> bool:
         """Whether a message is new; its procedure is loaded on the way."""
         known, record = await self.mailbox.store.read(lambda c: self._rows.arrive(c, procedure_id, message_id))
         if record is not None:
             work.records[procedure_id] = record
         return not known
 
-    async def _load(self, work: _Work, procedure_id: str) -> Record | None:
+    async def _load(self, work: Work, procedure_id: str) -> Record | None:
         record = work.records.get(procedure_id)
         if record is None:
             record = await self.mailbox.store.read(lambda c: self._rows.load(c, procedure_id))
@@ -406,7 +367,7 @@ class Engine:
 
     # -- commit -------------------------------------------------------------------------------------------
 
-    async def _commit(self, work: _Work, eid: str, header: Header | None) -> None:
+    async def _commit(self, work: Work, eid: str, header: Header | None) -> None:
         rows = self._rows
         changed = [record for record in work.records.values() if record.dirty]
         steps = self._recorded(changed)
@@ -449,7 +410,7 @@ class Engine:
             return  # another process was quicker with this message
         for record in changed:
             self._set_timers(record)
-        self._arm()
+        self._bell.arm()
         if released:
             self._spawn(self._admit(eid))
 
@@ -480,38 +441,11 @@ class Engine:
 
     # -- timers -------------------------------------------------------------------------------------------
 
-    def _arm(self) -> None:
-        due = self._timers.next_due()
-        if due is None or self._stopping or self._firing >= MAX_FIRING:
-            return  # with all hands full, the one that is done arms it
-        if self._alarm is not None:
-            if self._alarm_due <= due:
-                return  # rings too early at worst, and is set anew then
-            self._alarm.cancel()
-        self._alarm_due = due
-        delay = max(0.0, due - self._clock.now())
-        self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        for timer in self._timers.take_due(self._clock.now(), MAX_FIRING - self._firing):
-            self._firing += 1
-            self._spawn(self._fired(timer))
-        self._arm()
-
-    async def _fired(self, timer: Timer) -> None:
-        try:
-            await self._fire(timer)
-        finally:
-            self._firing -= 1
-            if self._firing == MAX_FIRING - 1:
-                self._arm()
-
     async def _fire(self, timer: Timer) -> None:
         async def attempt() -> None:
             if not await self.mailbox.store.read(lambda c: self._rows.is_set(c, timer)):
                 return  # cancelled or set anew meanwhile
-            work = _Work()
+            work = Work()
             record = await self._load(work, timer.procedure_id)
             if record is None:
                 return
@@ -543,28 +477,6 @@ class Engine:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.error("dispatch failed", error=f"{type(problem).__name__}: {problem}", exc_info=problem)
-
-
-def _collect(work: _Work, record: Record, effect: Effect) -> None:
-    match effect:
-        case Send():
-            work.sends.append((record, effect))
-        case SetTimer(name, at):
-            record.timers[name] = at
-        case CancelTimer(name):
-            record.timers[name] = None
-        case Apply(change):
-            work.changes.append((record, change))
-        case Audit():
-            work.audits.append((record, effect))
-        case Reply(body):
-            record.reply = record.reply or body
-        case Done():
-            end(record)
-        case Ask() | Signal():
-            raise AssertionError("questions and signals are the step's own")
-        case _:
-            assert_never(effect)
 
 
 def refusal_status(problem: Refused) -> ExecutionStatus:

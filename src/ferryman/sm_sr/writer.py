@@ -15,7 +15,8 @@ from sqlalchemy import Connection, bindparam, delete, select
 from ferryman.contracts import events
 from ferryman.contracts.message import Header
 from ferryman.contracts.roles import SM_DP, SM_SR, SOAP_GATEWAY
-from ferryman.platform.engine import Committed, Record
+from ferryman.platform.dispatch import Committed
+from ferryman.platform.engine import Record
 from ferryman.platform.mailbox import Tx
 from ferryman.platform.prepared import Prepared
 from ferryman.platform.procedure_rows import DONE

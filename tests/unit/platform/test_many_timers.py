@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, MetaData, func, insert, select
 
 from ferryman.contracts.es3 import RESPONSE_CODEC
-from ferryman.platform import engine as engine_module
+from ferryman.platform import bell as bell_module
 from ferryman.platform.bus import InProcessBus
 from ferryman.platform.clock import LoopClock
 from ferryman.platform.engine import Engine
@@ -112,7 +112,7 @@ def test_sleepers_are_armed_after_a_restart_and_all_those_due_wake_once(tmp_path
         await store.close()
 
     run(go(), limit=30 * DAY, steps=100_000_000)
-    assert max(at_once) == engine_module.MAX_FIRING
+    assert max(at_once) == bell_module.MAX_FIRING
 
 
 class _Counting(Engine):
@@ -121,7 +121,7 @@ class _Counting(Engine):
     seen: list[int]
 
     async def _fire(self, timer: Timer) -> None:
-        self.seen.append(self._firing)
+        self.seen.append(self._bell._firing)
         await super()._fire(timer)
 
 
