@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 from sqlalchemy import Connection, func, select
@@ -28,6 +29,11 @@ STEPS = Metric("ferryman_engine_steps_total", "counter", "Steps of procedures th
 DISPATCHES = Metric("ferryman_engine_dispatches_total", "counter", "Events handled and committed.")
 CONFLICTS = Metric("ferryman_engine_conflicts_total", "counter", "Dispatches begun again for another process.")
 FIRED = Metric("ferryman_engine_timers_fired_total", "counter", "Timers that fired.")
+LAG = Metric(
+    "ferryman_clock_lag_seconds",
+    "gauge",
+    "The machine's clock less the process's, which follows no step of it: after a suspension far above 0.",
+)
 BOUND = Metric("ferryman_smsc_bound", "gauge", "1 when some account can send.")
 BUS = Metric("ferryman_bus_connected", "gauge", "1 when the role has its connection to the broker.")
 
@@ -49,7 +55,7 @@ async def watched(settings: MetricsSettings | None, installation: Installation) 
 
 
 async def _samples(installation: Installation) -> list[Sample]:
-    found = [Sample(STARTED, float(installation.is_started))]
+    found = [Sample(STARTED, float(installation.is_started)), Sample(LAG, time.time() - installation.clock.now())]
     found += [Sample(COMMITS, count, (("role", role),)) for role, count in installation.commits.items()]
     for mailbox in list(installation.mailboxes):
         found += await of_mailbox(mailbox)

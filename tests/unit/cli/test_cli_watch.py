@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,21 @@ async def happen(mailbox: Mailbox, action: str, outcome: str = "alarm", detail: 
         tx.audit(actor=OWNER, action=action, eid=EID, object="thing", outcome=outcome, detail=detail)
 
     await mailbox.transact(unit)
+
+
+async def test_a_clock_that_was_left_behind_is_shown(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(WITHIN)
+    async with running(load(tmp_path)) as (installation, where):
+
+        async def lag() -> float:
+            [line] = re.findall(
+                r"^ferryman_clock_lag_seconds (.*)$", await asyncio.to_thread(scrape, where["metrics"]), re.M
+            )
+            return float(line)
+
+        assert abs(await lag()) < 5.0
+        installation.clock._offset -= 600.0  # type: ignore[attr-defined]  # ten minutes of sleep
+        assert 595.0 < await lag() < 605.0
 
 
 async def test_alarms_of_every_role_are_shown_counted_and_logged(tmp_path: Path) -> None:
