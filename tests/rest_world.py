@@ -13,6 +13,7 @@ from typing import Any
 
 from ferryman.cli.wiring import Configuration, Installation
 from ferryman.contracts.rest import AddKey, KeyRole
+from ferryman.platform.database_settings import DatabaseSettings
 from ferryman.platform.mailbox import Tx
 from ferryman.rest_api.accounts import enter
 from ferryman.rest_api.sessions import COOKIE, CSRF, csrf_of
@@ -114,9 +115,15 @@ class RestWorld:
 
 
 @contextlib.asynccontextmanager
-async def rest_world(data: Path, *, gateway: bool = False, **settings: Any) -> AsyncIterator[RestWorld]:
+async def rest_world(
+    data: Path, *, gateway: bool = False, database: DatabaseSettings | None = None, **settings: Any
+) -> AsyncIterator[RestWorld]:
     soap = SOAPSettings("127.0.0.1", 0, "none.pem", "none.key", listen=False) if gateway else None
-    installation = Installation(Configuration(data, rest=RESTSettings(port=0, **settings), soap=soap))
+    installation = Installation(
+        Configuration(
+            data, rest=RESTSettings(port=0, **settings), soap=soap, database=database or DatabaseSettings()
+        )
+    )
     await installation.start()
     try:
         yield RestWorld(installation)
