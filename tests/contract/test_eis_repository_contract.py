@@ -6,7 +6,6 @@ import pytest
 
 import sr_steps as s
 from backends import AnyStore, Backend
-from ferryman.platform.mailbox import Tx
 from ferryman.platform.procedure import Audit
 from ferryman.platform.procedure_rows import Conflict
 from ferryman.sm_sr import contacts, eis_store, lookup, trail, type_store
@@ -14,6 +13,7 @@ from ferryman.sm_sr.euicc_type import TypeKey
 from ferryman.sm_sr.records import AddISDP, Contacted, Counted, RemoveISDP, SetAddress, SetPolicy
 from ferryman.sm_sr.schema import METADATA, PLATFORM
 from ferryman.sm_sr.settings import SRSettings
+from transactions import transaction
 
 SECOND = "89033023000000000061494360000288"
 NOW = 1_795_000_000.0
@@ -30,7 +30,7 @@ async def store(backend: Backend) -> AnyStore:
 
 async def apply(store: AnyStore, eid: str, *changes: object) -> None:
     def unit(connection: object) -> None:
-        tx = Tx(connection, PLATFORM, NOW)  # type: ignore[arg-type]
+        tx = transaction(connection, PLATFORM, NOW)  # type: ignore[arg-type]
         for change in changes:
             eis_store.apply(tx, eid, change)  # type: ignore[arg-type]
 
@@ -51,7 +51,7 @@ async def apply(store: AnyStore, eid: str, *changes: object) -> None:
 )
 async def test_look_up(store: AnyStore, key: str, value: str, expected: list[str]) -> None:
     await apply(store, SECOND, Contacted("3A15325476981032"))
-    await store.write(lambda c: lookup.set_tags(Tx(c, PLATFORM, NOW), SECOND, ("pilot",)))
+    await store.write(lambda c: lookup.set_tags(transaction(c, PLATFORM, NOW), SECOND, ("pilot",)))
     assert await store.read(lambda c: lookup.find(c, key, value)) == expected
     assert await store.read(lambda c: lookup.find(c, key, value, limit=1)) == expected[:1]
     assert await store.read(lambda c: lookup.find(c, key, value, after=expected[0])) == expected[1:]
@@ -69,7 +69,9 @@ async def test_trail(store: AnyStore) -> None:
     audit = Audit("0200 EnableProfile", "done", object=s.ICCID)
     for _ in range(3):
         await store.write(
-            lambda c: trail.note(Tx(c, PLATFORM, NOW), eid=s.EID, smsr_id="1.2", requester="me", audit=audit)
+            lambda c: trail.note(
+                transaction(c, PLATFORM, NOW), eid=s.EID, smsr_id="1.2", requester="me", audit=audit
+            )
         )
     records = await store.read(lambda c: trail.of_card(c, s.EID, limit=2))
     (last,) = await store.read(lambda c: trail.of_card(c, s.EID, after=records[-1][0]))
@@ -78,9 +80,9 @@ async def test_trail(store: AnyStore) -> None:
 
 async def test_types_and_differences(store: AnyStore) -> None:
     key = TypeKey("eum", "sim", "1")
-    await store.write(lambda c: type_store.set_type(Tx(c, PLATFORM, NOW), key, {"spi": "1601"}))
-    await store.write(lambda c: type_store.set_type(Tx(c, PLATFORM, NOW), key, {"spi": "1201"}))
-    await store.write(lambda c: type_store.set_difference(Tx(c, PLATFORM, NOW), SECOND, {"segment": 99}))
+    await store.write(lambda c: type_store.set_type(transaction(c, PLATFORM, NOW), key, {"spi": "1601"}))
+    await store.write(lambda c: type_store.set_type(transaction(c, PLATFORM, NOW), key, {"spi": "1201"}))
+    await store.write(lambda c: type_store.set_difference(transaction(c, PLATFORM, NOW), SECOND, {"segment": 99}))
     book = type_store.TypeBook(SRSettings())
 
     def look(connection: object) -> tuple[str, str, int]:

@@ -46,6 +46,7 @@ from ferryman.sm_sr.records import (
     TakeMemory,
     UseKeyset,
 )
+from transactions import transaction
 
 EID = "89049032123456789012345678901203"
 NOW = 1_795_000_000.0
@@ -86,7 +87,7 @@ CARD = EUICC(
 
 
 async def write[T](store: AnyStore, tables: PlatformTables, unit: Callable[[Tx], T]) -> T:
-    return await store.write(lambda connection: unit(Tx(connection, tables, NOW)))
+    return await store.write(lambda connection: unit(transaction(connection, tables, NOW)))
 
 
 # -- SM-SR ------------------------------------------------------------------------------------------------------

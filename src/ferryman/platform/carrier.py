@@ -179,11 +179,11 @@ class Carrier:
             return
         # What need not wait is done at once, without a turn of the loop.
         task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
-        if task.done():
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._finished)
+        elif task.cancelled() or task.exception() is not None:
             self._finished(task)
-            return
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

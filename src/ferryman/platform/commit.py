@@ -90,11 +90,15 @@ def run_together(connection: Connection, jobs: Sequence[Job]) -> list[Outcome] |
     Raises when the database itself fails (then none counts).
     """
     outcomes: list[Outcome] = []
-    for job in jobs:
-        outcome = _run_unit(connection, job.unit)
-        if not outcome[0] and len(jobs) > 1:
+    try:
+        for job in jobs:
+            outcomes.append((True, job.unit(connection)))
+    except Exception as problem:  # belongs to the caller of write(), whose unit it was
+        if is_trouble(problem):
+            raise
+        if len(jobs) > 1:
             return None
-        outcomes.append(outcome)
+        outcomes.append((False, problem))
     return outcomes
 
 

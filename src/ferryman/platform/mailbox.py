@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
 
@@ -64,31 +65,22 @@ class MailStatements:
                 .on_conflict_do_nothing(index_elements=["message_id"])
             ),
             outbox.c.seq,
+            letter,
         )
         record = ("at", "actor", "action", "eid", "object", "outcome", "detail")
         self.audit = Prepared(lambda _: insert(audit).values({name: bindparam(name) for name in record}))
 
 
-class Tx:
-    """A unit of work that can send: letters leave only if the commit succeeds."""
+class Tx(msgspec.Struct, eq=False):
+    """A unit of work that can send: letters leave only if the commit succeeds. One is made for each unit."""
 
-    __slots__ = ("_statements", "alarms", "connection", "followers", "letters", "now", "session")
-
-    def __init__(
-        self,
-        connection: Connection,
-        tables: PlatformTables,
-        now: float,
-        statements: MailStatements | None = None,
-        session: Session | None = None,
-    ) -> None:
-        self.connection = connection
-        self.session = session or session_of(connection)  # for prepared statements
-        self.now = now
-        self.letters: list[Letter] = []
-        self.followers: list[Callable[[], None]] = []
-        self.alarms: list[dict[str, str]] = []
-        self._statements = statements or MailStatements(tables)
+    connection: Connection
+    session: Session  # for prepared statements
+    now: float
+    statements: MailStatements
+    letters: list[Letter] = []
+    followers: list[Callable[[], None]] = []
+    alarms: list[dict[str, str]] = []
 
     def then(self, follower: Callable[[], None]) -> None:
         """Call `follower` in the event loop once this is durable; it must not fail.
@@ -100,7 +92,7 @@ class Tx:
     def first_time(self, message_id: str) -> bool:
         """Enter a received message into the inbox; False when it was there before."""
         values = {"message_id": message_id, "received": self.now}
-        return self._statements.receive.count(self.session, values) == 1
+        return self.statements.receive.count(self.session, values) == 1
 
     def send(self, dest: str, header: Header, body: Body, *, lane: str = "") -> None:
         """Put a message into the outbox; one with the same identifier is there at most once.
@@ -110,15 +102,8 @@ class Tx:
         """
         raw = encode(header, body)
         key = header.eid or lane
-        values = {
-            "message_id": header.message_id,
-            "dest": dest,
-            "eid": key,
-            "body": raw,
-            "created": self.now,
-            "parked": "",
-        }
-        seq = self._statements.send.number(self.session, values)
+        row = (header.message_id, dest, key, raw, self.now, "")
+        seq = self.statements.send.number_of(self.session, row)
         if seq is not None:
             self.letters.append(Letter(seq, dest, key, raw))
 
@@ -127,7 +112,7 @@ class Tx:
     ) -> None:
         """Record who did what to what, with which outcome; never a secret. `ALARM` is for people to look at."""
         record = {"actor": actor, "action": action, "eid": eid, "object": object, "detail": detail}
-        self._statements.audit.count(self.session, {"at": self.now, "outcome": outcome} | record)
+        self.statements.audit.count(self.session, {"at": self.now, "outcome": outcome} | record)
         if outcome == ALARM:
             self.alarms.append(record)
 
@@ -166,7 +151,7 @@ class Mailbox:
 
         def run(connection: Connection) -> T:
             nonlocal tx  # of the last run: no other counts
-            tx = Tx(connection, self.tables, now, self._statements, self._session_on(connection))
+            tx = Tx(connection, self._session_on(connection), now, self._statements)
             return unit(tx)
 
         def let_go(_result: T) -> None:

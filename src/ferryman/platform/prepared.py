@@ -97,11 +97,13 @@ class Prepared:
 class PreparedInsert(Prepared):
     """An insert of one row into a table whose `number` is given by the database."""
 
-    __slots__ = ("_number",)
+    __slots__ = ("_names", "_number")
 
-    def __init__(self, build: Build, number: ColumnElement[int]) -> None:
+    def __init__(self, build: Build, number: ColumnElement[int], names: Sequence[str] = ()) -> None:
+        """With the `names` of its values, in the order of the statement, it can be executed with bare rows."""
         super().__init__(build)
         self._number = number
+        self._names = tuple(names)
 
     def _usually(self, session: Session, values: Values | Sequence[Values]) -> CursorResult[Any]:
         if self._statement is None:
@@ -116,9 +118,25 @@ class PreparedInsert(Prepared):
             row = self._usually(session, values).first()
             return None if row is None else row[0]
         sql, in_order = self._text or self._compile()
-        # RETURNING would make SQLite collect the answer in a table of its own first.
-        done = driver.execute(sql, in_order(values))
-        return done.lastrowid if done.rowcount == 1 else None
+        return _given(driver.execute(sql, in_order(values)))
+
+    def number_of(self, session: Session, row: Sequence[Any]) -> int | None:
+        """As `number`, with the values in the order of the names."""
+        if not isinstance(session, sqlite3.Cursor):
+            return self.number(session, dict(zip(self._names, row, strict=True)))
+        sql, _ = self._text or self._compile()
+        return _given(session.execute(sql, row))
+
+    def _compile(self) -> _Text:
+        text = super()._compile()
+        if self._names and tuple(text.in_order({name: name for name in self._names})) != self._names:
+            raise ValueError("the statement takes its values in another order")
+        return text
+
+
+def _given(done: sqlite3.Cursor) -> int | None:
+    # RETURNING would make SQLite collect the answer in a table of its own first.
+    return done.lastrowid if done.rowcount == 1 else None
 
 
 def _in_order(names: Sequence[str]) -> Callable[[Values], Sequence[Any]]:
