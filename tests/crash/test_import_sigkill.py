@@ -24,6 +24,7 @@ from rig import subscriptions
 
 ROWS = 100_000 if os.environ.get("FERRYMAN_SOAK") else 12_000
 KILLS = 20 if os.environ.get("FERRYMAN_SOAK") else 4
+ATTEMPTS = 5  # imports from the beginning, until a kill has hit one
 PATIENCE = 120.0  # s for one run of the command
 
 pytestmark = pytest.mark.timeout(600)
@@ -39,14 +40,9 @@ def stored(data: Path) -> tuple[int, int]:
     return rows_of(data, "crypto-server", "subscription_secret"), rows_of(data, "sm-dp", "subscription")
 
 
-def test_killed_anywhere_and_begun_again(tmp_path: Path, seed: int) -> None:
-    rng = random.Random(seed)
-    data, file, package = tmp_path / "data", tmp_path / "operator.csv", tmp_path / "t.der"
-    file.write_text(subscriptions(ROWS, "sigkill"))
-    package.write_bytes(demo_template())
-    assert ferryman("template", "import", package, "--name", "demo", "--data", data).code == 0
-    words = ["subscription", "import", str(file), "--profile-type", "demo", "--data", str(data)]
-    killed_within = 0
+def killed(words: list[str], data: Path, rng: random.Random) -> int:
+    """Kill the command some times; how often it had begun and was not done."""
+    within = 0
     for target in sorted(rng.randrange(ROWS) for _ in range(KILLS)):
         process = subprocess.Popen(
             [sys.executable, "-m", "ferryman.cli.main", *words],
@@ -59,9 +55,24 @@ def test_killed_anywhere_and_begun_again(tmp_path: Path, seed: int) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         secrets, public = stored(data)
-        killed_within += 0 < public < ROWS
+        within += 0 < public < ROWS
         assert secrets >= public, "what can be ordered can be personalised"
-    assert killed_within, "no kill hit the import"
+    return within
+
+
+def test_killed_anywhere_and_begun_again(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    file, package = tmp_path / "operator.csv", tmp_path / "t.der"
+    file.write_text(subscriptions(ROWS, "sigkill"))
+    package.write_bytes(demo_template())
+    for attempt in range(ATTEMPTS):
+        data = tmp_path / f"data{attempt}"
+        assert ferryman("template", "import", package, "--name", "demo", "--data", data).code == 0
+        words = ["subscription", "import", str(file), "--profile-type", "demo", "--data", str(data)]
+        if killed(words, data, rng):
+            break  # on a busy machine whoever looks for the moment may be asleep while it passes
+    else:
+        raise AssertionError("no kill hit the import")
     said = ferryman(*words, "--json")
     assert said.code == 0, said.err
     assert said.json["new"] + said.json["known"] == ROWS
