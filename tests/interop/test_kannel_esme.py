@@ -66,9 +66,10 @@ async def test_a_command_packet_its_receipts_and_an_answer(tmp_path: Path, pair:
         found = await line(radio)
         assert (found["op"], found["oa"].lstrip("+")) == ("mt", SMSR)
         assert (bytes.fromhex(found["ud"]), found["pid"], found["dcs"]) == (SINGLE, 0x7F, 0xF6)
+        # Kannel loses a receipt that reaches its receiver before the answer to its transmitter was worked off.
+        assert (await ours.ears.next("/dlr"))["state"] == ACCEPTED
         await radio.send({"op": "mt-ack", "card": CARD, "id": found["id"]})
-        states = {(await ours.ears.next("/dlr"))["state"], (await ours.ears.next("/dlr"))["state"]}
-        assert states == {ACCEPTED, DELIVERED}
+        assert (await ours.ears.next("/dlr"))["state"] == DELIVERED
         packet = bytes(range(40))
         mo = {"op": "mo", "card": CARD, "id": "1", "da": f"+{SMSR}", "pid": 0, "dcs": 0xF6}
         await radio.send({**mo, "ud": "027100" + packet.hex()})
