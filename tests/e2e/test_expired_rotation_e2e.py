@@ -21,6 +21,7 @@ from live_scene import RESPONSE, Wire
 from virtual_loop import virtual
 
 VALIDITY = 40.0  # s: a second copy of a packet without answer has left by then
+TELLS: dict[str, Any] = {"no_key_information": False}  # of any personality: the object with its sets is known
 LATE = 20.0  # s after the end of the call
 LONG = 1_000.0  # s until whoever was in doubt has asked the card
 NEW = {"scp80": 0x02, "scp81": 0x41}
@@ -120,7 +121,7 @@ async def goes_on(b: Bench, protocol: str, before: set[bytes]) -> None:
 @virtual
 async def test_the_eis_lists_what_the_card_took(protocol: str, transport: str, through: int, answer: str) -> None:
     """`through` 1: the answer to the PUT KEY has come, that to the first question under the new keys has not."""
-    async with bench(transport) as b:
+    async with bench(transport, quirks=TELLS) as b:
         before = keys(b, protocol)
         network = await expired(b, protocol, through)
         assert (NEW[protocol] in await listed(b)) == bool(through)
@@ -174,7 +175,7 @@ async def test_scp80_keys_of_a_card_that_tells_none_are_taken_up_by_the_next_rot
 @virtual
 async def test_an_audit_tells_that_keys_were_put_in_place_of_those_in_use() -> None:
     """By SMS alone, in the operator's own AuditEIS, while the doubt still waits for its moment."""
-    async with bench("sms") as b:
+    async with bench("sms", quirks=TELLS) as b:
         network = await expired(b, "scp81")
         network.on = False
         view: Any = await run(b, es4.ES4AuditEIS(eid=b.eid))
