@@ -23,8 +23,6 @@ _CLAUSE = "SGP.02 5.2.1"
 
 MAX_DELIVERY = 64 * 1024 * 1024  # octets; some 10,000 cards of 5 kB, more come in several files
 MAX_NAME = 200  # characters of an identifier; the schema gives OIDs no limit
-KEY_VERSIONS_SCP80 = range(0x01, 0x10)
-KEY_VERSIONS_SCP81 = range(0x40, 0x50)
 
 
 @dataclass(frozen=True, slots=True)

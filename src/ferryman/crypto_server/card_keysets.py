@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from ferryman.codec.isdr_keys import KEY_TYPE_AES, KEY_TYPE_PSK_TLS
+from ferryman.codec.isdr_keys import KEY_TYPE_AES, KEY_TYPE_PSK_TLS, SCP80_VERSIONS, SCP81_VERSIONS
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.message import Header
 from ferryman.crypto_server.keys_at_rest import key_ref, made_ref
@@ -18,7 +18,6 @@ from ferryman.platform.mailbox import Mailbox, Tx
 from ferryman.secure.kcv import wrap_key
 
 KEY_BYTES = 16  # AES-128 and a PSK of the same length: what every v3.2 card takes
-SCP80_VERSIONS, SCP81_VERSIONS = range(0x01, 0x10), range(0x40, 0x50)
 SCP80_TYPES = (KEY_TYPE_AES, KEY_TYPE_AES, KEY_TYPE_AES)  # KIc, KID, DEK
 SCP81_TYPES = (KEY_TYPE_PSK_TLS, KEY_TYPE_AES)  # PSK, DEK
 SCP80_DEK, SCP81_DEK = 3, 2  # key id of the DEK in a key set

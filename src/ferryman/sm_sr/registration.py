@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from ferryman.codec import eis_xml
+from ferryman.codec.isdr_keys import SCP80_VERSIONS, SCP81_VERSIONS
 from ferryman.contracts import codes, crypto
 from ferryman.contracts.eis import AuditRecord, KeysetInfo, PolicyRule, Property, SecurityDomain
 from ferryman.contracts.message import Header
@@ -159,8 +160,8 @@ class Registrar:
 
     def _card(self, delivery: eis_xml.Delivery) -> EUICC:
         signed = delivery.signed
-        scp80 = next(k for k in delivery.keysets if k.version in eis_xml.KEY_VERSIONS_SCP80)
-        scp81 = next((k.version for k in delivery.keysets if k.version in eis_xml.KEY_VERSIONS_SCP81), 0)
+        scp80 = next(k for k in delivery.keysets if k.version in SCP80_VERSIONS)
+        scp81 = next((k.version for k in delivery.keysets if k.version in SCP81_VERSIONS), 0)
         return EUICC(
             eid=signed.eid,
             eum_id=signed.eum_id,
@@ -196,9 +197,9 @@ def _domain(delivery: eis_xml.Delivery) -> SecurityDomain | None:
 
 def _type(version: int) -> str:
     """Type of a key set by its version (GlobalPlatform Amendments A and B; SGP.02 2.4.3)."""
-    if version in eis_xml.KEY_VERSIONS_SCP80:
+    if version in SCP80_VERSIONS:
         return "SCP80"
-    return "SCP81" if version in eis_xml.KEY_VERSIONS_SCP81 else ""
+    return "SCP81" if version in SCP81_VERSIONS else ""
 
 
 def _record(eid: str, trace: eis_xml.Trace) -> AuditRecord:
@@ -262,7 +263,7 @@ def _refuse_doubles(deliveries: list[eis_xml.Delivery]) -> None:
         keys = [(keyset.version, key.index) for keyset in delivery.keysets for key in keyset.keys]
         if len(set(keys)) < len(keys):
             raise PeerError("a key is given twice", field=f"EID {eid}, Isd-r", clause="SGP.02 5.2.1")
-        if not any(k.version in eis_xml.KEY_VERSIONS_SCP80 for k in delivery.keysets):
+        if not any(k.version in SCP80_VERSIONS for k in delivery.keysets):
             raise PeerError("no SCP80 key set", field=f"EID {eid}, Isd-r", clause="SGP.02 2.4.3")
         if sum(p.state == "Enabled" for p in delivery.profiles) > 1:
             raise PeerError("more than one profile is Enabled", field=f"EID {eid}, ProfileInfo")

@@ -10,11 +10,11 @@ import msgspec
 
 from ferryman.codec import isdr, ota_script
 from ferryman.codec.isdr_answers import ISDPStatus, parse_card_resources, parse_key_versions, parse_status
+from ferryman.codec.isdr_keys import SCP80_VERSIONS, SCP81_VERSIONS
 from ferryman.errors import PeerError
 from ferryman.platform.procedure import Apply, Audit, Effect
 from ferryman.sm_sr.procedures import shown_keys
 from ferryman.sm_sr.procedures.delivery import Outcome, OutcomeKind, read
-from ferryman.sm_sr.procedures.shown_keys import SCP80_VERSIONS, SCP81_VERSIONS
 from ferryman.sm_sr.procedures.structs import replace
 from ferryman.sm_sr.records import (
     EUICC,

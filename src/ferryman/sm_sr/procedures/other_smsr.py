@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ferryman.codec import admin_trigger, isdr
+from ferryman.codec.isdr_keys import SCP80_VERSIONS, SCP81_VERSIONS
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.roles import SOAP_GATEWAY
 from ferryman.platform.procedure import Context, Send
@@ -16,7 +17,6 @@ from ferryman.sm_sr.euicc_type import DELETED, KEPT
 from ferryman.sm_sr.records import EUICC, SRSettings
 
 SW_OK, SW_NOT_FOUND = 0x9000, 0x6A88
-SCP80_VERSIONS, SCP81_VERSIONS = range(0x01, 0x10), range(0x40, 0x50)
 SCP80_KEYS, SCP81_KEYS = 3, 2  # keys of a set, identifiers from 1: ENC, MAC, DEK; PSK and its DEK
 
 

@@ -7,11 +7,11 @@ follows, and the keys of the former set, which open nothing any more, are destro
 
 from __future__ import annotations
 
+from ferryman.codec.isdr_keys import SCP81_VERSIONS
 from ferryman.contracts import crypto
 from ferryman.platform.procedure import Apply, Ask, Effect
 from ferryman.sm_sr.records import EUICC, UseKeyset
 
-SCP80_VERSIONS, SCP81_VERSIONS = range(0x01, 0x10), range(0x40, 0x50)  # of an ISD-R (SGP.02 2.2.2)
 SHOWN = "shown"  # tag of the question to the CryptoServer; its answer changes nothing
 ROTATION = "rotate-keys"  # kind of the procedure that sees to its own key sets
 

@@ -12,6 +12,7 @@ import msgspec
 
 from ferryman.codec import ids, isdr, ota_script
 from ferryman.codec.isdr_answers import parse_random_challenge, parse_receipt
+from ferryman.codec.isdr_keys import SCP80_VERSIONS
 from ferryman.contracts import codes, crypto, es4, es7
 from ferryman.contracts.message import Body, Header
 from ferryman.contracts.status import SUCCESS, ExecutionStatus, expired, failed
@@ -55,7 +56,6 @@ RETRY_FIRST, RETRY_LAST = 60.0, 3600.0  # s between two questions how it ended
 MARGIN = 0.9  # of the caller's time is the other SM-SR's
 BARE_POINT, UNCOMPRESSED = 64, b"\x04"  # octets of X and Y on P-256; SEC 1 2.3.3
 KEY_LENGTH = "ECC-256"
-SCP80_VERSIONS = range(0x01, 0x10)
 IDENTITIES = 0x04  # bit of ScenarioParameter: host identifier and SIN, SDIN in the derivation
 NAME = "SMSRChange"
 
