@@ -28,9 +28,8 @@ def networks(named: Iterable[str]) -> tuple[Network, ...]:
 PORTS = {"https": 443, "http": 80}
 MAX_NAME = 253  # characters of a host name
 UNICAST = ipaddress.ip_network("2000::/3")  # all that is routed between networks (RFC 4291 2.4, IANA)
-NAT64 = ipaddress.ip_network(
-    "64:ff9b::/96"
-)  # RFC 6052 2.1: a translator takes it to the address in its last octets
+# A translator takes what goes there to the address of IPv4 in the last octets (RFC 6052 2.1).
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
@@ -60,11 +59,16 @@ def check(url: str) -> SplitResult:
         raise InputError("url", "must hold no user and no password")
     if parts.fragment:
         raise InputError("url", "must hold no fragment")
-    if not url.isascii() or not url.isprintable() or " " in url:
+    if not is_plain(url):
         raise InputError("url", "must be ASCII without blanks")
     if not is_host(parts.hostname):
         raise InputError("url", "has no name of a host, and no address")
     return parts
+
+
+def is_plain(url: str) -> bool:
+    """Whether a URL is ASCII without blanks and control characters."""
+    return url.isascii() and url.isprintable() and " " not in url
 
 
 def is_host(name: str) -> bool:

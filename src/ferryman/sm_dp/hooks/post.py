@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ferryman.errors import InputError, Unavailable
-from ferryman.platform.destination import Network, is_host, resolve
+from ferryman.platform.destination import Network, is_host, is_plain, resolve
 from ferryman.platform.named_pools import NamedPools
 from ferryman.platform.webhook_form import fields
 
@@ -46,7 +46,7 @@ def check_url(url: str) -> None:
     parts = urlsplit(url)
     if len(url) > MAX_URL or parts.scheme not in ("https", "http") or not parts.hostname:
         raise InputError("url", "must be an address that begins with https://")
-    if not url.isascii() or not url.isprintable() or " " in url or not is_host(parts.hostname):
+    if not is_plain(url) or not is_host(parts.hostname):
         raise InputError("url", "must be ASCII without blanks, with the name of a host or its address")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise InputError("url", "must not hold a user, a password or a fragment: calls are signed instead")
