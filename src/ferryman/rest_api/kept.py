@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ferryman.contracts import codes
 from ferryman.errors import Refused
@@ -38,7 +38,8 @@ class KeptAnswers:
     async def once(self, r: Request, carry_out: CarryOut, *, secret: bool) -> object:
         """The first answer to a call; what is carried out twice at a time takes turns. Raises Refused."""
         async with self._turns.of((r.call_id,)):
-            known = await self._mailbox.transact(lambda tx: self._find(tx, r, DONE, secret=secret))
+            now = self._mailbox.clock.now()
+            known = await self._mailbox.store.read(lambda c: self._find(c, now, r, DONE, secret=secret))
             if known is not None:
                 return msgspec.Raw(known)
             answer = await carry_out(r)
@@ -49,7 +50,7 @@ class KeptAnswers:
         """A secret that is about to be given to another role; a repeat finds the same. Raises Refused."""
 
         def unit(tx: Tx) -> bytes:
-            known = self._find(tx, r, BEGUN, secret=True)
+            known = self._find(tx.connection, tx.now, r, BEGUN, secret=True)
             if known is None:
                 self._put(tx, r, BEGUN, value, secret=True)
             return known or value
@@ -60,13 +61,13 @@ class KeptAnswers:
         """Keep an answer, in the transaction that makes what it is about where there is one."""
         self._put(tx, r, DONE, msgspec.json.encode(answer), secret=secret)
 
-    def _find(self, tx: Tx, r: Request, state: str, *, secret: bool) -> bytes | None:
-        row = tx.connection.execute(select(kept_answer).where(_c.id == r.call_id)).first()
+    def _find(self, connection: Connection, now: float, r: Request, state: str, *, secret: bool) -> bytes | None:
+        row = connection.execute(select(kept_answer).where(_c.id == r.call_id)).first()
         if row is None or (row.state, state) == (BEGUN, DONE):
             return None
         if secret and row.actor != r.who.actor:
             raise Refused(*codes.REQUESTER_NOT_ALLOWED, "somebody else has used this Idempotency-Key")
-        if not row.answer or (secret and row.at <= tx.now - KEEP_SECRET):
+        if not row.answer or (secret and row.at <= now - KEEP_SECRET):
             raise Refused(*codes.EXPIRED, "this was done, and what it made is not shown again")
         return self._seal.open(_name(r), bytes(row.answer))
 
