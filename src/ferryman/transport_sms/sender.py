@@ -74,7 +74,8 @@ class Sender:
         Raises Unavailable when the outcome is unknown.
         """
         to = body.destination
-        free = to not in self._lanes and self._has_room(self.routes.serving(to)) and not self.stopping.is_set()
+        group = self.routes.serving(to)
+        free = to not in self._lanes and self._has_room(group) and not self.stopping.is_set()
         begin_by = lead(self.routes, to, body.packet) if free else None
         if begin_by is None:
             try:
@@ -83,7 +84,7 @@ class Sender:
                 self.wake(to)
         # Whoever comes for this number until the commit is made finds the lane taken, and leaves word in `_again`.
         claim = self._lanes[to] = asyncio.get_running_loop().create_future()
-        self._taken[self.routes.serving(to)] += 1
+        self._taken[group] += 1
         begun: Job | None = None
         try:
             sendable, begun = await self._mailbox.transact(
